@@ -1,0 +1,201 @@
+//! Every legal transition, in one place.
+//!
+//! Owns the statuses that people see and the two tables of what may follow what. Promises that
+//! [`crate::Saga::apply`] makes no move that is not in them. Does not know why a move is made: that is `decide.rs`.
+
+use std::fmt;
+
+/// The status of a saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Exists, nothing started.
+    Pending,
+    /// Going forward.
+    InProgress,
+    /// Going back.
+    Compensating,
+    /// Parked: neither on nor back without an operator.
+    Failed,
+    /// Ended: everything is done.
+    Completed,
+    /// Ended: everything that had to be is undone.
+    Compensated,
+    /// Ended: an operator stopped it without undo.
+    Abandoned,
+}
+
+impl Status {
+    /// All statuses.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::InProgress,
+        Self::Compensating,
+        Self::Failed,
+        Self::Completed,
+        Self::Compensated,
+        Self::Abandoned,
+    ];
+
+    /// The status's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Compensating => "compensating",
+            Self::Failed => "failed",
+            Self::Completed => "completed",
+            Self::Compensated => "compensated",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// Whether nothing is owed any more.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        match self {
+            Self::Completed | Self::Compensated | Self::Abandoned => true,
+            Self::Pending | Self::InProgress | Self::Compensating | Self::Failed => false,
+        }
+    }
+
+    /// Whether a saga of this status may take on status `next`.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Pending => {
+                matches!(next, Self::InProgress | Self::Compensating | Self::Abandoned)
+            }
+            Self::InProgress => {
+                matches!(next, Self::Compensating | Self::Failed | Self::Completed | Self::Abandoned)
+            }
+            Self::Compensating => matches!(next, Self::Failed | Self::Compensated | Self::Abandoned),
+            // Only operators move a parked saga.
+            Self::Failed => matches!(next, Self::InProgress | Self::Compensating | Self::Abandoned),
+            // Only the verb `reverse` does this.
+            Self::Completed => matches!(next, Self::Compensating),
+            Self::Compensated | Self::Abandoned => false,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The status of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StepStatus {
+    /// Not started.
+    Pending,
+    /// Asked, not answered for certain.
+    InProgress,
+    /// Its effect took place.
+    Completed,
+    /// Refused or given up.
+    Failed,
+    /// Its undo is under way, or has failed.
+    Compensating,
+    /// Undone.
+    Compensated,
+    /// An operator supplied its output.
+    Skipped,
+}
+
+impl StepStatus {
+    /// All statuses.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::InProgress,
+        Self::Completed,
+        Self::Failed,
+        Self::Compensating,
+        Self::Compensated,
+        Self::Skipped,
+    ];
+
+    /// The status's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Compensating => "compensating",
+            Self::Compensated => "compensated",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether a step of this status may take on status `next`.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Pending => matches!(next, Self::InProgress | Self::Skipped),
+            Self::InProgress => matches!(next, Self::InProgress | Self::Completed | Self::Failed),
+            Self::Completed => matches!(next, Self::Compensating),
+            // Back to work by an operator's `retry` or `skip`; undone when in doubt.
+            Self::Failed => matches!(next, Self::InProgress | Self::Skipped | Self::Compensating),
+            // Failed: the action, asked again for its output, was refused after all.
+            Self::Compensating => {
+                matches!(next, Self::Compensating | Self::Compensated | Self::Failed)
+            }
+            // A step that was sent before it was skipped is still owed its undo.
+            Self::Skipped => matches!(next, Self::Compensating),
+            Self::Compensated => false,
+        }
+    }
+}
+
+impl fmt::Display for StepStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn table<S: Copy + fmt::Display>(all: &[S], may: impl Fn(S, S) -> bool) -> String {
+        let mut rows = String::new();
+        for from in all {
+            let next: Vec<String> =
+                all.iter().filter(|to| may(*from, **to)).map(ToString::to_string).collect();
+            rows += &format!("{from}: {}\n", next.join(" "));
+        }
+        rows
+    }
+
+    #[test]
+    fn the_sagas_table_is_this() {
+        expect![[r#"
+            pending: in_progress compensating abandoned
+            in_progress: compensating failed completed abandoned
+            compensating: failed compensated abandoned
+            failed: in_progress compensating abandoned
+            completed: compensating
+            compensated: 
+            abandoned: 
+        "#]]
+        .assert_eq(&table(&Status::ALL, Status::may_become));
+    }
+
+    #[test]
+    fn the_steps_table_is_this() {
+        expect![[r#"
+            pending: in_progress skipped
+            in_progress: in_progress completed failed
+            completed: compensating
+            failed: in_progress compensating skipped
+            compensating: failed compensating compensated
+            compensated: 
+            skipped: compensating
+        "#]]
+        .assert_eq(&table(&StepStatus::ALL, StepStatus::may_become));
+    }
+}
