@@ -105,7 +105,11 @@ pub enum CompensationSpec {
 
 impl StepSpec {
     /// A step with default patience, an attempt limit of two seconds and no word yet about its undo.
-    pub fn new(name: impl Into<String>, participant: impl Into<String>, operation: impl Into<String>) -> Self {
+    pub fn new(
+        name: impl Into<String>,
+        participant: impl Into<String>,
+        operation: impl Into<String>,
+    ) -> Self {
         Self {
             name: name.into(),
             after: None,
@@ -219,13 +223,17 @@ pub enum Finding {
     #[error("the steps {0:?} wait for each other: remove one `after`")]
     Cycle(Vec<String>),
     /// A step that may run beside the pivot.
-    #[error("{0:?} is neither before nor after the pivot: whether it can be undone would be chance; add an `after`")]
+    #[error(
+        "{0:?} is neither before nor after the pivot: whether it can be undone would be chance; add an `after`"
+    )]
     BesidePivot(String),
     /// Nothing was said about the undo.
     #[error("{0:?} says nothing about its undo: declare a compensation, or say that there is none")]
     UndeclaredCompensation(String),
     /// A step without undo that can be left standing.
-    #[error("{0:?} has no undo but comes before the pivot, or there is no pivot: add a compensation, or make it the pivot")]
+    #[error(
+        "{0:?} has no undo but comes before the pivot, or there is no pivot: add a compensation, or make it the pivot"
+    )]
     NoUndoBeforePivot(String),
     /// An undo that would never run.
     #[error("{0:?} comes after the pivot, where nothing is undone: remove its compensation")]
@@ -301,7 +309,8 @@ impl Definition {
             .zip(roles)
             .map(|(((step, predecessors), successors), &role)| {
                 let retry = step.retry.clone().unwrap_or_else(|| default_retry(role));
-                let all_attempts = retry.attempts.map_or(Duration::MAX, |n| step.attempt_limit.saturating_mul(n));
+                let all_attempts =
+                    retry.attempts.map_or(Duration::MAX, |n| step.attempt_limit.saturating_mul(n));
                 let limit = step.limit.unwrap_or(all_attempts).min(spec.limit);
                 Step { role, predecessors, successors, retry, limit }
             })
@@ -310,7 +319,9 @@ impl Definition {
             .steps
             .iter()
             .enumerate()
-            .filter(|(_, step)| matches!(step.compensation, CompensationSpec::Call { needs_output: true, .. }))
+            .filter(|(_, step)| {
+                matches!(step.compensation, CompensationSpec::Call { needs_output: true, .. })
+            })
             .map(|(at, _)| Warning::UndoNeedsOutput(index(at)))
             .collect();
         Self { spec, steps, pivot, order, warnings }
@@ -454,8 +465,10 @@ fn resolve_after(spec: &DefinitionSpec, findings: &mut Vec<Finding>) -> Vec<Vec<
                 for name in names {
                     match places.get(name.as_str()) {
                         Some(&place) => before.push(place),
-                        None => findings
-                            .push(Finding::UnknownStep { by: format!("{:?}", step.name), step: name.clone() }),
+                        None => findings.push(Finding::UnknownStep {
+                            by: format!("{:?}", step.name),
+                            step: name.clone(),
+                        }),
                     }
                 }
             }
@@ -510,8 +523,7 @@ fn roles(
         }
     }
     for step in order {
-        after[step.at()] =
-            predecessors[step.at()].iter().any(|need| *need == pivot || after[need.at()]);
+        after[step.at()] = predecessors[step.at()].iter().any(|need| *need == pivot || after[need.at()]);
     }
     (0..predecessors.len())
         .map(|at| {
@@ -641,18 +653,16 @@ mod tests {
             vec![step("a").attempt_limit(Duration::ZERO), step("b").retry(never)],
             None,
             expect![[r#"
-                "a" has a limit of zero: nothing could ever be done in it
+                a has a limit of zero: nothing could ever be done in it
                 "b" has a retry policy of zero attempts: it would never be asked"#]],
         );
     }
 
     #[test]
     fn a_steps_limit_is_all_its_attempts_within_the_sagas() {
-        let definition = Definition::check(spec(
-            vec![step("a"), step("b").attempt_limit(Duration::from_secs(50))],
-            None,
-        ))
-        .unwrap();
+        let definition =
+            Definition::check(spec(vec![step("a"), step("b").attempt_limit(Duration::from_secs(50))], None))
+                .unwrap();
         assert_eq!(definition.step(StepIndex(0)).limit, Duration::from_secs(8));
         assert_eq!(definition.step(StepIndex(1)).limit, Duration::from_secs(60));
     }

@@ -1,0 +1,374 @@
+//! What holds over random definitions and schedules.
+//!
+//! A tape of random bytes makes every choice; when it runs out, participants complete whatever they are asked, so that
+//! every run must come to an end. Shrinking the tape shrinks the story.
+
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use amends_core::event::Direction;
+use amends_core::{
+    CallParticipant, Command, CompensationSpec, Definition, DefinitionName, DefinitionSpec, Event, Outcome,
+    RetryPolicy, Role, Status, StepIndex, StepSpec, Time, Verb,
+};
+use proptest::prelude::*;
+use run::{Run, completed};
+
+/// Choices, from random bytes; zero for ever once they are used up.
+struct Tape {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Tape {
+    fn byte(&mut self) -> u8 {
+        let byte = self.bytes.get(self.at).copied().unwrap_or(0);
+        self.at += 1;
+        byte
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::from(self.byte()) % limit
+    }
+
+    fn is_over(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+}
+
+fn policy(tape: &mut Tape) -> RetryPolicy {
+    RetryPolicy {
+        attempts: Some(1 + tape.below(4) as u32),
+        first: Duration::from_millis(100),
+        factor: 2,
+        cap: Duration::from_secs(1),
+        not_retryable: vec!["hopeless".to_owned()],
+    }
+}
+
+/// A random DAG of up to six steps; those that a pivot forbids are mended rather than thrown away.
+fn definition(tape: &mut Tape) -> Definition {
+    let count = 1 + tape.below(6);
+    let pivot = (tape.below(2) == 1).then(|| tape.below(count));
+    let linear = tape.below(2) == 1;
+    let mut steps = Vec::new();
+    for at in 0..count {
+        let name = format!("s{at}");
+        let mut step = StepSpec::new(&name, "participant", &name);
+        if !linear {
+            let mut after: Vec<String> =
+                (0..at).filter(|_| tape.below(3) == 0).map(|n| format!("s{n}")).collect();
+            if let Some(pivot) = pivot {
+                // Everything stands before or after the pivot.
+                if at == pivot {
+                    after = (0..at).map(|n| format!("s{n}")).collect();
+                } else if at > pivot {
+                    after.push(format!("s{pivot}"));
+                }
+            }
+            step.after = Some(after);
+        }
+        step.retry = Some(policy(tape));
+        step.compensation = if pivot.is_some_and(|pivot| at > pivot || at == pivot && tape.below(2) == 0) {
+            CompensationSpec::None
+        } else {
+            CompensationSpec::Call {
+                operation: format!("undo{at}"),
+                needs_output: tape.below(3) == 0,
+                attempt_limit: Duration::from_secs(2),
+                retry: policy(tape),
+            }
+        };
+        steps.push(step);
+    }
+    Definition::check(DefinitionSpec {
+        name: DefinitionName::new("Random"),
+        version: 1,
+        limit: Duration::from_secs(30),
+        pivot: pivot.map(|at| format!("s{at}")),
+        steps,
+    })
+    .expect("the generator makes valid definitions")
+}
+
+fn outcome(tape: &mut Tape) -> Outcome {
+    match tape.below(10) {
+        0..=4 => completed(),
+        5 | 6 => Outcome::refused("no", "not today"),
+        7 => Outcome::Pending { ask_again_after: (tape.below(2) == 0).then_some(Duration::from_millis(300)) },
+        8 => Outcome::unknown("reset", "connection reset"),
+        _ => match tape.below(4) {
+            0 => Outcome::unknown("hopeless", "never works"),
+            1 => Outcome::refused("payload_conflict", "another payload"),
+            _ => Outcome::unknown("timed_out", "no answer"),
+        },
+    }
+}
+
+fn verb(tape: &mut Tape, steps: usize) -> Verb {
+    let step = StepIndex(tape.below(steps) as u16);
+    match tape.below(8) {
+        0 | 1 => Verb::Cancel,
+        2 => Verb::Retry,
+        3 => Verb::Skip { step, output: bytes::Bytes::from_static(b"null") },
+        4 => Verb::Resolve { step },
+        5 => Verb::Pause,
+        6 => Verb::Resume,
+        _ => Verb::Reverse,
+    }
+}
+
+/// What the operator did so far decides what may turn.
+struct Story {
+    run: Run,
+    /// Answers that came once and may come again, or late.
+    past: Vec<(CallParticipant, Outcome)>,
+    operated: bool,
+}
+
+impl Story {
+    fn turn(&mut self, tape: &mut Tape) {
+        let steps = self.run.definition.spec().steps.len();
+        let calls: Vec<CallParticipant> = self.run.under_way.values().copied().collect();
+        match tape.below(12) {
+            0..=5 if !calls.is_empty() => {
+                let call = calls[tape.below(calls.len())];
+                let outcome = outcome(tape);
+                self.past.push((call, outcome.clone()));
+                self.run.answer(call, outcome, u64::from(tape.byte()));
+            }
+            6 if !self.past.is_empty() => {
+                let (call, outcome) = self.past[tape.below(self.past.len())].clone();
+                self.run.answer(call, outcome, 5);
+            }
+            7 if !calls.is_empty() => {
+                // Its attempt times out; the true answer comes later, perhaps.
+                let call = calls[tape.below(calls.len())];
+                self.past.push((call, completed()));
+                self.run.answer(call, Outcome::unknown("timed_out", "no answer"), u64::from(tape.byte()));
+            }
+            8 => self.run.crash(),
+            9 => {
+                let verb = verb(tape, steps);
+                self.operated |= self.run.operate(verb).is_ok();
+            }
+            10 => {
+                self.run.now = self.run.now.after(Duration::from_millis(u64::from(tape.byte()) * 100));
+                self.run.give(Command::Wake, 9).expect("waking is never rejected");
+            }
+            _ => self.wake_when_due(),
+        }
+    }
+
+    fn wake_when_due(&mut self) {
+        let wake_at = self.run.saga.owed().wake_at;
+        if wake_at < Time::NEVER {
+            self.run.now = self.run.now.max(wake_at);
+        }
+        self.run.give(Command::Wake, 2).expect("waking is never rejected");
+    }
+
+    /// Faults have stopped: every call is answered *completed*.
+    fn finish(&mut self) {
+        const TURNS_MAX: usize = 1_000;
+        for _ in 0..TURNS_MAX {
+            let status = self.run.saga.status();
+            if status.is_ended() || status == Status::Failed {
+                return;
+            }
+            if self.run.saga.is_paused() {
+                self.run.operate(Verb::Resume).expect("a paused saga resumes");
+            } else if let Some(call) = self.run.under_way.values().next().copied() {
+                self.run.answer(call, completed(), 1);
+            } else {
+                self.wake_when_due();
+            }
+        }
+        panic!("the saga neither ended nor parked: {:#?}", self.run.saga);
+    }
+}
+
+fn check_story(run: &Run, operated: bool) {
+    let definition = &run.definition;
+    let mut started = BTreeSet::new();
+    let mut undone = BTreeMap::<StepIndex, u32>::new();
+    let mut settled = BTreeSet::new();
+    let mut turned_back = false;
+    for event in run.events() {
+        match event {
+            Event::StepStarted { step } => {
+                assert!(!turned_back, "nothing starts on the way back");
+                started.insert(*step);
+            }
+            Event::TurnedBack { cause } => {
+                assert!(!turned_back, "a saga turns back once");
+                turned_back = true;
+                let pivot_started = definition.pivot().is_some_and(|pivot| started.contains(&pivot));
+                if pivot_started && !operated {
+                    assert_eq!(
+                        Some(cause),
+                        definition.pivot().map(amends_core::Cause::Refused).as_ref(),
+                        "after the pivot was sent only its own certain refusal turns the saga back"
+                    );
+                }
+            }
+            Event::SagaReversed { .. } => turned_back = true,
+            Event::SagaCompleted => assert!(!turned_back, "a saga that turned back does not complete"),
+            Event::CompensationStarted { step } | Event::OutputSought { step } => {
+                assert!(turned_back, "nothing is undone on the way forward");
+                assert!(started.contains(step), "nothing without a durable start is undone");
+                for next in &definition.step(*step).successors {
+                    let effective = started.contains(next) && definition.has_undo(*next);
+                    assert!(
+                        !effective || settled.contains(next),
+                        "undo runs in reverse: {step:?} before its successor {next:?} was settled"
+                    );
+                }
+            }
+            Event::CompensationCompleted { step } | Event::CompensationResolved { step, .. } => {
+                *undone.entry(*step).or_default() += 1;
+                settled.insert(*step);
+            }
+            Event::CompensationFailed { step, .. } | Event::NothingToUndo { step } => {
+                settled.insert(*step);
+            }
+            Event::StepRefused { step, .. } => {
+                settled.insert(*step);
+            }
+            Event::StepGivenUp { step, .. } => {
+                // In doubt: what was settled by a refusal before an operator's retry is not settled any more.
+                settled.remove(step);
+            }
+            Event::StepCompleted { step, .. } => {
+                settled.remove(step);
+            }
+            _ => {}
+        }
+    }
+    assert!(undone.values().all(|times| *times == 1), "nothing is undone twice: {undone:?}");
+}
+
+/// A refusal after an attempt whose outcome is unknown leaves the step in doubt, so it must be undone.
+fn check_end(run: &Run) {
+    let saga = &run.saga;
+    match saga.status() {
+        Status::Compensated => {
+            for (at, step) in saga.steps().iter().enumerate() {
+                let index = StepIndex(at as u16);
+                let effect_known = run.events().any(
+                    |event| matches!(event, Event::StepCompleted { step, .. } | Event::OutputFound { step, .. } if *step == index),
+                );
+                if effect_known && run.definition.has_undo(index) {
+                    assert_eq!(step.state.status().as_str(), "compensated", "an effect was left standing");
+                }
+            }
+        }
+        Status::Completed => {
+            assert!(
+                saga.steps()
+                    .iter()
+                    .all(|step| matches!(step.state.status().as_str(), "completed" | "skipped"))
+            );
+        }
+        Status::Failed => assert!(saga.parked().is_some(), "a parked saga says why"),
+        Status::Abandoned | Status::Pending | Status::InProgress | Status::Compensating => {
+            panic!("a run ends or parks, this one is {}", saga.status())
+        }
+    }
+}
+
+fn tell(bytes: Vec<u8>, with_operator: bool) -> Story {
+    let mut tape = Tape { bytes, at: 0 };
+    let definition = definition(&mut tape);
+    let mut story = Story { run: Run::start(definition), past: Vec::new(), operated: false };
+    while !tape.is_over() {
+        let verbs_off = !with_operator && tape.bytes.get(tape.at).is_some_and(|byte| byte % 12 == 9);
+        if verbs_off {
+            tape.at += 1;
+            continue;
+        }
+        story.turn(&mut tape);
+        assert_eq!(story.run.replayed(), story.run.saga, "replaying the events gives the same state");
+    }
+    story.finish();
+    story
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_run_undoes_in_reverse_and_ends_or_parks(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
+        let story = tell(bytes, false);
+        check_story(&story.run, false);
+        check_end(&story.run);
+    }
+
+    #[test]
+    fn with_an_operators_verbs_too(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
+        let story = tell(bytes, true);
+        check_story(&story.run, story.operated);
+        check_end(&story.run);
+    }
+
+    #[test]
+    fn a_parked_saga_can_always_be_helped_on(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
+        let mut story = tell(bytes, true);
+        // Retrying while participants complete everything must lead out of every parking place.
+        for _ in 0..20 {
+            if story.run.saga.status() != Status::Failed {
+                break;
+            }
+            story.run.operate(Verb::Retry).expect("a parked saga can be retried");
+            story.finish();
+        }
+        prop_assert!(story.run.saga.status().is_ended(), "{:#?}", story.run.saga);
+        check_story(&story.run, true);
+    }
+}
+
+#[test]
+fn the_generator_reaches_every_ending_and_role() {
+    let mut seen = BTreeSet::new();
+    let mut roles = BTreeSet::new();
+    let mut seed = 1_u64;
+    for _ in 0..2_000 {
+        let bytes = (0..120)
+            .map(|_| {
+                seed = amends_core::retry::splitmix64(seed);
+                (seed >> 32) as u8
+            })
+            .collect();
+        let story = tell(bytes, true);
+        seen.insert(story.run.saga.status());
+        for event in story.run.events() {
+            match event {
+                Event::OutputSought { .. } => drop(roles.insert("sought")),
+                Event::NothingToUndo { .. } => drop(roles.insert("nothing to undo")),
+                Event::AttemptPending { .. } => drop(roles.insert("pending")),
+                Event::CompensationFailed { .. } => drop(roles.insert("compensation failed")),
+                Event::SagaReversed { .. } => drop(roles.insert("reversed")),
+                Event::StepSkipped { .. } => drop(roles.insert("skipped")),
+                Event::AttemptStarted { direction: Direction::Compensation, .. } => {
+                    drop(roles.insert("undo again"))
+                }
+                _ => {}
+            }
+        }
+        for step in story.run.definition.order() {
+            roles.insert(match story.run.definition.step(*step).role {
+                Role::BeforePivot => "before",
+                Role::Pivot => "pivot",
+                Role::AfterPivot => "after",
+            });
+        }
+    }
+    assert!(
+        seen.contains(&Status::Completed)
+            && seen.contains(&Status::Compensated)
+            && seen.contains(&Status::Failed)
+    );
+    assert_eq!(roles.len(), 10, "{roles:?}");
+}

@@ -1,0 +1,78 @@
+//! Keeps core pure: no async, clock, randomness or input and output, and nothing of ours to lean on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FORBIDDEN: &[&str] = &[
+    "async ",
+    ".await",
+    "std::time::Instant",
+    "Instant::now",
+    "SystemTime",
+    "std::fs",
+    "std::net",
+    "std::io",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "std::sync::Mutex",
+    "static mut",
+    "OnceLock",
+    "thread_local!",
+    "println!",
+    "tokio",
+    "rand::",
+    "getrandom",
+    "HashMap",
+    "HashSet",
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn impurities(text: &str) -> Vec<&'static str> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    FORBIDDEN.iter().copied().filter(|word| code.contains(word)).collect()
+}
+
+#[test]
+fn core_names_no_clock_no_runtime_and_no_input_or_output() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    assert!(files.len() > 5, "the sources are where this test looks");
+    for file in files {
+        let found = impurities(&fs::read_to_string(&file).unwrap());
+        assert!(found.is_empty(), "{} uses {found:?}", file.display());
+    }
+}
+
+#[test]
+fn this_test_sees_an_impurity() {
+    assert_eq!(impurities("let now = std::time::Instant::now();"), ["std::time::Instant", "Instant::now"]);
+    assert_eq!(impurities("// SystemTime is not used here"), [""; 0]);
+}
+
+#[test]
+fn core_leans_on_two_small_crates_only() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let section = manifest.split("[dependencies]").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let names: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|n| !n.is_empty())
+        .collect();
+    assert_eq!(names, ["bytes", "thiserror"]);
+}
