@@ -1,2 +1,37 @@
-//! Tasks.
-fn main() {}
+//! Tasks for those who work on Amends, run as `cargo xtask <task>`.
+//!
+//! Owns the command line of the tasks and their exit codes: 0 all is well, 1 something is wrong with
+//! Amends, 2 the task could not be carried out.
+//! Promises that `cargo xtask test` is what CI runs.
+//! Does not lean on any crate of ours: it builds and watches the product from outside, as a user would.
+
+mod cargo;
+mod kill;
+mod test_command;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Tasks for those who work on Amends")]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything CI runs: format, lints, tests, release build, crash campaign and its self-test.
+    Test(test_command::Arguments),
+    /// The crash campaign: real orders, SIGKILL at random instants, and a check that nothing was lost.
+    Kill(kill::Arguments),
+}
+
+fn main() -> ExitCode {
+    match CommandLine::parse().task {
+        Task::Test(arguments) => test_command::run(&arguments),
+        Task::Kill(arguments) => kill::run(&arguments),
+    }
+}

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::{NAME_CHARACTERS_MAX, STEPS_MAX};
@@ -14,11 +15,11 @@ use crate::retry::RetryPolicy;
 
 /// The name of a definition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DefinitionName(String);
+pub struct DefinitionName(Arc<str>);
 
 impl DefinitionName {
     /// A name as given; [`Definition::check`] judges it.
-    pub fn new(name: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 

@@ -344,16 +344,17 @@ fn the_generator_reaches_every_ending_and_role() {
         let story = tell(bytes, true);
         seen.insert(story.run.saga.status());
         for event in story.run.events() {
+            let mut note = |what| {
+                roles.insert(what);
+            };
             match event {
-                Event::OutputSought { .. } => drop(roles.insert("sought")),
-                Event::NothingToUndo { .. } => drop(roles.insert("nothing to undo")),
-                Event::AttemptPending { .. } => drop(roles.insert("pending")),
-                Event::CompensationFailed { .. } => drop(roles.insert("compensation failed")),
-                Event::SagaReversed { .. } => drop(roles.insert("reversed")),
-                Event::StepSkipped { .. } => drop(roles.insert("skipped")),
-                Event::AttemptStarted { direction: Direction::Compensation, .. } => {
-                    drop(roles.insert("undo again"))
-                }
+                Event::OutputSought { .. } => note("sought"),
+                Event::NothingToUndo { .. } => note("nothing to undo"),
+                Event::AttemptPending { .. } => note("pending"),
+                Event::CompensationFailed { .. } => note("compensation failed"),
+                Event::SagaReversed { .. } => note("reversed"),
+                Event::StepSkipped { .. } => note("skipped"),
+                Event::AttemptStarted { direction: Direction::Compensation, .. } => note("undo again"),
                 _ => {}
             }
         }
