@@ -1,0 +1,228 @@
+//! Opening a database file, or refusing to.
+//!
+//! Owns every setting of a connection and the judgement whether a file is what it should be.
+//! Promises that an opened file flushes each commit (read back, not assumed), is of this format and passed its check.
+//! Does not repair: a damaged file is left as it is. Start reading at `writer`.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
+
+use super::{Format, log_check};
+use crate::error::is_damage;
+use crate::limits::{
+    LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT, WAL_BYTES_KEPT, WRITER_CACHE_KIB,
+};
+
+/// Why a database file was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// What is in the file cannot be what was written.
+    #[error(
+        "{path} is damaged: {reason}. Keep the file, restore its whole directory from a backup, \
+         and do not delete single files",
+        path = path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file belongs to something else.
+    #[error(
+        "{path} is a database of something else, or its header is damaged (application id {found}, expected {expected}): \
+         choose another directory, or restore this one from a backup",
+        path = path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its application id.
+        found: i32,
+        /// Ours.
+        expected: i32,
+    },
+    /// Another release wrote the file.
+    #[error(
+        "{path} has format {found}, this release reads format {supported}: use the release that wrote it \
+         (if that is this one, the header is damaged: restore the directory from a backup)",
+        path = path.display()
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its format version.
+        found: i32,
+        /// Ours.
+        supported: i32,
+    },
+    /// The file system or the build does not keep a promise we build on.
+    #[error(
+        "{path}: the database does not accept {setting}={wanted}, it stays at {found}: is this a network file system?",
+        path = path.display()
+    )]
+    Setting {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's name for it.
+        setting: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The file or its directory cannot be used.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database failed for another reason.
+    #[error("{path} cannot be opened: {source}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        source: Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn database(path: &Path, error: Error) -> OpenError {
+        if is_damage(&error) {
+            return OpenError::damaged(path, error.to_string());
+        }
+        OpenError::Database { path: path.to_owned(), source: error }
+    }
+
+    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> OpenError {
+        OpenError::Damaged { path: path.to_owned(), reason: reason.into() }
+    }
+
+    fn io(path: &Path, source: io::Error) -> OpenError {
+        OpenError::Io { path: path.to_owned(), source }
+    }
+}
+
+/// Opens or creates the file for writing.
+pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenError> {
+    let bytes = length(path)?;
+    log_check::check(path, bytes)?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| OpenError::database(path, error);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    if bytes == 0 {
+        // Only possible before the first table; gives disk space back after retention.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
+    }
+    settle(&connection, WRITER_CACHE_KIB).map_err(failed)?;
+    require_setting(&connection, path, "journal_mode", "WAL", "wal")?;
+    require_setting(&connection, path, "synchronous", "FULL", "2")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT as i64).map_err(failed)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+    if bytes <= QUICK_CHECK_BYTES_MAX {
+        quick_check(&connection, path)?;
+    }
+    accept_format(&mut connection, path, format)?;
+    make_entry_durable(path)?;
+    Ok(connection)
+}
+
+/// Opens the file for reading, beside an open writer.
+pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    settle(&connection, READER_CACHE_KIB)?;
+    Ok(connection)
+}
+
+fn settle(connection: &Connection, cache_kib: u32) -> Result<(), Error> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.busy_timeout(LOCK_WAIT_MAX)?;
+    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    // What a savepoint keeps for its rollback would otherwise spill into temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+fn require_setting(
+    connection: &Connection,
+    path: &Path,
+    setting: &'static str,
+    wanted: &'static str,
+    read_back: &str,
+) -> Result<(), OpenError> {
+    let failed = |error| OpenError::database(path, error);
+    connection.pragma_update(None, setting, wanted).map_err(failed)?;
+    let found = connection
+        .pragma_query_value(None, setting, |row| {
+            row.get_ref(0).map(|value| match value {
+                rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+                other => other.as_str().map_or_else(|_| "something unreadable".to_owned(), str::to_owned),
+            })
+        })
+        .map_err(failed)?;
+    if found == read_back {
+        return Ok(());
+    }
+    Err(OpenError::Setting { path: path.to_owned(), setting, wanted, found })
+}
+
+fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let findings: Result<Vec<String>, Error> = connection
+        .prepare("PRAGMA quick_check(3)")
+        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect());
+    match findings {
+        Ok(findings) if findings == ["ok"] => Ok(()),
+        Ok(findings) => Err(OpenError::damaged(path, findings.join("; "))),
+        Err(error) => Err(OpenError::database(path, error)),
+    }
+}
+
+fn accept_format(connection: &mut Connection, path: &Path, format: Format) -> Result<(), OpenError> {
+    let failed = |error| OpenError::database(path, error);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let number = |sql| transaction.query_row(sql, [], |row| row.get::<_, i32>(0));
+    let application_id = number("PRAGMA application_id").map_err(failed)?;
+    let version = number("PRAGMA user_version").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    if application_id == 0 && version == 0 && tables == 0 {
+        (format.create)(&transaction).map_err(failed)?;
+        transaction.pragma_update(None, "application_id", format.application_id).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", format.version).map_err(failed)?;
+        return transaction.commit().map_err(failed);
+    }
+    if application_id != format.application_id {
+        let expected = format.application_id;
+        return Err(OpenError::Foreign { path: path.to_owned(), found: application_id, expected });
+    }
+    if version != format.version {
+        let supported = format.version;
+        return Err(OpenError::OtherVersion { path: path.to_owned(), found: version, supported });
+    }
+    Ok(())
+}
+
+/// A new file is on disk only when its name is. Done at every open: an earlier one may have been killed right before it.
+fn make_entry_durable(path: &Path) -> Result<(), OpenError> {
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    };
+    File::open(parent)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| OpenError::io(parent, error))
+}
+
+fn length(path: &Path) -> Result<u64, OpenError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(OpenError::io(path, error)),
+    }
+}

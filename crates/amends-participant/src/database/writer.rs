@@ -1,0 +1,209 @@
+//! The one thread that writes.
+//!
+//! Owns the writing connection. Promises: everything queued goes into one transaction, each job in a savepoint of its own; jobs are
+//! answered after the commit and in order; after a commit that failed nothing is written any more.
+//! Does not use timers: while one batch is flushed, the next one gathers. Start reading at `Writer::run`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Error, ErrorCode};
+
+use super::queue::{Job, Queue, Ran, panic_message};
+use super::{OnFatal, WriteError};
+use crate::error::is_no_space;
+use crate::limits::WAL_PAGES_MAX;
+use crate::savepoint::Savepoint;
+
+pub(super) struct Writer {
+    connection: Connection,
+    path: String,
+    queue: Arc<Queue>,
+    commits: Arc<AtomicU64>,
+    on_fatal: OnFatal,
+    /// Pages in the write-ahead log after the last commit, as its hook reported them.
+    log_pages: Arc<AtomicU32>,
+}
+
+/// Why the writer ended.
+enum Stopped {
+    /// Nobody wants to write any more.
+    Closed,
+    /// Nobody knows what is on the disk.
+    Fatal,
+}
+
+/// How a batch ended.
+enum Batch {
+    /// It is on disk.
+    Committed,
+    /// Nothing of it is, for want of space.
+    NoSpace,
+    /// Nothing of it is.
+    RolledBack(String),
+    /// Nobody knows.
+    Unknown(String),
+}
+
+impl Writer {
+    pub(super) fn new(
+        mut connection: Connection,
+        path: &Path,
+        queue: Arc<Queue>,
+        commits: Arc<AtomicU64>,
+        on_fatal: OnFatal,
+    ) -> Result<Writer, Error> {
+        let log_pages = Arc::new(AtomicU32::new(0));
+        let reported = Arc::clone(&log_pages);
+        // In place of SQLite's own automatic checkpoint, which runs before the commit returns and hides its errors.
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            reported.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let path = path.display().to_string();
+        Ok(Writer { connection, path, queue, commits, on_fatal, log_pages })
+    }
+
+    pub(super) fn run(self) {
+        match catch_unwind(AssertUnwindSafe(|| self.write_batches())) {
+            Ok(Stopped::Closed) => return self.close_in_order(),
+            Ok(Stopped::Fatal) => {}
+            Err(panic) => {
+                self.stop(&format!("{}: the writer panicked: {}", self.path, panic_message(panic.as_ref())))
+            }
+        }
+        self.queue.abandon();
+    }
+
+    fn write_batches(&self) -> Stopped {
+        while let Some(mut jobs) = self.queue.take() {
+            let ended = self.carry_out(&mut jobs);
+            if let Batch::Unknown(reason) = &ended {
+                // Before the answers: nobody should act on them while the process goes on.
+                self.stop(&format!("{}: a commit failed: {reason}", self.path));
+            }
+            for job in jobs {
+                job.answer(self.instead(&ended));
+            }
+            match ended {
+                Batch::Committed => match self.shorten_log() {
+                    Ok(()) => {}
+                    Err(error) => {
+                        self.stop(&format!("{}: a checkpoint failed: {error}", self.path));
+                        return Stopped::Fatal;
+                    }
+                },
+                Batch::NoSpace | Batch::RolledBack(_) => {}
+                Batch::Unknown(_) => return Stopped::Fatal,
+            }
+        }
+        Stopped::Closed
+    }
+
+    /// Reports that nobody knows what is on the disk, once.
+    fn stop(&self, message: &str) {
+        // What is on disk stays as it is: even the checkpoint of a normal close could make lost pages look written. If this
+        // cannot be set, the close still is no worse than that of any other program.
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        (self.on_fatal)(message);
+    }
+
+    fn carry_out(&self, jobs: &mut [Box<dyn Job>]) -> Batch {
+        if let Err(error) = self.execute("BEGIN IMMEDIATE") {
+            return self.rolled_back(&error);
+        }
+        for job in jobs {
+            match self.carry_out_one(job.as_mut()) {
+                Ok(Ran::Done | Ran::Failed) => {}
+                Ok(Ran::NoSpace) => return self.out_of_space(),
+                Err(error) => return self.rolled_back(&error),
+            }
+            if self.connection.is_autocommit() {
+                // The job met an error that made SQLite roll back everything, the earlier jobs of the batch included.
+                return Batch::RolledBack(
+                    "one write of the batch failed and took the others with it".to_owned(),
+                );
+            }
+        }
+        match self.execute("COMMIT") {
+            Ok(()) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                Batch::Committed
+            }
+            // The log is written before it is flushed: without space for it nothing was flushed.
+            Err(error) if is_no_space(&error) => self.out_of_space(),
+            Err(error) => Batch::Unknown(error.to_string()),
+        }
+    }
+
+    fn carry_out_one(&self, job: &mut dyn Job) -> Result<Ran, Error> {
+        let savepoint = Savepoint::begin(&self.connection)?;
+        let ran = job.run(&self.connection);
+        match ran {
+            Ran::Done => savepoint.release()?,
+            Ran::Failed | Ran::NoSpace => savepoint.roll_back()?,
+        }
+        Ok(ran)
+    }
+
+    fn rolled_back(&self, error: &Error) -> Batch {
+        if is_no_space(error) {
+            return self.out_of_space();
+        }
+        match self.roll_back() {
+            Ok(()) => Batch::RolledBack(error.to_string()),
+            Err(second) => Batch::Unknown(format!("{error}; and then the rollback: {second}")),
+        }
+    }
+
+    fn out_of_space(&self) -> Batch {
+        match self.roll_back() {
+            Ok(()) => Batch::NoSpace,
+            Err(error) => Batch::Unknown(format!("no space; and then the rollback: {error}")),
+        }
+    }
+
+    fn roll_back(&self) -> Result<(), Error> {
+        if self.connection.is_autocommit() { Ok(()) } else { self.execute("ROLLBACK") }
+    }
+
+    fn instead(&self, ended: &Batch) -> Option<WriteError> {
+        let path = self.path.clone();
+        match ended {
+            Batch::Committed => None,
+            Batch::NoSpace => Some(WriteError::NoSpace { path }),
+            Batch::RolledBack(reason) => Some(WriteError::RolledBack { path, reason: reason.clone() }),
+            Batch::Unknown(reason) => Some(WriteError::OutcomeUnknown { path, reason: reason.clone() }),
+        }
+    }
+
+    /// Carries a log that has grown long over into the file, after the answers are out.
+    fn shorten_log(&self) -> Result<(), Error> {
+        if self.log_pages.load(Ordering::Relaxed) < WAL_PAGES_MAX {
+            return Ok(());
+        }
+        match self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            Ok(()) => Ok(()),
+            // Readers are in the way, or the file cannot grow: nothing was lost, and the next commit tries again.
+            Err(error) if is_no_space(&error) || is_busy(&error) => Ok(()),
+            // A failed flush of the file: its pages may be gone although the next flush says otherwise.
+            Err(error) => Err(error),
+        }
+    }
+
+    fn close_in_order(self) {
+        // Whatever stays in the log is found there by the next start, so an error here loses nothing.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    fn execute(&self, sql: &'static str) -> Result<(), Error> {
+        self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}

@@ -1,0 +1,59 @@
+//! A part of a transaction that can be taken back alone.
+//!
+//! Owns one `SAVEPOINT` from its begin to its end. Promises that it is rolled back unless it was released, also when the
+//! code inside panics. Does not open transactions: outside of one, SQLite makes the outermost savepoint the transaction.
+
+use rusqlite::{Connection, Error};
+
+pub(crate) struct Savepoint<'c> {
+    connection: &'c Connection,
+    open: bool,
+}
+
+impl<'c> Savepoint<'c> {
+    pub(crate) fn begin(connection: &'c Connection) -> Result<Savepoint<'c>, Error> {
+        run(connection, "SAVEPOINT amends")?;
+        Ok(Savepoint { connection, open: true })
+    }
+
+    /// Keeps what was done inside. If that fails, it is taken back when this is dropped.
+    pub(crate) fn release(mut self) -> Result<(), Error> {
+        run(self.connection, "RELEASE amends")?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Takes back what was done inside, and ends.
+    pub(crate) fn roll_back(mut self) -> Result<(), Error> {
+        self.open = false;
+        self.undo_and_end()
+    }
+
+    /// Takes back what was done inside, and stays open: the write lock is kept, so nobody comes between.
+    pub(crate) fn start_over(&self) -> Result<(), Error> {
+        run(self.connection, "ROLLBACK TO amends")
+    }
+
+    fn undo_and_end(&self) -> Result<(), Error> {
+        // After some errors SQLite rolls back the whole transaction by itself, and the savepoint is gone with it.
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        run(self.connection, "ROLLBACK TO amends")?;
+        run(self.connection, "RELEASE amends")
+    }
+}
+
+impl Drop for Savepoint<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // An error on the way is already under way to the caller. If even this fails, the savepoint stays open and
+            // with it the transaction: nothing of it can become durable by itself.
+            let _ = self.undo_and_end();
+        }
+    }
+}
+
+fn run(connection: &Connection, sql: &'static str) -> Result<(), Error> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}

@@ -1,0 +1,336 @@
+//! Each line of what the barrier promises, on a real database.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use amends_participant::{Answer, BarrierError, Call, DataError, Decision, Refusal, UNDONE, barrier};
+use rusqlite::Connection;
+
+const NOW: i64 = 1_000;
+
+/// A service with one business table, whose rows show which effects took place.
+struct Service {
+    connection: Connection,
+    runs: Cell<u32>,
+}
+
+impl Service {
+    fn new() -> Service {
+        let connection = Connection::open_in_memory().unwrap();
+        barrier::install(&connection).unwrap();
+        connection.execute_batch("CREATE TABLE effects (what TEXT NOT NULL)").unwrap();
+        Service { connection, runs: Cell::new(0) }
+    }
+
+    fn effect(&self, connection: &Connection, what: &str, decision: Decision) -> Result<Decision, DataError> {
+        self.runs.set(self.runs.get() + 1);
+        connection.execute("INSERT INTO effects VALUES (?1)", [what])?;
+        Ok(decision)
+    }
+
+    fn action(&self, payload: &str, decision: Decision) -> Result<Answer, BarrierError> {
+        let call = call(payload);
+        barrier::action(&self.connection, &call, NOW, |c| self.effect(c, "acted", decision))
+    }
+
+    fn undo(&self, payload: &str, decision: Decision) -> Result<Answer, BarrierError> {
+        let call = call(payload);
+        barrier::undo(&self.connection, &call, NOW, |c| self.effect(c, "undone", decision))
+    }
+
+    fn effects(&self) -> Vec<String> {
+        let mut statement = self.connection.prepare("SELECT what FROM effects").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    fn status(&self) -> String {
+        self.connection.query_row("SELECT status FROM amends_barrier", [], |row| row.get(0)).unwrap()
+    }
+}
+
+fn call(payload: &str) -> Call<'_> {
+    Call { saga: "saga-1", step: "Pay", in_doubt: false, payload: payload.as_bytes() }
+}
+
+fn completed(output: &str) -> Answer {
+    Answer::Completed(output.as_bytes().to_vec())
+}
+
+fn output(text: &str) -> Decision {
+    Ok(text.as_bytes().to_vec())
+}
+
+fn no_money() -> Refusal {
+    Refusal {
+        code: "no_money".to_owned(),
+        message: "have 3, need 5".to_owned(),
+        details: Some(b"{\"have\":3}".to_vec()),
+    }
+}
+
+fn refused_as_undone(answer: &Answer) -> bool {
+    matches!(answer, Answer::Refused(refusal) if refusal.code == UNDONE)
+}
+
+#[test]
+fn a_repeated_action_gets_the_first_answer_and_takes_effect_once() {
+    let service = Service::new();
+    assert_eq!(service.action("a", output("1")).unwrap(), completed("1"));
+    assert_eq!(service.action("a", output("2")).unwrap(), completed("1"));
+    assert_eq!(service.effects(), ["acted"]);
+    assert_eq!(service.runs.get(), 1);
+}
+
+#[test]
+fn a_refusal_is_rolled_back_and_given_again_without_running() {
+    let service = Service::new();
+    assert_eq!(service.action("a", Err(no_money())).unwrap(), Answer::Refused(no_money()));
+    assert_eq!(service.action("a", output("now I could")).unwrap(), Answer::Refused(no_money()));
+    assert!(service.effects().is_empty());
+    assert_eq!((service.runs.get(), service.status()), (1, "refused".to_owned()));
+}
+
+#[test]
+fn another_payload_under_the_same_key_is_a_conflict() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    let error = service.action("b", output("2")).unwrap_err();
+    assert!(matches!(error, BarrierError::PayloadConflict { .. }), "{error}");
+    assert!(error.to_string().starts_with(amends_participant::PAYLOAD_CONFLICT), "{error}");
+    assert_eq!(service.effects(), ["acted"]);
+}
+
+#[test]
+fn another_payload_after_a_refusal_is_a_conflict_too() {
+    let service = Service::new();
+    service.action("a", Err(no_money())).unwrap();
+    assert!(matches!(service.action("b", output("2")), Err(BarrierError::PayloadConflict { .. })));
+    assert!(service.effects().is_empty());
+}
+
+#[test]
+fn a_failed_action_leaves_nothing_and_can_be_tried_again() {
+    let service = Service::new();
+    let failed = barrier::action(&service.connection, &call("a"), NOW, |c| {
+        drop(service.effect(c, "acted", output("1"))?);
+        Err(DataError::Database(rusqlite::Error::QueryReturnedNoRows))
+    });
+    assert!(matches!(failed, Err(BarrierError::Database(_))));
+    assert!(service.effects().is_empty());
+    assert_eq!(service.action("b", output("2")).unwrap(), completed("2"));
+}
+
+#[test]
+fn a_panicking_action_leaves_nothing() {
+    let service = Service::new();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        barrier::action(&service.connection, &call("a"), NOW, |c| {
+            drop(service.effect(c, "acted", output("1"))?);
+            panic!("a bug of the service")
+        })
+    }));
+    assert!(panicked.is_err());
+    assert!(service.effects().is_empty());
+    assert_eq!(service.action("a", output("2")).unwrap(), completed("2"));
+}
+
+#[test]
+fn an_undo_takes_effect_once_and_repeats_its_answer() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    assert_eq!(service.undo("u", output("back")).unwrap(), completed("back"));
+    assert_eq!(service.undo("u", output("again")).unwrap(), completed("back"));
+    assert_eq!(service.effects(), ["acted", "undone"]);
+    assert_eq!(service.status(), "undone");
+}
+
+#[test]
+fn another_payload_of_an_undo_is_a_conflict() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    service.undo("u", output("back")).unwrap();
+    assert!(matches!(service.undo("v", output("back")), Err(BarrierError::PayloadConflict { .. })));
+    assert_eq!(service.effects(), ["acted", "undone"]);
+}
+
+#[test]
+fn an_undone_action_is_refused_whatever_its_payload() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    service.undo("u", output("back")).unwrap();
+    assert!(refused_as_undone(&service.action("a", output("late")).unwrap()));
+    assert!(refused_as_undone(&service.action("b", output("late")).unwrap()));
+    assert_eq!(service.effects(), ["acted", "undone"]);
+}
+
+#[test]
+fn an_undo_with_nothing_to_undo_succeeds_and_blocks_the_late_action() {
+    let service = Service::new();
+    assert_eq!(service.undo("u", output("back")).unwrap(), completed("null"));
+    assert!(refused_as_undone(&service.action("a", output("late")).unwrap()));
+    assert_eq!(service.undo("v", output("back")).unwrap(), completed("null"));
+    assert!(service.effects().is_empty());
+    assert_eq!((service.runs.get(), service.status()), (0, "blocked".to_owned()));
+}
+
+#[test]
+fn an_undo_of_a_refused_action_succeeds_and_blocks_it() {
+    let service = Service::new();
+    service.action("a", Err(no_money())).unwrap();
+    assert_eq!(service.undo("u", output("back")).unwrap(), completed("null"));
+    assert!(refused_as_undone(&service.action("a", output("late")).unwrap()));
+    assert!(service.effects().is_empty());
+    assert_eq!(service.status(), "blocked");
+}
+
+#[test]
+fn a_refused_undo_is_not_remembered_and_can_be_tried_again() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    assert_eq!(service.undo("u", Err(no_money())).unwrap(), Answer::Refused(no_money()));
+    assert_eq!((service.effects().len(), service.status()), (1, "acted".to_owned()));
+    assert_eq!(service.undo("u", output("back")).unwrap(), completed("back"));
+    assert_eq!(service.effects(), ["acted", "undone"]);
+}
+
+#[test]
+fn a_failed_undo_leaves_the_action_standing() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    let failed = barrier::undo(&service.connection, &call("u"), NOW, |c| {
+        drop(service.effect(c, "undone", output("back"))?);
+        Err(DataError::damaged("a record", "unreadable"))
+    });
+    assert!(matches!(failed, Err(BarrierError::Damaged { .. })));
+    assert_eq!((service.effects().len(), service.status()), (1, "acted".to_owned()));
+}
+
+#[test]
+fn steps_and_sagas_do_not_touch_each_other() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    for (saga, step) in [("saga-2", "Pay"), ("saga-1", "Reserve"), ("saga-1P", "ay")] {
+        let other = Call { saga, step, in_doubt: false, payload: b"b" };
+        let answer =
+            barrier::action(&service.connection, &other, NOW, |c| service.effect(c, step, output("2")));
+        assert_eq!(answer.unwrap(), completed("2"));
+    }
+    assert_eq!(service.effects().len(), 4);
+}
+
+#[test]
+fn an_answer_too_long_to_store_takes_no_effect() {
+    let service = Service::new();
+    let long = vec![b'1'; amends_participant::limits::ANSWER_BYTES_MAX + 1];
+    assert!(matches!(service.action("a", Ok(long)), Err(BarrierError::AnswerTooLong { .. })));
+    assert!(service.effects().is_empty());
+}
+
+#[test]
+fn the_barrier_rolls_back_with_the_transaction_around_it() {
+    let service = Service::new();
+    service.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    service.action("a", output("1")).unwrap();
+    service.connection.execute_batch("ROLLBACK").unwrap();
+    assert!(service.effects().is_empty());
+    assert_eq!(service.action("b", output("2")).unwrap(), completed("2"));
+}
+
+#[test]
+fn retention_removes_the_oldest_rows_in_small_batches() {
+    let service = Service::new();
+    for (saga, made_ms) in [("1", 10), ("2", 20), ("3", 30), ("4", 400)] {
+        let call = Call { saga, step: "Pay", in_doubt: false, payload: b"" };
+        barrier::action(&service.connection, &call, made_ms, |_| Ok(output("1"))).unwrap();
+    }
+    assert_eq!(barrier::forget_before(&service.connection, 100, 2).unwrap(), 2);
+    assert_eq!(barrier::forget_before(&service.connection, 100, 2).unwrap(), 1);
+    assert_eq!(barrier::forget_before(&service.connection, 100, 2).unwrap(), 0);
+    let left: String = service
+        .connection
+        .query_row("SELECT group_concat(saga) FROM amends_barrier", [], |r| r.get(0))
+        .unwrap();
+    assert_eq!(left, "4");
+}
+
+#[test]
+fn a_second_call_with_the_same_key_waits_for_the_first_and_gets_its_answer() {
+    /// Set by the second connection once it waits for the lock.
+    static WAITS: AtomicBool = AtomicBool::new(false);
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("service.db");
+    let first = Connection::open(&path).unwrap();
+    first.pragma_update(None, "journal_mode", "WAL").unwrap();
+    barrier::install(&first).unwrap();
+    first.execute_batch("BEGIN IMMEDIATE").unwrap();
+    barrier::action(&first, &call("a"), NOW, |_| Ok(output("first"))).unwrap();
+
+    let (waits, waiting) = mpsc::channel();
+    let second = thread::spawn(move || {
+        let mut second = Connection::open(&path).unwrap();
+        second
+            .busy_handler(Some(move |_| {
+                if !WAITS.swap(true, Ordering::SeqCst) {
+                    waits.send(()).unwrap();
+                }
+                thread::yield_now();
+                true
+            }))
+            .unwrap();
+        barrier::action(&second, &call("a"), NOW, |_| Ok(output("second"))).unwrap()
+    });
+    waiting.recv_timeout(Duration::from_secs(60)).expect("the second call waits at the unique key");
+    first.execute_batch("COMMIT").unwrap();
+    assert_eq!(second.join().unwrap(), completed("first"));
+}
+
+#[test]
+fn any_flipped_byte_of_a_stored_row_is_reported_as_damaged() {
+    let undone = || {
+        let service = Service::new();
+        service.action("a", output("{\"id\":\"pay_1\"}")).unwrap();
+        service.undo("u", output("back")).unwrap();
+        service
+    };
+    let refused = || {
+        let service = Service::new();
+        service.action("a", Err(no_money())).unwrap();
+        service
+    };
+    let cases: [(&dyn Fn() -> Service, &str); 9] = [
+        (&undone, "status = 'acted'"),
+        (&undone, "status = 'blocked'"),
+        (&undone, "status = 'gone'"),
+        (&undone, "answer = CAST('{\"id\":\"pay_2\"}' AS BLOB)"),
+        (&undone, "undo_answer = x'00'"),
+        (&undone, "action_hash = undo_hash"),
+        (&undone, "checksum = checksum + 1"),
+        (&undone, "created_at_ms = created_at_ms + 1"),
+        (&refused, "refusal_message = 'have 4, need 5'"),
+    ];
+    for (make, change) in cases {
+        let service = make();
+        service.connection.execute(&format!("UPDATE amends_barrier SET {change}"), []).unwrap();
+        for error in [service.action("a", output("2")), service.undo("u", output("2"))] {
+            let text = error.unwrap_err().to_string();
+            assert!(
+                text.contains("damaged") && text.contains("amends_barrier") && text.contains("saga-1"),
+                "{change}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stored_answer_of_another_type_is_damaged_not_a_default() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    service.connection.execute("UPDATE amends_barrier SET answer = 5", []).unwrap();
+    let error = service.action("a", output("2")).unwrap_err();
+    assert!(matches!(error, BarrierError::Damaged { .. }), "{error}");
+}
