@@ -1,5 +1,7 @@
 //! The barrier against a model of a few lines, under random sequences of calls.
 
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
 use std::collections::BTreeMap;
 
 use amends_participant::{Answer, BarrierError, Call, Decision, Refusal, UNDONE, barrier};
