@@ -11,14 +11,16 @@ mod queue;
 mod readers;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
+use crate::barrier;
 use crate::error::{BarrierError, DataError};
+use crate::limits::{FORGET_ROWS_MAX, FREE_PAGES_MAX};
 pub use open::OpenError;
 use queue::Queue;
 use readers::Readers;
@@ -26,7 +28,7 @@ use writer::Writer;
 
 /// An open database. Dropping it finishes what is queued and closes the file in good order.
 pub struct Database {
-    path: PathBuf,
+    path: Arc<Path>,
     queue: Arc<Queue>,
     readers: Option<Readers>,
     writer: Option<JoinHandle<()>>,
@@ -92,6 +94,21 @@ pub enum WriteError {
     Closed,
 }
 
+impl WriteError {
+    /// The same error; damage is told with the file it is in.
+    fn within(self, path: &Path) -> WriteError {
+        match self {
+            WriteError::Job(error) => WriteError::Job(error.within(&path.display().to_string())),
+            other @ (WriteError::Panicked(_)
+            | WriteError::NoSpace { .. }
+            | WriteError::RolledBack { .. }
+            | WriteError::OutcomeUnknown { .. }
+            | WriteError::QueueFull { .. }
+            | WriteError::Closed) => other,
+        }
+    }
+}
+
 impl Database {
     /// Opens the file at `path`, creates it if there is none, and starts its writer.
     ///
@@ -108,7 +125,7 @@ impl Database {
             .spawn(move || writer.run())
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let readers = Some(Readers::new(path));
-        Ok(Database { path: path.to_owned(), queue, readers, writer: Some(thread), commits })
+        Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits })
     }
 
     /// Queues a write and returns at once. `answered` is called exactly once: on the writer's thread after the commit, or on the
@@ -120,6 +137,10 @@ impl Database {
         work: impl FnOnce(&Connection) -> Result<T, BarrierError> + Send + 'static,
         answered: impl FnOnce(Result<T, WriteError>) + Send + 'static,
     ) {
+        let path = Arc::clone(&self.path);
+        let answered = move |result: Result<T, WriteError>| {
+            answered(result.map_err(|error| error.within(&path)));
+        };
         if let Err((job, error)) = self.queue.push(Box::new(queue::Write::new(work, answered))) {
             job.answer(Some(error));
         }
@@ -134,6 +155,22 @@ impl Database {
         readers.read(look).map_err(|error| error.within(&self.path.display().to_string()))
     }
 
+    /// Queues the removal of one small batch of barrier rows made before `before_ms`, and tells how many went. Read
+    /// [`barrier::forget_before`] for how far back that must lie. Fewer than
+    /// [`FORGET_ROWS_MAX`](crate::limits::FORGET_ROWS_MAX) means that the rest is too young.
+    pub fn forget_before(
+        &self,
+        before_ms: i64,
+        answered: impl FnOnce(Result<usize, WriteError>) + Send + 'static,
+    ) {
+        let work = move |connection: &Connection| {
+            let removed = barrier::forget_before(connection, before_ms, FORGET_ROWS_MAX)?;
+            give_space_back(connection)?;
+            Ok(removed)
+        };
+        self.submit(work, answered);
+    }
+
     /// How many transactions were committed since the file was opened: far fewer than writes when they come together.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
@@ -143,6 +180,16 @@ impl Database {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Cuts free pages off the end of the file, in small steps beside the writes.
+fn give_space_back(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let sql = format!("PRAGMA incremental_vacuum({FREE_PAGES_MAX})");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut steps = statement.query([])?;
+    // SQLite frees one page a step.
+    while steps.next()?.is_some() {}
+    Ok(())
 }
 
 impl Drop for Database {

@@ -35,3 +35,9 @@ pub const STATEMENTS_KEPT: usize = 64;
 
 /// Longest wait for a lock somebody else holds, such as a shell that writes to the same file.
 pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Most barrier rows looked at by one step of retention: some milliseconds of the writer's time.
+pub const FORGET_ROWS_MAX: usize = 1000;
+
+/// Most free pages given back by one step of retention: about what [`FORGET_ROWS_MAX`] rows took, and a little more.
+pub const FREE_PAGES_MAX: u32 = 256;

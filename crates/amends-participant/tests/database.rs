@@ -342,6 +342,41 @@ fn the_log_is_carried_over_before_it_grows_long() {
 }
 
 #[test]
+fn retention_gives_space_back() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    let answer = "x".repeat(1000);
+    let acted = submit(&database, move |c| {
+        for n in 0..1500 {
+            let call = Call { saga: &n.to_string(), step: "Pay", in_doubt: false, payload: b"" };
+            barrier::action(c, &call, 10, |_| Ok(Ok(answer.clone().into_bytes())))?;
+        }
+        Ok(())
+    });
+    wait(&acted).unwrap();
+    let pages =
+        || database.read(|c| Ok(c.query_row("PRAGMA page_count", [], |r| r.get::<_, i64>(0))?)).unwrap();
+    let before = pages();
+    let removed = [(); 3].map(|()| {
+        let (answered, answer) = mpsc::channel();
+        database.forget_before(20, move |result| drop(answered.send(result)));
+        wait(&answer).unwrap()
+    });
+    assert_eq!(removed, [1000, 500, 0]);
+    assert!(pages() < before / 10, "{before} pages became {}", pages());
+}
+
+#[test]
+fn damage_met_by_a_write_is_told_with_its_file() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    let met =
+        submit(&database, |_| -> Result<(), _> { Err(DataError::damaged("table t", "unreadable").into()) });
+    let text = wait(&met).unwrap_err().to_string();
+    assert!(text.contains("damaged") && text.contains("service.db: table t"), "{text}");
+}
+
+#[test]
 fn a_file_of_a_newer_release_is_refused_with_the_reason() {
     let (_dir, path) = temporary();
     drop(Database::open(&path, format(2), never_fatal()).unwrap());
