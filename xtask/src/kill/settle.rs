@@ -1,0 +1,269 @@
+//! What happens once the last kill is over: everything is asked for again, and the shop is looked at.
+//!
+//! Owns the order of it: open keys are answered, the sagas come to rest, every answer is repeated, then all is read.
+//! Promises that whatever keeps it from the end is itself a finding, and that nothing is waited for without a limit.
+//! Does not judge what it reads: that is the check's.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::check::{Check, Held, SagaRest, check_alone, check_saga};
+use super::crew::{Bell, for_each};
+use super::http::{Shop, ViewError};
+use super::order::{Manner, Order, OrderKey};
+use super::random::{Random, Seed, Stream};
+use super::record::{Learnt, Record};
+use super::views::{InventoryView, LedgerView, OrderStatus, OrderView, OrdersPage, SagaView};
+use super::violation::{Kind, Violation, Violations};
+
+/// What is needed to come to rest.
+#[derive(Debug)]
+pub(crate) struct Settle<'a> {
+    /// Where the shop is.
+    pub(crate) port: u16,
+    /// The campaign.
+    pub(crate) seed: Seed,
+    /// The round it happens after.
+    pub(crate) round: u32,
+    /// How many clients ask at once.
+    pub(crate) clients: u16,
+    /// What the clients know.
+    pub(crate) record: &'a Mutex<Record>,
+    /// What is found wrong.
+    pub(crate) violations: &'a Mutex<Violations>,
+}
+
+/// Why something could not be looked at; it was noted as a violation.
+#[derive(Debug)]
+pub(crate) struct Hindered;
+
+impl Settle<'_> {
+    /// Lets everything come to its end and checks it.
+    ///
+    /// # Errors
+    /// The shop could not be looked at to the end.
+    pub(crate) fn run(&self) -> Result<Held, Hindered> {
+        self.answer_open_keys()?;
+        let shop = Shop::at(self.port);
+        self.wait_for_rest(&shop)?;
+        let keys = self.record().final_keys();
+        self.repeat(&keys)?;
+        self.look_for_accepted_sagas()?;
+        self.check(&shop)
+    }
+
+    /// Posts those keys again and compares the answers word for word.
+    ///
+    /// # Errors
+    /// The shop did not answer.
+    pub(crate) fn repeat(&self, keys: &[OrderKey]) -> Result<(), Hindered> {
+        let bell = Bell::default();
+        for_each(self.port, self.clients, keys, &bell, |shop, key| {
+            let order = Order::of(self.seed, *key);
+            let deadline = Instant::now() + REST_LIMIT;
+            self.post_until(shop, &order, deadline, &bell);
+        });
+        hindered_by(&bell)
+    }
+
+    /// Posts every key whose end is unknown until it is known.
+    fn answer_open_keys(&self) -> Result<(), Hindered> {
+        let keys = self.record().open_keys();
+        let bell = Bell::default();
+        let deadline = Instant::now() + REST_LIMIT;
+        for_each(self.port, self.clients, &keys, &bell, |shop, key| {
+            self.post_until(shop, &Order::of(self.seed, *key), deadline, &bell);
+        });
+        hindered_by(&bell)
+    }
+
+    /// Posts an order until its end is told; a key that stays without one is a finding.
+    fn post_until(&self, shop: &Shop, order: &Order, deadline: Instant, bell: &Bell) {
+        let mut losses = 0;
+        while !bell.is_rung() {
+            let pause = match shop.post_order(&order.name, &order.body(), Manner::Wait) {
+                Ok(received) => {
+                    let learnt = self.record().learn(order, &received);
+                    match learnt {
+                        Ok(Learnt::End) => return,
+                        Ok(Learnt::StillOpen) => POLL_INTERVAL,
+                        Ok(Learnt::ComeAgain(pause)) => pause.max(POLL_INTERVAL),
+                        Err(violation) => return self.note(violation),
+                    }
+                }
+                Err(lost) => {
+                    losses += 1;
+                    if losses == LOSSES_MAX {
+                        self.note(found(Kind::ConnectionLost, order, "an answer", lost.to_string()));
+                        return bell.ring();
+                    }
+                    POLL_INTERVAL
+                }
+            };
+            if Instant::now() > deadline {
+                let expected = format!("the end within {REST_LIMIT:?}");
+                return self.note(found(Kind::Unanswered, order, expected, "none"));
+            }
+            bell.wait(pause);
+        }
+    }
+
+    /// Waits until no saga is under way.
+    fn wait_for_rest(&self, shop: &Shop) -> Result<(), Hindered> {
+        let deadline = Instant::now() + REST_LIMIT;
+        loop {
+            let ledger: LedgerView = self.view(shop, "/shop/ledger")?;
+            if ledger.live_sagas == 0 {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let expected = format!("no live saga within {REST_LIMIT:?}");
+                let got = format!("{} live sagas", ledger.live_sagas);
+                self.note(Violation::new(Kind::NeverSettled, "GET /shop/ledger", expected, got));
+                return Err(Hindered);
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    fn look_for_accepted_sagas(&self) -> Result<(), Hindered> {
+        let sagas = self.record().accepted_sagas();
+        let bell = Bell::default();
+        for_each(self.port, self.clients, &sagas, &bell, |shop, (key, saga)| {
+            let name = key.name(self.seed);
+            match shop.fetch(&format!("/sagas/{saga}")) {
+                Ok(answer) => {
+                    check_saga(&name, saga, &answer).unwrap_or_else(|violation| self.note(violation))
+                }
+                Err(lost) => {
+                    let expected = format!("GET /sagas/{saga}");
+                    self.note(Violation::new(
+                        Kind::ConnectionLost,
+                        format!("key {name}"),
+                        expected,
+                        lost.to_string(),
+                    ));
+                    bell.ring();
+                }
+            }
+        });
+        hindered_by(&bell)
+    }
+
+    /// Reads everything the shop shows and has it checked.
+    fn check(&self, shop: &Shop) -> Result<Held, Hindered> {
+        let mut check = Check::new(self.seed, self.record().claims());
+        let mut random = Random::new(self.seed, Stream::Sample { round: self.round });
+        let mut cursor = None;
+        loop {
+            let page: OrdersPage = self.view(shop, &page_path(cursor.as_deref()))?;
+            for listed in &page.orders {
+                self.take_in(shop, &mut check, listed)?;
+            }
+            self.look_at_some_alone(shop, &page.orders, &mut random)?;
+            match page.next_cursor {
+                None => break,
+                // A cursor that does not move would have us read one page for ever.
+                Some(next) if page.orders.is_empty() || Some(&next) == cursor.as_ref() => {
+                    self.note(Violation::new(
+                        Kind::Unreadable,
+                        page_path(Some(&next)),
+                        "a page further on",
+                        "the same",
+                    ));
+                    return Err(Hindered);
+                }
+                Some(next) => cursor = Some(next),
+            }
+        }
+        let inventory: InventoryView = self.view(shop, "/inventory")?;
+        let ledger: LedgerView = self.view(shop, "/shop/ledger")?;
+        let (held, violations) = check.finish(&inventory, &ledger);
+        self.violations.lock().expect("nobody panics while holding it").absorb(violations);
+        Ok(held)
+    }
+
+    fn take_in(&self, shop: &Shop, check: &mut Check, listed: &Value) -> Result<(), Hindered> {
+        let order = match serde_json::from_value::<OrderView>(listed.clone()) {
+            Ok(order) => order,
+            Err(error) => {
+                check.unreadable(&format!("GET /shop/orders: {listed}"), error.to_string());
+                return Ok(());
+            }
+        };
+        let rest = match order.status {
+            OrderStatus::Confirmed | OrderStatus::Cancelled => SagaRest::NotParked,
+            OrderStatus::Pending => self.rest_of(shop, &order.saga_id)?,
+        };
+        check.order(&order, rest);
+        Ok(())
+    }
+
+    fn rest_of(&self, shop: &Shop, saga: &str) -> Result<SagaRest, Hindered> {
+        match shop.view::<SagaView>(&format!("/sagas/{saga}")) {
+            Ok(view) if view.status == "failed" => Ok(SagaRest::Parked),
+            // A saga that is not there is not parked either: the pending order is the finding.
+            Ok(_) | Err(ViewError::Status(_)) => Ok(SagaRest::NotParked),
+            Err(error @ (ViewError::Lost(_) | ViewError::Shape(..))) => Err(self.hindered(saga, &error)),
+        }
+    }
+
+    fn look_at_some_alone(&self, shop: &Shop, page: &[Value], random: &mut Random) -> Result<(), Hindered> {
+        for _ in 0..ALONE_PER_PAGE.min(page.len()) {
+            let place = random.below(page.len() as u64);
+            let listed = &page[usize::try_from(place).expect("an index below a length")];
+            let path = format!("/orders/{}", listed["id"].as_str().unwrap_or("(no id)"));
+            let alone = shop.fetch(&path).map_err(|lost| self.hindered(&path, &ViewError::Lost(lost)))?;
+            check_alone(listed, &alone).unwrap_or_else(|violation| self.note(violation));
+        }
+        Ok(())
+    }
+
+    fn view<T: serde::de::DeserializeOwned>(&self, shop: &Shop, path: &str) -> Result<T, Hindered> {
+        shop.view(path).map_err(|error| self.hindered(path, &error))
+    }
+
+    fn hindered(&self, path: &str, error: &ViewError) -> Hindered {
+        self.note(Violation::new(
+            Kind::Unreadable,
+            format!("GET {path}"),
+            "the view of the contract",
+            error.to_string(),
+        ));
+        Hindered
+    }
+
+    fn note(&self, violation: Violation) {
+        self.violations.lock().expect("nobody panics while holding it").add(violation);
+    }
+
+    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().expect("nobody panics while holding the record")
+    }
+}
+
+fn hindered_by(bell: &Bell) -> Result<(), Hindered> {
+    if bell.is_rung() { Err(Hindered) } else { Ok(()) }
+}
+
+fn page_path(cursor: Option<&str>) -> String {
+    let cursor = cursor.map_or(String::new(), |cursor| format!("&cursor={cursor}"));
+    format!("/shop/orders?limit={PAGE_ORDERS}{cursor}")
+}
+
+fn found(kind: Kind, order: &Order, expected: impl Into<String>, got: impl Into<String>) -> Violation {
+    Violation::new(kind, format!("key {}", order.name), expected, got)
+}
+
+/// Within that time everything has to come to rest: beyond the patience of every step's retries.
+const REST_LIMIT: Duration = Duration::from_secs(120);
+/// How often something that is not yet so is asked for again.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How many answers in a row may fail to come before the process is taken to be gone.
+const LOSSES_MAX: u32 = 3;
+/// Orders on a page, the most the contract allows.
+const PAGE_ORDERS: u32 = 1_000;
+/// Orders of each page that are also looked at alone.
+const ALONE_PER_PAGE: usize = 20;

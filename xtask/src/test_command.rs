@@ -1,0 +1,178 @@
+//! `cargo xtask test`: everything CI runs, from nothing.
+//!
+//! Owns the list of stages and their order, from the quickest to the slowest.
+//! Promises that the first stage that fails ends it, with the command that repeats just that stage, and that the last
+//! line reads `N passed, N failed`.
+//! Does not install anything: what is missing is named, with how to get it.
+
+use std::env;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::cargo;
+use crate::kill::{self, CouldNotRun, Seed};
+
+/// The command line of the tests.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Repeats the crash campaign of an earlier run.
+    #[arg(long)]
+    seed: Option<Seed>,
+}
+
+/// One stage.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// What is needed is installed.
+    Tools,
+    /// Every file is formatted.
+    Format,
+    /// No warning, from the compiler or from clippy.
+    Lint,
+    /// Every test of the workspace.
+    Tests,
+    /// The binary users get.
+    Release,
+    /// The short crash campaign on that binary.
+    Kill,
+    /// The crash campaign catches broken builds.
+    KillSelfTest,
+}
+
+/// Why a stage failed, and what repeats it.
+#[derive(Debug)]
+struct Failed {
+    why: String,
+    repeat: String,
+}
+
+/// Carries out `cargo xtask test`.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let seed = arguments.seed.unwrap_or_else(Seed::fresh);
+    let mut passed = 0;
+    for stage in STAGES {
+        println!("\n== {} ==", stage.heading());
+        // What a stage prints goes past our buffer.
+        let _ = io::stdout().flush();
+        let began = Instant::now();
+        let result = stage.run(seed);
+        let seconds = began.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => {
+                passed += 1;
+                println!("== {}: passed in {seconds:.1} s ==", stage.heading());
+            }
+            Err(Failed { why, repeat }) => {
+                println!("== {}: FAILED after {seconds:.1} s ==", stage.heading());
+                println!("{why}\nto repeat just this stage: {repeat}\n");
+                println!("{passed} passed, 1 failed");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    println!("\n{passed} passed, 0 failed");
+    ExitCode::SUCCESS
+}
+
+impl Stage {
+    fn heading(self) -> &'static str {
+        match self {
+            Stage::Tools => "tools",
+            Stage::Format => "format",
+            Stage::Lint => "lint",
+            Stage::Tests => "tests",
+            Stage::Release => "release build",
+            Stage::Kill => "crash campaign",
+            Stage::KillSelfTest => "self-test of the crash campaign",
+        }
+    }
+
+    fn run(self, seed: Seed) -> Result<(), Failed> {
+        match self {
+            Stage::Tools => look_for_tools(),
+            Stage::Format => call(&["fmt", "--all", "--check"]),
+            Stage::Lint => call(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            Stage::Tests => call(&["test", "--workspace"]),
+            Stage::Release => call(&["build", "--release", "-p", "amends-cli"]),
+            Stage::Kill => run_campaign(seed),
+            Stage::KillSelfTest => run_self_test(seed),
+        }
+    }
+}
+
+fn call(arguments: &[&str]) -> Result<(), Failed> {
+    cargo::run(arguments).map_err(|error| Failed { why: error.to_string(), repeat: error.command })
+}
+
+/// Everything that is missing is named at once: installing one thing after the other is no fun.
+fn look_for_tools() -> Result<(), Failed> {
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let has_compiler = Command::new(&compiler)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    let mut why = String::new();
+    for (is_there, name, remedy) in [
+        (
+            cargo::knows("fmt"),
+            "cargo fmt",
+            "`rustup component add rustfmt`, or your system's package rustfmt",
+        ),
+        (
+            cargo::knows("clippy"),
+            "cargo clippy",
+            "`rustup component add clippy`, or your system's package rust-clippy",
+        ),
+        (
+            has_compiler,
+            compiler.as_str(),
+            "a C compiler (`apt install build-essential`, `xcode-select --install`, …)",
+        ),
+    ] {
+        if !is_there {
+            writeln!(why, "`{name}` is missing; install {remedy}")
+                .expect("writing to a string does not fail");
+        }
+    }
+    if why.is_empty() { Ok(()) } else { Err(Failed { why, repeat: "cargo xtask test".to_owned() }) }
+}
+
+fn run_campaign(seed: Seed) -> Result<(), Failed> {
+    let repeat = format!("cargo xtask kill --rounds {} --seed {seed}", kill::ROUNDS);
+    let failed = |why| Failed { why, repeat: repeat.clone() };
+    let binary = cargo::build_amends().map_err(|error| failed(error.to_string()))?;
+    match kill::run_short(&binary, seed) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(failed("something was lost, doubled or changed: see above".to_owned())),
+        Err(CouldNotRun(why)) => Err(failed(why)),
+    }
+}
+
+fn run_self_test(seed: Seed) -> Result<(), Failed> {
+    let failed = |why| Failed { why, repeat: format!("cargo xtask kill --self-test --seed {seed}") };
+    let built = cargo::target_directory().and_then(|target| cargo::build_sabotaged_amends(&target));
+    let binary = built.map_err(|error| failed(error.to_string()))?;
+    match kill::run_short_self_test(&binary, seed) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(failed("the campaign passed on a build that is broken on purpose".to_owned())),
+        Err(CouldNotRun(why)) => Err(failed(why)),
+    }
+}
+
+/// From the quickest to the slowest.
+const STAGES: [Stage; 7] = [
+    Stage::Tools,
+    Stage::Format,
+    Stage::Lint,
+    Stage::Tests,
+    Stage::Release,
+    Stage::Kill,
+    Stage::KillSelfTest,
+];
