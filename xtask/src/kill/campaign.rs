@@ -5,20 +5,19 @@
 //! process repeats itself; and that a campaign in which nothing was acknowledged never counts as passed.
 //! Does not print its result: that is the report's. Start reading at `Plan::run`.
 
-use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use super::check::Held;
 use super::client::Load;
 use super::crew::Bell;
 use super::order::OrderKey;
+use super::place::{Kept, Place};
 use super::process::{Launch, NotUp, Server, panic_in};
+use super::progress::Progress;
 use super::random::{Random, Seed, Stream};
 use super::record::{Record, Tally};
 use super::settle::Settle;
@@ -61,8 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) summary: Summary,
     /// What was found wrong.
     pub(crate) violations: Violations,
-    /// Where the data is, if it was kept.
-    pub(crate) kept: Option<PathBuf>,
+    /// What was left behind, if anything.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// The figures of a campaign.
@@ -96,9 +95,8 @@ impl Plan {
     pub(crate) fn run(&self) -> Result<Outcome, CouldNotRun> {
         let began = Instant::now();
         let place = Place::prepare(self.data.as_deref())?;
-        let log = place.work.path().join("demo.log");
-        let launch = Launch::new(&self.binary, &place.data, log.clone(), self.sabotage.as_deref())
-            .map_err(|error| CouldNotRun(format!("no free port on 127.0.0.1: {error}")))?;
+        prove_it_starts(&self.launch(&place, &place.trial)?)?;
+        let launch = self.launch(&place, &place.data)?;
         let mut campaign = Campaign {
             plan: self,
             launch,
@@ -109,8 +107,8 @@ impl Plan {
             held: None,
         };
         let rounds = campaign.play()?;
-        if let Ok(Some(panic)) = panic_in(&log) {
-            campaign.note(Violation::new(Kind::Panicked, log.display().to_string(), "no panic", panic));
+        if let Ok(Some(panic)) = panic_in(&place.log) {
+            campaign.note(Violation::new(Kind::Panicked, place.log.display().to_string(), "no panic", panic));
         }
         let tally = campaign.record().tally();
         let violations = campaign.violations.into_inner().expect("nobody panics while holding it");
@@ -131,6 +129,22 @@ impl Plan {
         let kept = place.leave(self.keeps_data || !violations.is_empty());
         Ok(Outcome { summary, violations, kept })
     }
+
+    fn launch(&self, place: &Place, data: &Path) -> Result<Launch, CouldNotRun> {
+        Launch::new(&self.binary, data, place.log.clone(), self.sabotage.as_deref())
+            .map_err(|error| CouldNotRun(format!("no free port on 127.0.0.1: {error}")))
+    }
+}
+
+/// Starts the process once where nothing was ever killed: if it fails there, the campaign cannot be run; if it fails
+/// later, a kill did it.
+fn prove_it_starts(launch: &Launch) -> Result<(), CouldNotRun> {
+    let mut server = launch.start().map_err(|error| cannot_start(launch, &error))?;
+    if let Err(why) = server.wait_until_up() {
+        let (command, words) = (launch.typed(), server.last_words());
+        return Err(CouldNotRun(format!("`{command}` did not come up: {why}; it wrote:\n{words}")));
+    }
+    server.kill().map_err(|error| cannot_kill(&error))
 }
 
 /// A campaign under way.
@@ -148,6 +162,7 @@ impl Campaign<'_> {
     /// Plays the rounds until one finds something, lets everything come to rest, and says how many were played.
     fn play(&mut self) -> Result<u32, CouldNotRun> {
         let mut progress = Progress::new(self.plan.rounds);
+        self.kill_first_starts()?;
         for round in 0..self.plan.rounds {
             self.play_round(round)?;
             if self.plan.checks == Checks::AfterEachRound {
@@ -160,11 +175,20 @@ impl Campaign<'_> {
             }
         }
         progress.end();
-        let rounds = progress.played;
+        let rounds = progress.played();
         if self.plan.checks == Checks::AtTheEnd {
             self.settle(rounds)?;
         }
         Ok(rounds)
+    }
+
+    /// Kills the process a few times while it makes its data directory, which happens only once in its life.
+    fn kill_first_starts(&mut self) -> Result<(), CouldNotRun> {
+        let mut random = Random::new(self.plan.seed, Stream::FirstStarts);
+        for _ in 0..random.within(0..=FIRST_STARTS_KILLED_MAX) {
+            self.kill_during_start(drawn(&mut random, START_MILLISECONDS))?;
+        }
+        Ok(())
     }
 
     fn play_round(&mut self, round: u32) -> Result<(), CouldNotRun> {
@@ -187,20 +211,15 @@ impl Campaign<'_> {
 
     /// Starts the process and waits until it is up; none if a kill left something it does not come up on.
     fn start(&mut self) -> Result<Option<Server>, CouldNotRun> {
-        let mut server = self.launch.start().map_err(|error| self.cannot_start(&error))?;
+        let mut server = self.launch.start().map_err(|error| cannot_start(&self.launch, &error))?;
         match server.wait_until_up() {
             Ok(took) => {
-                if self.kills > 0 {
-                    self.worst_restart = self.worst_restart.max(took);
-                }
+                self.worst_restart = self.worst_restart.max(took);
                 Ok(Some(server))
             }
             Err(why @ NotUp::Unwatched(_)) => Err(CouldNotRun(why.to_string())),
             Err(why @ (NotUp::Exited(_) | NotUp::TooSlow)) => {
                 let got = format!("{why}; it wrote:\n{}", server.last_words());
-                if self.kills == 0 {
-                    return Err(CouldNotRun(format!("`{}` did not come up: {got}", self.launch.typed())));
-                }
                 self.note(Violation::new(Kind::DidNotRestart, self.launch.typed(), "it comes up", got));
                 Ok(None)
             }
@@ -261,7 +280,7 @@ impl Campaign<'_> {
 
     /// Starts the process and kills it that much later, up or not.
     fn kill_during_start(&mut self, lifetime: Duration) -> Result<(), CouldNotRun> {
-        let mut server = self.launch.start().map_err(|error| self.cannot_start(&error))?;
+        let mut server = self.launch.start().map_err(|error| cannot_start(&self.launch, &error))?;
         thread::sleep(lifetime);
         if let Some(status) = server.exit_status().map_err(|error| cannot_kill(&error))? {
             let got = format!("it ended by itself ({status}); it wrote:\n{}", server.last_words());
@@ -297,10 +316,6 @@ impl Campaign<'_> {
         }
     }
 
-    fn cannot_start(&self, error: &io::Error) -> CouldNotRun {
-        CouldNotRun(format!("`{}` could not be started: {error}", self.launch.typed()))
-    }
-
     fn has_found_something(&self) -> bool {
         !self.violations.lock().expect("nobody panics while holding it").is_empty()
     }
@@ -314,6 +329,10 @@ impl Campaign<'_> {
     }
 }
 
+fn cannot_start(launch: &Launch, error: &io::Error) -> CouldNotRun {
+    CouldNotRun(format!("`{}` could not be started: {error}", launch.typed()))
+}
+
 fn cannot_kill(error: &io::Error) -> CouldNotRun {
     CouldNotRun(format!("the process could not be watched or killed: {error}"))
 }
@@ -323,75 +342,61 @@ fn drawn(random: &mut Random, milliseconds: std::ops::RangeInclusive<u64>) -> Du
     Duration::from_micros(random.within(milliseconds.start() * 1_000..=milliseconds.end() * 1_000))
 }
 
-/// Where the campaign keeps things.
-struct Place {
-    work: TempDir,
-    data: PathBuf,
-}
-
-impl Place {
-    fn prepare(wanted: Option<&Path>) -> Result<Place, CouldNotRun> {
-        let work = tempfile::Builder::new()
-            .prefix("amends-kill-")
-            .tempdir()
-            .map_err(|error| CouldNotRun(format!("no temporary directory: {error}")))?;
-        let data = wanted.map_or_else(|| work.path().join("data"), Path::to_owned);
-        // Orders of an earlier campaign would all be strange ones.
-        if fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some()) {
-            let hint = "name one that is empty or does not exist yet";
-            return Err(CouldNotRun(format!("the data directory {} is not empty: {hint}", data.display())));
-        }
-        Ok(Place { work, data })
-    }
-
-    /// Goes, and leaves the directory behind if wanted: the data and everything the process wrote.
-    fn leave(self, keeps: bool) -> Option<PathBuf> {
-        keeps.then(|| self.work.keep())
-    }
-}
-
-/// Says on standard error how far the campaign is: in place on a terminal, in a plain line now and then elsewhere.
-struct Progress {
-    rounds: u32,
-    played: u32,
-    is_terminal: bool,
-}
-
-impl Progress {
-    fn new(rounds: u32) -> Progress {
-        Progress { rounds, played: 0, is_terminal: io::stderr().is_terminal() }
-    }
-
-    fn after(&mut self, played: u32, tally: Tally) {
-        self.played = played;
-        let orders = tally.completed + tally.compensated;
-        let line = format!("round {played} of {}, {orders} orders acknowledged", self.rounds);
-        // Progress that cannot be shown is no reason to stop.
-        let _ = if self.is_terminal {
-            write!(io::stderr(), "\r{line}")
-        } else if played.is_multiple_of(PLAIN_LINE_ROUNDS) {
-            writeln!(io::stderr(), "{line}")
-        } else {
-            Ok(())
-        };
-    }
-
-    fn end(&self) {
-        if self.is_terminal && self.played > 0 {
-            let _ = writeln!(io::stderr());
-        }
-    }
-}
-
 /// How long the process lives under load. Short, so that it is often killed while recovering; long enough for whole sagas.
 const LOAD_MILLISECONDS: std::ops::RangeInclusive<u64> = 20..=400;
 /// When a start is cut short: a start takes some tens of milliseconds, recovery included.
 const START_MILLISECONDS: std::ops::RangeInclusive<u64> = 0..=80;
+/// How often the process is killed before it was up for the first time.
+const FIRST_STARTS_KILLED_MAX: u64 = 3;
 /// Rounds followed by two kills during start-up.
 const TWICE_BELOW: u64 = 8;
 /// Up to here: rounds followed by one.
 const ONCE_BELOW: u64 = TWICE_BELOW + 22;
 /// Answered keys that are asked for again after each restart.
 const SAMPLE_KEYS: usize = 50;
-/// Rounds between two plain lines of progress.
-const PLAIN_LINE_ROUNDS: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(binary: &str) -> Plan {
+        Plan {
+            binary: binary.into(),
+            rounds: 1,
+            seed: "1".parse().unwrap(),
+            clients: 1,
+            data: None,
+            keeps_data: false,
+            sabotage: None,
+            checks: Checks::AtTheEnd,
+        }
+    }
+
+    fn why(plan: &Plan) -> String {
+        plan.run().unwrap_err().0
+    }
+
+    #[test]
+    fn a_binary_that_is_not_there_proves_nothing() {
+        let why = why(&plan("/nowhere/amends"));
+        assert!(
+            why.starts_with("`/nowhere/amends demo --port ") && why.contains("could not be started"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_binary_that_ends_at_once_proves_nothing() {
+        let why = why(&plan("false"));
+        assert!(why.contains("did not come up: it ended by itself (exit status: 1)"), "{why}");
+    }
+
+    #[test]
+    fn a_data_directory_in_use_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), "mine").unwrap();
+        let why = why(&Plan { data: Some(directory.path().to_owned()), ..plan("false") });
+        assert!(why.contains("is not empty"), "{why}");
+        assert_eq!(std::fs::read_to_string(directory.path().join("file")).unwrap(), "mine");
+    }
+}

@@ -156,6 +156,11 @@ impl Check {
         (held, self.violations)
     }
 
+    /// Gives what was found so far, when not everything could be read.
+    pub(crate) fn give_up(self) -> Violations {
+        self.violations
+    }
+
     fn add(
         &mut self,
         kind: Kind,

@@ -44,6 +44,8 @@ pub(crate) enum Stream {
     Order { client: u16, sequence: u32 },
     /// What `client` does in a round.
     Client { round: u32, client: u16 },
+    /// When the process is killed before it was ever up.
+    FirstStarts,
     /// When the process is killed in a round.
     Round { round: u32 },
     /// Which keys are looked at again.
@@ -63,6 +65,7 @@ impl Random {
             Stream::Order { client, sequence } => [1, u64::from(client), u64::from(sequence)],
             Stream::Client { round, client } => [2, u64::from(round), u64::from(client)],
             Stream::Round { round } => [3, u64::from(round), 0],
+            Stream::FirstStarts => [5, 0, 0],
             Stream::Sample { round } => [4, u64::from(round), 0],
         };
         words.into_iter().fold(Random { state: seed.0 }, |mut random, word| {

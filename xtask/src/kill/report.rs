@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::campaign::{Outcome, Summary};
+use super::place::Kept;
 use super::violation::Kind;
 
 /// The report for people.
@@ -19,8 +20,12 @@ pub(crate) fn text(outcome: &Outcome) -> String {
         lines.push(format!("VIOLATION: {kind} ({} times{rest})", findings.count));
         lines.extend(findings.examples.iter().map(|violation| format!("  {violation}")));
     }
-    if let Some(directory) = &outcome.kept {
-        lines.push(format!("data and log kept in {}", directory.display()));
+    if let Some(Kept { data, log }) = &outcome.kept {
+        lines.push(format!(
+            "kept: the data in {}, what the process wrote in {}",
+            data.display(),
+            log.display()
+        ));
     }
     lines.push(summary(&outcome.summary, outcome.violations.count()));
     lines.join("\n")

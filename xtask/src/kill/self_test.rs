@@ -57,10 +57,10 @@ impl SelfTest<'_> {
             sabotage: Some(variant.to_owned()),
             checks: Checks::AfterEachRound,
         };
-        let outcome =
+        let mut outcome =
             plan.run().map_err(|CouldNotRun(why)| CouldNotRun(format!("--sabotage {variant}: {why}")))?;
-        if let Some(directory) = &outcome.kept {
-            // What a broken build left behind is of no use to anybody, and neither is a directory that stays.
+        if let Some(directory) = outcome.kept.take().and_then(|kept| kept.log.parent().map(Path::to_owned)) {
+            // What a broken build left behind is of no use to anybody; a directory that stays does no harm either.
             let _ = std::fs::remove_dir_all(directory);
         }
         Ok(Verdict { variant, outcome })

@@ -85,6 +85,7 @@ impl Settle<'_> {
         while !bell.is_rung() {
             let pause = match shop.post_order(&order.name, &order.body(), Manner::Wait) {
                 Ok(received) => {
+                    losses = 0;
                     let learnt = self.record().learn(order, &received);
                     match learnt {
                         Ok(Learnt::End) => return,
@@ -155,34 +156,43 @@ impl Settle<'_> {
     /// Reads everything the shop shows and has it checked.
     fn check(&self, shop: &Shop) -> Result<Held, Hindered> {
         let mut check = Check::new(self.seed, self.record().claims());
+        let read = self.read_orders(shop, &mut check).and_then(|()| {
+            let inventory: InventoryView = self.view(shop, "/inventory")?;
+            let ledger: LedgerView = self.view(shop, "/shop/ledger")?;
+            Ok((inventory, ledger))
+        });
+        let (held, violations) = match read {
+            Ok((inventory, ledger)) => {
+                let (held, violations) = check.finish(&inventory, &ledger);
+                (Ok(held), violations)
+            }
+            Err(hindered) => (Err(hindered), check.give_up()),
+        };
+        self.violations.lock().expect("nobody panics while holding it").absorb(violations);
+        held
+    }
+
+    /// Reads all orders, page after page, and some of them alone.
+    fn read_orders(&self, shop: &Shop, check: &mut Check) -> Result<(), Hindered> {
         let mut random = Random::new(self.seed, Stream::Sample { round: self.round });
         let mut cursor = None;
         loop {
             let page: OrdersPage = self.view(shop, &page_path(cursor.as_deref()))?;
             for listed in &page.orders {
-                self.take_in(shop, &mut check, listed)?;
+                self.take_in(shop, check, listed)?;
             }
             self.look_at_some_alone(shop, &page.orders, &mut random)?;
             match page.next_cursor {
-                None => break,
+                None => return Ok(()),
                 // A cursor that does not move would have us read one page for ever.
                 Some(next) if page.orders.is_empty() || Some(&next) == cursor.as_ref() => {
-                    self.note(Violation::new(
-                        Kind::Unreadable,
-                        page_path(Some(&next)),
-                        "a page further on",
-                        "the same",
-                    ));
+                    let path = page_path(Some(&next));
+                    self.note(Violation::new(Kind::Unreadable, path, "a page further on", "the same"));
                     return Err(Hindered);
                 }
                 Some(next) => cursor = Some(next),
             }
         }
-        let inventory: InventoryView = self.view(shop, "/inventory")?;
-        let ledger: LedgerView = self.view(shop, "/shop/ledger")?;
-        let (held, violations) = check.finish(&inventory, &ledger);
-        self.violations.lock().expect("nobody panics while holding it").absorb(violations);
-        Ok(held)
     }
 
     fn take_in(&self, shop: &Shop, check: &mut Check, listed: &Value) -> Result<(), Hindered> {
@@ -214,7 +224,9 @@ impl Settle<'_> {
         for _ in 0..ALONE_PER_PAGE.min(page.len()) {
             let place = random.below(page.len() as u64);
             let listed = &page[usize::try_from(place).expect("an index below a length")];
-            let path = format!("/orders/{}", listed["id"].as_str().unwrap_or("(no id)"));
+            // One without an id has been found unreadable already.
+            let Some(id) = listed["id"].as_str() else { continue };
+            let path = format!("/orders/{id}");
             let alone = shop.fetch(&path).map_err(|lost| self.hindered(&path, &ViewError::Lost(lost)))?;
             check_alone(listed, &alone).unwrap_or_else(|violation| self.note(violation));
         }
@@ -267,3 +279,6 @@ const LOSSES_MAX: u32 = 3;
 const PAGE_ORDERS: u32 = 1_000;
 /// Orders of each page that are also looked at alone.
 const ALONE_PER_PAGE: usize = 20;
+
+#[cfg(test)]
+mod tests;

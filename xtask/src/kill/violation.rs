@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     Panicked,
     /// The process did not come up again on what a kill had left.
     DidNotRestart,
-    /// A connection broke or timed out although the process lived.
+    /// A connection broke or timed out although nobody had killed the process.
     ConnectionLost,
     /// A key never got its final answer.
     Unanswered,
@@ -122,7 +122,7 @@ impl fmt::Display for Kind {
             Kind::ExitedByItself => "the process ended by itself",
             Kind::Panicked => "the process panicked",
             Kind::DidNotRestart => "the process did not come up again after a kill",
-            Kind::ConnectionLost => "a connection was lost although the process lived",
+            Kind::ConnectionLost => "an answer never came although nobody had killed the process",
             Kind::Unanswered => "a key never got its final answer",
             Kind::NeverSettled => "sagas never came to their end",
             Kind::OutsideContract => "an answer the contract does not know",
