@@ -1,0 +1,42 @@
+//! The named limits of the engine, in one place.
+
+use std::time::Duration;
+
+/// Live sagas held in memory, unless `Options` says otherwise. Further starts are turned away (`engine_full`): at a
+/// few thousand sagas a second this is already a queue of several seconds.
+pub const LIVE_SAGAS_MAX: usize = 20_000;
+
+/// Calls to one participant under way at once, unless its registration says otherwise. Further calls queue in the
+/// shard; that time counts against step and saga limits, not against the attempt's.
+pub const CALLS_PER_PARTICIPANT_MAX: usize = 512;
+
+/// Questions about sagas (reads, waits and verbs) waiting for an answer at once.
+pub const QUESTIONS_MAX: usize = 20_000;
+
+/// Inputs that a shard takes in before it hands its appends over: bounds the size of one batch.
+pub const INPUTS_PER_TURN_MAX: usize = 1_024;
+
+/// A saga that owes nothing for longer than this leaves memory until its timer is due. Shorter waits are not worth a
+/// row in the timer table and a read.
+pub const SLEEP_AT_LEAST: Duration = Duration::from_secs(60);
+
+/// How long a handler in this process may go on after its attempt's limit passed, before it is dropped.
+pub const ABANDON_AFTER: Duration = Duration::from_secs(60);
+
+/// Sagas read and handed to the shards at once during recovery.
+pub const RECOVERY_PAGE: usize = 1_000;
+
+/// Sagas looked at in one step of retention: short enough not to be felt by those under way.
+pub const RETENTION_PAGE: usize = 1_000;
+
+/// Timers taken up at once.
+pub const TIMERS_PAGE: usize = 1_000;
+
+/// How long to wait before an append that met a full disk is tried again.
+pub const NO_SPACE_RETRY: Duration = Duration::from_millis(500);
+
+/// Bytes in an idempotency key.
+pub const KEY_BYTES_MAX: usize = 255;
+
+/// Bytes in a saga's input.
+pub const INPUT_BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,73 @@
+//! What happens to live sagas when an engine starts.
+//!
+//! Owns the one pass over the journal's live sagas. Promises that sagas go on while the rest is still being read, and
+//! that an unreadable one is parked and stops no other. It is no special path: load, apply, ask what is owed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use amends_journal::{Cursor, Page, StoredSaga};
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+use crate::limits::RECOVERY_PAGE;
+use crate::loader;
+use crate::shard::input::Input;
+use crate::shell::{Mailbox, Message, Shared};
+
+/// Reads every live saga and hands it to its shard, page by page.
+pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<AtomicBool>) {
+    let mut cursor = None;
+    let mut count = 0_usize;
+    loop {
+        let (page, next) = match read_page(shared.clone(), cursor).await {
+            Ok(page) => page,
+            Err(why) => {
+                // What was not read stays in the journal, and is taken up when it is asked for or at the next start.
+                error!(%why, "recovery stopped before all live sagas were read");
+                break;
+            }
+        };
+        count += page.len();
+        let mut per_shard: Vec<Vec<_>> = mailboxes.iter().map(|_| Vec::new()).collect();
+        for input in page {
+            let Input::Recovered { saga, .. } = &input else { unreachable!("recovery reads sagas") };
+            per_shard[saga.shard(mailboxes.len())].push(input);
+        }
+        for (mailbox, inputs) in mailboxes.iter().zip(per_shard) {
+            let (taken, is_taken) = oneshot::channel();
+            if inputs.is_empty() {
+                continue;
+            }
+            // One page at a time: what is read is bounded, not what there is.
+            if mailbox.send(Message::Recovered(inputs, taken)).is_err() || is_taken.await.is_err() {
+                return;
+            }
+        }
+        if next.is_none() {
+            break;
+        }
+        cursor = next;
+    }
+    if count > 0 {
+        info!(sagas = count, "took up the sagas that were under way");
+    }
+    done.store(true, Ordering::Release);
+}
+
+async fn read_page(
+    shared: Arc<Shared>,
+    cursor: Option<Cursor>,
+) -> Result<(Vec<Input<crate::shell::Ticket>>, Option<Cursor>), String> {
+    tokio::task::spawn_blocking(move || {
+        let Page { items, next } =
+            shared.journal.recoverable(cursor, RECOVERY_PAGE).map_err(|error| error.to_string())?;
+        let recovered = |stored: StoredSaga| Input::Recovered {
+            saga: stored.id,
+            found: loader::found(&shared.registry, &stored),
+        };
+        Ok((items.into_iter().map(recovered).collect(), next))
+    })
+    .await
+    .map_err(|error| error.to_string())?
+}

@@ -1,0 +1,577 @@
+//! A shard: one synchronous state machine over many sagas.
+//!
+//! Owns the sagas in memory, the agenda of their timers and the gates before their participants. Promises the one
+//! rule: a call leaves, and a reply is given, only after the records behind it are durable; and that the same inputs in
+//! the same order give the same outputs. Does not know a runtime, socket, clock or disk: production, tests and the
+//! simulation drive this very type. Start reading at [`Shard::handle`].
+
+pub mod gate;
+pub mod input;
+mod live;
+#[cfg(test)]
+mod simulation;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use amends_core::{
+    CallParticipant, Command, Direction, Event, Moment, Outcome, Reason, Saga, SagaId, Status, Time,
+};
+use amends_journal::record::{self, Record};
+use amends_journal::{Append, AppendAnswer, Conflict, Expected, NewSaga, Wake};
+
+use crate::call::Call;
+use crate::limits::{NO_SPACE_RETRY, SLEEP_AT_LEAST};
+use crate::shard::gate::{Attempt, Gate};
+use crate::shard::input::{Found, Input, Output, Reply, Start, Until};
+use crate::shard::live::{Backlog, Live, UnderWay, is_at_rest, is_same_attempt};
+
+/// Many sagas, driven by inputs.
+#[derive(Debug)]
+pub struct Shard<T> {
+    // Looked up, never iterated: its order must not be seen.
+    live: HashMap<SagaId, Live<T>>,
+    /// Appends handed out and not answered, in order.
+    in_flight: VecDeque<InFlight<T>>,
+    /// How many of these are starts.
+    starts_in_flight: usize,
+    /// Who waits for a saga that is being read.
+    loading: HashMap<SagaId, Loading<T>>,
+    agenda: BTreeSet<(Time, SagaId)>,
+    gates: Vec<Gate>,
+    /// Appends that met a full disk, and when to try them again.
+    without_space: Vec<Append>,
+    space_retry_at: Time,
+    output: Output<T>,
+    /// Releases calls before their records are durable, for the crash campaign to catch.
+    #[cfg(any(test, feature = "sabotage"))]
+    pub sabotage_early_effects: bool,
+}
+
+#[derive(Debug)]
+struct Loading<T> {
+    /// Whether the saga is to stay in memory: its timer is due, or something is to be done with it.
+    stays: bool,
+    questions: Vec<Backlog<T>>,
+}
+
+#[derive(Debug)]
+enum InFlight<T> {
+    Start { start: Box<Start<T>>, saga: Box<Saga> },
+    Further { append: Append },
+}
+
+impl<T> Shard<T> {
+    /// A shard without sagas.
+    #[must_use]
+    pub fn new(gates: Vec<Gate>) -> Self {
+        Self {
+            live: HashMap::new(),
+            in_flight: VecDeque::new(),
+            starts_in_flight: 0,
+            loading: HashMap::new(),
+            agenda: BTreeSet::new(),
+            gates,
+            without_space: Vec::new(),
+            space_retry_at: Time::NEVER,
+            output: Output::new(),
+            #[cfg(any(test, feature = "sabotage"))]
+            sabotage_early_effects: false,
+        }
+    }
+
+    /// Takes one input in. What follows from it waits in [`Shard::take_output`].
+    pub fn handle(&mut self, input: Input<T>, moment: Moment) {
+        match input {
+            Input::Start(start) => self.start(start, moment),
+            Input::Ask { ticket, saga, until } => self.give(saga, Backlog::Ask { ticket, until }, moment),
+            Input::Operate { ticket, saga, verb, by } => {
+                self.give(saga, Backlog::Operate { ticket, verb, by }, moment);
+            }
+            Input::Answered { saga, step, direction, attempt, outcome } => {
+                let limit = Duration::ZERO;
+                let call = CallParticipant { step, direction, attempt, in_doubt: false, limit };
+                self.answered(saga, &call, outcome, moment);
+            }
+            Input::Appended(answers) => {
+                for answer in answers {
+                    self.appended(answer, moment);
+                }
+            }
+            Input::Loaded { saga, found } => self.loaded(saga, found, false, moment),
+            Input::Recovered { saga, found } => self.loaded(saga, found, true, moment),
+            Input::Awaken { saga } => {
+                if !self.live.contains_key(&saga) {
+                    self.load(saga).stays = true;
+                }
+            }
+            Input::Tick => self.tick(moment),
+        }
+    }
+
+    /// Everything wanted since the last call.
+    pub fn take_output(&mut self) -> Output<T> {
+        std::mem::replace(&mut self.output, Output::new())
+    }
+
+    /// When to give the next [`Input::Tick`].
+    #[must_use]
+    pub fn wake_at(&self) -> Time {
+        self.agenda.first().map_or(Time::NEVER, |(due, _)| *due).min(self.space_retry_at)
+    }
+
+    /// Sagas in memory, those that are about to exist included.
+    #[must_use]
+    pub fn population(&self) -> usize {
+        self.live.len() + self.starts_in_flight
+    }
+
+    fn start(&mut self, start: Start<T>, moment: Moment) {
+        let definition = start.plan.definition.clone();
+        let (saga, events) = Saga::start(start.id, definition, start.input.clone(), moment);
+        let record = Record { at: moment.now, events };
+        self.output.appends.push(Append {
+            saga: start.id,
+            expected: Expected::New(NewSaga {
+                definition: saga.definition().name().clone(),
+                version: saga.definition().version(),
+                id_given: start.id_given,
+                key: start.key.clone(),
+                fingerprint: start.fingerprint,
+            }),
+            record: record::encode(start.id, 1, &record),
+            at: moment.now,
+            status: Some(saga.status()),
+            wake: Wake::Awake,
+        });
+        #[cfg(any(test, feature = "sabotage"))]
+        if self.sabotage_early_effects {
+            for call in saga.owed().calls {
+                self.output.calls.push((start.plan.participant(call.step), call_of(&saga, &call)));
+            }
+        }
+        self.starts_in_flight += 1;
+        self.in_flight.push_back(InFlight::Start { start: Box::new(start), saga: Box::new(saga) });
+    }
+
+    /// Does something with a saga that must be in memory for it.
+    fn give(&mut self, saga: SagaId, item: Backlog<T>, moment: Moment) {
+        if let Some(live) = self.live.get_mut(&saga) {
+            live.backlog.push_back(item);
+            self.go_on(saga, moment);
+        } else {
+            let loading = self.load(saga);
+            loading.stays |= !matches!(item, Backlog::Ask { until: Until::Now, .. });
+            loading.questions.push(item);
+        }
+    }
+
+    fn load(&mut self, saga: SagaId) -> &mut Loading<T> {
+        self.loading.entry(saga).or_insert_with(|| {
+            self.output.loads.push(saga);
+            Loading { stays: false, questions: Vec::new() }
+        })
+    }
+
+    fn loaded(&mut self, saga: SagaId, found: Found, stays: bool, moment: Moment) {
+        let nobody = Loading { stays: false, questions: Vec::new() };
+        let Loading { stays: asked_to_stay, questions } = self.loading.remove(&saga).unwrap_or(nobody);
+        if let Some(live) = self.live.get_mut(&saga) {
+            // It was started, or loaded for another reason, while it was read: memory is newer.
+            live.backlog.extend(questions);
+            return self.go_on(saga, moment);
+        }
+        match found {
+            Found::Nothing => self.reply_all(questions, || Reply::NotFound),
+            Found::Failed { why } => self.reply_all(questions, || Reply::Failed { why: why.clone() }),
+            Found::Unreadable { why, quarantined } => {
+                if !quarantined {
+                    self.output.quarantines.push((saga, why.clone()));
+                }
+                self.reply_all(questions, || Reply::Unreadable { saga, why: why.clone() });
+            }
+            Found::Saga { saga: state, sequence, plan } => {
+                let is_operated = questions.iter().any(|item| matches!(item, Backlog::Operate { .. }));
+                let stays = if is_at_rest(&state) { is_operated } else { stays || asked_to_stay };
+                if !stays {
+                    return self.reply_all(questions, || Reply::State { saga: state.clone(), sequence });
+                }
+                let mut live = Live::new(*state, plan, sequence);
+                if !live.saga.status().is_ended() {
+                    live.backlog.push_back(Backlog::Command(Command::Recover));
+                }
+                live.backlog.extend(questions);
+                self.live.insert(saga, live);
+                self.go_on(saga, moment);
+            }
+        }
+    }
+
+    fn reply_all(&mut self, items: impl IntoIterator<Item = Backlog<T>>, reply: impl Fn() -> Reply) {
+        for item in items {
+            match item {
+                Backlog::Ask { ticket, .. } | Backlog::Operate { ticket, .. } => {
+                    self.output.replies.push((ticket, reply()));
+                }
+                Backlog::Command(_) => {}
+            }
+        }
+    }
+
+    fn answered(&mut self, saga: SagaId, call: &CallParticipant, outcome: Outcome, moment: Moment) {
+        let Some(live) = self.live.get_mut(&saga) else {
+            // It rests, or sleeps: its places at the gates were given back when it left memory.
+            return;
+        };
+        let CallParticipant { step, direction, attempt, .. } = *call;
+        let place = live.under_way.iter().position(|other| is_same_attempt(&other.call, call));
+        let removed = place.map(|at| live.under_way.swap_remove(at));
+        live.backlog.push_back(Backlog::Command(Command::Answer { step, direction, attempt, outcome }));
+        let gate = live.plan.participant(step);
+        self.go_on(saga, moment);
+        if removed.is_some_and(|under_way| under_way.deadline.is_some()) {
+            self.gates[gate.0].leave();
+            self.let_in(gate.0, moment);
+        }
+    }
+
+    /// Gives free places to those who queue.
+    fn let_in(&mut self, gate: usize, moment: Moment) {
+        while let Some(attempt) = self.gates[gate].next() {
+            // It may have been given up while it queued.
+            if let Some(live) = self.live.get_mut(&attempt.saga)
+                && let Some(call) = live.under_way.iter().map(|under_way| under_way.call).find(|call| {
+                    (call.step, call.direction, call.attempt)
+                        == (attempt.step, attempt.direction, attempt.number)
+                })
+                && !live.appending
+                && live.saga.owed().calls.iter().any(|owed| is_same_attempt(owed, &call))
+            {
+                self.try_call(attempt.saga, call, moment);
+                self.schedule(attempt.saga, moment);
+            } else if let Some(live) = self.live.get_mut(&attempt.saga) {
+                // Not owed as of now; if it still is after the append, it queues anew.
+                live.under_way.retain(|under_way| {
+                    let call = &under_way.call;
+                    under_way.deadline.is_some()
+                        || (call.step, call.direction, call.attempt)
+                            != (attempt.step, attempt.direction, attempt.number)
+                });
+            }
+        }
+    }
+
+    fn appended(&mut self, answer: AppendAnswer, moment: Moment) {
+        let in_flight = self.in_flight.pop_front().expect("the journal answers each append once, in order");
+        match in_flight {
+            InFlight::Start { start, saga } => {
+                self.starts_in_flight -= 1;
+                self.start_decided(*start, *saga, answer, moment);
+            }
+            InFlight::Further { append } => self.further_decided(append, answer, moment),
+        }
+    }
+
+    fn start_decided(&mut self, start: Start<T>, saga: Saga, answer: AppendAnswer, moment: Moment) {
+        let Start { ticket, until, id, plan, fingerprint, .. } = start;
+        let reply = match answer {
+            AppendAnswer::Committed => {
+                let mut live = Live::new(saga, plan, 1);
+                live.backlog.push_back(Backlog::Ask { ticket, until });
+                self.live.insert(id, live);
+                return self.go_on(id, moment);
+            }
+            AppendAnswer::Conflict(Conflict::Exists(entry)) => {
+                let same = fingerprint.is_some() && entry.fingerprint == fingerprint;
+                if same { Reply::Exists { saga: entry.saga } } else { Reply::KeyReused { saga: entry.saga } }
+            }
+            AppendAnswer::NoSpace => Reply::NoSpace,
+            AppendAnswer::Conflict(Conflict::Sequence(_)) | AppendAnswer::Fenced | AppendAnswer::Unknown => {
+                // It may have been started: the journal is asked, and if it was, it goes on.
+                let loading = self.load(id);
+                loading.stays = true;
+                loading.questions.push(Backlog::Ask { ticket, until });
+                return;
+            }
+        };
+        self.output.replies.push((ticket, reply));
+    }
+
+    fn further_decided(&mut self, append: Append, answer: AppendAnswer, moment: Moment) {
+        let saga = append.saga;
+        let live = self.live.get_mut(&saga).expect("a saga stays in memory while its record is on its way");
+        match answer {
+            AppendAnswer::Committed => {
+                live.sequence += 1;
+                live.appending = false;
+                let tickets = std::mem::take(&mut live.on_commit);
+                for ticket in tickets {
+                    let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
+                    self.output.replies.push((ticket, reply));
+                }
+                self.go_on(saga, moment);
+            }
+            AppendAnswer::NoSpace => {
+                // Nothing was written, and the condition still holds: the same record is tried again.
+                self.without_space.push(append);
+                self.space_retry_at = self.space_retry_at.min(moment.now.after(NO_SPACE_RETRY));
+            }
+            AppendAnswer::Conflict(_) | AppendAnswer::Fenced | AppendAnswer::Unknown => {
+                // Memory is wrong, or may be: what the journal has is true.
+                let mut live = self.forget(saga, moment);
+                let asked = live.on_commit.drain(..).map(|ticket| Backlog::Ask { ticket, until: Until::Now });
+                let waiting =
+                    live.waiters.drain(..).map(|ticket| Backlog::Ask { ticket, until: Until::Rest });
+                let questions: Vec<Backlog<T>> = asked
+                    .chain(waiting)
+                    .chain(live.backlog.drain(..).filter(|item| !matches!(item, Backlog::Command(_))))
+                    .collect();
+                let loading = self.load(saga);
+                loading.stays = true;
+                loading.questions.extend(questions);
+            }
+        }
+    }
+
+    /// Works the backlog off as far as durable state goes, then lets the saga rest or sends what it owes.
+    fn go_on(&mut self, id: SagaId, moment: Moment) {
+        loop {
+            let Some(live) = self.live.get_mut(&id) else { return };
+            if live.appending {
+                return;
+            }
+            match live.backlog.pop_front() {
+                Some(item) => self.work_off(id, item, moment),
+                None => break,
+            }
+        }
+        let Some(live) = self.live.get_mut(&id) else { return };
+        if live.is_at_rest() {
+            let live = self.forget(id, moment);
+            for ticket in live.waiters {
+                let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
+                self.output.replies.push((ticket, reply));
+            }
+        } else if live.falls_asleep && live.waiters.is_empty() && live.under_way.is_empty() {
+            self.forget(id, moment);
+            self.output.slept = true;
+        } else {
+            live.falls_asleep = false;
+            self.send_what_is_owed(id, moment);
+            self.schedule(id, moment);
+        }
+    }
+
+    fn work_off(&mut self, id: SagaId, item: Backlog<T>, moment: Moment) {
+        let live = self.live.get_mut(&id).expect("whoever works a backlog off has the saga");
+        match item {
+            Backlog::Ask { ticket, until } => {
+                if until == Until::Now || live.is_at_rest() {
+                    let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
+                    self.output.replies.push((ticket, reply));
+                } else {
+                    live.waiters.push(ticket);
+                }
+            }
+            Backlog::Command(command) => match decide(&live.saga, command, moment) {
+                Ok(Ok((_, events))) if events.is_empty() => {}
+                Ok(Ok((saga, events))) => self.append(id, saga, events, moment),
+                Ok(Err(rejected)) => unreachable!("only verbs are rejected: {rejected}"),
+                Err(why) => self.quarantine(id, None, &why, moment),
+            },
+            Backlog::Operate { ticket, verb, by } => {
+                match decide(&live.saga, Command::Operate { verb, by }, moment) {
+                    Ok(Ok((saga, events))) => {
+                        live.on_commit.push(ticket);
+                        self.append(id, saga, events, moment);
+                    }
+                    Ok(Err(rejected)) => self.output.replies.push((ticket, Reply::Rejected(rejected))),
+                    Err(why) => self.quarantine(id, Some(ticket), &why, moment),
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, id: SagaId, saga: Saga, events: Vec<Event>, moment: Moment) {
+        let live = self.live.get_mut(&id).expect("whoever appends has the saga");
+        let status = (saga.status() != live.saga.status()).then(|| saga.status());
+        live.saga = saga;
+        live.appending = true;
+        let sleeps_until = sleeps_until(live, moment.now);
+        live.falls_asleep = sleeps_until.is_some();
+        let append = Append {
+            saga: id,
+            expected: Expected::Sequence(live.sequence),
+            record: record::encode(id, live.sequence + 1, &Record { at: moment.now, events }),
+            at: moment.now,
+            status,
+            wake: sleeps_until.map_or(Wake::Awake, Wake::At),
+        };
+        self.output.appends.push(append.clone());
+        self.in_flight.push_back(InFlight::Further { append });
+        #[cfg(any(test, feature = "sabotage"))]
+        if self.sabotage_early_effects {
+            let live = &self.live[&id];
+            for call in live.saga.owed().calls.iter().filter(|call| !live.is_under_way(call)) {
+                self.output.calls.push((live.plan.participant(call.step), call_of(&live.saga, call)));
+            }
+        }
+    }
+
+    /// Sends the calls that are owed and not under way. Their records are durable here.
+    fn send_what_is_owed(&mut self, id: SagaId, moment: Moment) {
+        let live = self.live.get_mut(&id).expect("whoever sends has the saga");
+        assert!(!live.appending, "no effect leaves before its fact is durable");
+        let mut calls = live.saga.owed().calls;
+        calls.retain(|call| !live.is_under_way(call));
+        live.under_way.extend(calls.iter().map(|call| UnderWay { call: *call, deadline: None }));
+        for call in calls {
+            self.try_call(id, call, moment);
+        }
+    }
+
+    /// Makes a call if its gate has a place; it queues there otherwise.
+    fn try_call(&mut self, id: SagaId, call: CallParticipant, moment: Moment) {
+        let live = self.live.get_mut(&id).expect("whoever calls has the saga");
+        let participant = live.plan.participant(call.step);
+        let CallParticipant { step, direction, attempt: number, .. } = call;
+        if !self.gates[participant.0].enter(Attempt { saga: id, step, direction, number }) {
+            return;
+        }
+        let under_way = live.under_way.iter_mut().find(|other| is_same_attempt(&other.call, &call));
+        under_way.expect("a call is under way before it is made").deadline =
+            Some(moment.now.after(call.limit));
+        self.output.calls.push((participant, call_of(&live.saga, &call)));
+    }
+
+    /// Notes when to look at the saga again.
+    fn schedule(&mut self, id: SagaId, moment: Moment) {
+        let live = self.live.get_mut(&id).expect("whoever schedules has the saga");
+        let attempts = live.under_way.iter().filter_map(|under_way| under_way.deadline).min();
+        let due = live.saga.owed().wake_at.min(attempts.unwrap_or(Time::NEVER));
+        // Never at once: a moment that changes nothing must not spin.
+        let due = due.max(moment.now.after(Duration::from_millis(1)));
+        if due != live.agenda_at {
+            self.agenda.remove(&(live.agenda_at, id));
+            live.agenda_at = due;
+            if due < Time::NEVER {
+                self.agenda.insert((due, id));
+            }
+        }
+    }
+
+    fn tick(&mut self, moment: Moment) {
+        if self.space_retry_at <= moment.now {
+            self.space_retry_at = Time::NEVER;
+            for append in std::mem::take(&mut self.without_space) {
+                self.output.appends.push(append.clone());
+                self.in_flight.push_back(InFlight::Further { append });
+            }
+        }
+        while let Some((due, id)) = self.agenda.first().copied()
+            && due <= moment.now
+        {
+            self.agenda.pop_first();
+            let live = self.live.get_mut(&id).expect("the agenda names sagas in memory");
+            live.agenda_at = Time::NEVER;
+            let mut overdue = Vec::new();
+            live.under_way.retain(|under_way| {
+                let is_over = under_way.deadline.is_some_and(|deadline| deadline <= moment.now);
+                if is_over {
+                    overdue.push(under_way.call);
+                }
+                !is_over
+            });
+            for CallParticipant { step, direction, attempt, limit, .. } in overdue.iter().copied() {
+                let message = format!("no answer within {} ms", limit.as_millis());
+                let outcome = Outcome::unknown(Reason::TIMED_OUT, message);
+                live.backlog.push_back(Backlog::Command(Command::Answer {
+                    step,
+                    direction,
+                    attempt,
+                    outcome,
+                }));
+            }
+            live.backlog.push_back(Backlog::Command(Command::Wake));
+            let gates: Vec<usize> = overdue.iter().map(|call| live.plan.participant(call.step).0).collect();
+            self.go_on(id, moment);
+            for gate in gates {
+                self.gates[gate].leave();
+                self.let_in(gate, moment);
+            }
+        }
+    }
+
+    /// Parks a saga whose state has turned out to be wrong.
+    fn quarantine(&mut self, id: SagaId, ticket: Option<T>, why: &str, moment: Moment) {
+        let live = self.forget(id, moment);
+        self.output.quarantines.push((id, why.to_owned()));
+        for ticket in ticket.into_iter().chain(live.waiters).chain(live.on_commit) {
+            self.output.replies.push((ticket, Reply::Unreadable { saga: id, why: why.to_owned() }));
+        }
+        self.reply_all(live.backlog, || Reply::Unreadable { saga: id, why: why.to_owned() });
+    }
+
+    /// Takes a saga out of memory. Its calls keep no place at the gates.
+    fn forget(&mut self, id: SagaId, moment: Moment) -> Live<T> {
+        let mut live = self.live.remove(&id).expect("whoever forgets has the saga");
+        self.agenda.remove(&(live.agenda_at, id));
+        for under_way in std::mem::take(&mut live.under_way) {
+            if under_way.deadline.is_some() {
+                let gate = live.plan.participant(under_way.call.step).0;
+                self.gates[gate].leave();
+                self.let_in(gate, moment);
+            }
+        }
+        live
+    }
+}
+
+/// What core decides, and the state after it. A broken invariant stops this saga, not the others.
+fn decide(
+    saga: &Saga,
+    command: Command,
+    moment: Moment,
+) -> Result<Result<(Saga, Vec<Event>), amends_core::Rejected>, String> {
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        let events = saga.decide(command, moment)?;
+        let mut after = saga.clone();
+        for event in &events {
+            after.apply(event, moment.now).expect("core decides only what core can apply");
+        }
+        Ok((after, events))
+    }));
+    decided.map_err(|panic| {
+        let what = panic.downcast_ref::<String>().map(String::as_str);
+        let what = what.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
+        format!("an invariant does not hold: {what}")
+    })
+}
+
+/// Until when a saga may leave memory: it owes nothing, and will not for a good while.
+fn sleeps_until<T>(live: &Live<T>, now: Time) -> Option<Time> {
+    /// The store keeps signed numbers; this is as good as never.
+    const FAR: Time = Time::from_milliseconds(i64::MAX as u64);
+    if live.is_at_rest() || !live.waiters.is_empty() || !live.under_way.is_empty() {
+        return None;
+    }
+    let owed = live.saga.owed();
+    let is_long = owed.wake_at >= now.after(SLEEP_AT_LEAST);
+    (owed.calls.is_empty() && is_long).then(|| owed.wake_at.min(FAR))
+}
+
+fn call_of(saga: &Saga, call: &CallParticipant) -> Call {
+    debug_assert!(saga.status() != Status::Failed, "a parked saga owes no call");
+    Call {
+        saga: saga.id(),
+        definition: saga.definition().clone(),
+        step: call.step,
+        direction: call.direction,
+        attempt: call.attempt,
+        in_doubt: call.direction == Direction::Compensation && call.in_doubt,
+        limit: call.limit,
+        input: saga.input().clone(),
+        outputs: saga.steps().iter().map(|run| run.output().cloned()).collect(),
+    }
+}

@@ -1,0 +1,578 @@
+//! The shard in a world of faults, from a seed.
+//!
+//! Owns a virtual clock, a journal that answers late, refuses for want of space or does not know, participants behind
+//! a barrier that lose and repeat answers, and crashes at any point. Checks safety at every output (no effect before
+//! its fact is durable; no reply but durable state) and liveness once the faults stop (every saga ends or is parked,
+//! and what the participants hold agrees). A failing seed is printed; `SIMULATION_SEED=n cargo test -p amends-engine
+//! simulation` replays it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use amends_core::retry::splitmix64;
+use amends_core::{
+    By, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, RetryPolicy, Saga,
+    SagaId, Status, StepSpec, Time, Verb,
+};
+use amends_journal::record;
+use amends_journal::{Append, AppendAnswer, Conflict, Expected, Fingerprint, KeyEntry, StartKey, Wake};
+use bytes::Bytes;
+
+use crate::call::Call;
+use crate::registry::Plan;
+use crate::shard::Shard;
+use crate::shard::gate::{Gate, ParticipantIndex};
+use crate::shard::input::{Found, Input, Reply, Start, Until};
+
+const PARTICIPANTS: usize = 2;
+const PLACES: usize = 3;
+
+/// A row of the barrier that every participant here stands behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Acted,
+    Refused,
+    Undone,
+    Blocked,
+}
+
+/// What is on the disk.
+#[derive(Debug, Clone)]
+struct Stored {
+    plan: Arc<Plan>,
+    records: Vec<Bytes>,
+    wake: Wake,
+}
+
+struct World {
+    seed: u64,
+    now: Time,
+    plans: Vec<Arc<Plan>>,
+    shard: Shard<u64>,
+    durable: BTreeMap<SagaId, Stored>,
+    keys: BTreeMap<String, KeyEntry>,
+    queued: VecDeque<Append>,
+    calls: Vec<Call>,
+    past_calls: Vec<Call>,
+    loads: Vec<SagaId>,
+    effects: BTreeMap<(SagaId, u16), Effect>,
+    /// Tickets that wait, with the key they started with.
+    asked: BTreeMap<u64, Option<String>>,
+    ticket: u64,
+    faults: bool,
+    outputs_seen: usize,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: Time::from_milliseconds(1_000_000),
+            plans: vec![linear(), diamond()],
+            shard: Shard::new(gates()),
+            durable: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            queued: VecDeque::new(),
+            calls: Vec::new(),
+            past_calls: Vec::new(),
+            loads: Vec::new(),
+            effects: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            ticket: 0,
+            faults: true,
+            outputs_seen: 0,
+        }
+    }
+
+    fn random(&mut self) -> u64 {
+        self.seed = splitmix64(self.seed);
+        self.seed
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.random() % limit as u64).unwrap()
+    }
+
+    fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn give(&mut self, input: Input<u64>) {
+        let moment = Moment { now: self.now, entropy: Entropy(self.random()) };
+        self.shard.handle(input, moment);
+        let output = self.shard.take_output();
+        self.outputs_seen += output.calls.len() + output.replies.len();
+        for (_, call) in &output.calls {
+            self.check_call_is_durable(call);
+        }
+        for (ticket, reply) in output.replies {
+            self.check_reply(ticket, &reply);
+        }
+        assert!(output.quarantines.is_empty(), "no invariant breaks: {:?}", output.quarantines);
+        self.queued.extend(output.appends);
+        self.calls.extend(output.calls.into_iter().map(|(_, call)| call));
+        self.loads.extend(output.loads);
+    }
+
+    fn rebuild(stored: &Stored, id: SagaId, count: usize) -> Saga {
+        let mut saga: Option<Saga> = None;
+        for (at, frame) in stored.records[..count].iter().enumerate() {
+            let record = record::decode(id, at as u64 + 1, frame.clone()).unwrap();
+            for event in &record.events {
+                match &mut saga {
+                    None => {
+                        saga =
+                            Some(Saga::begin(id, stored.plan.definition.clone(), event, record.at).unwrap())
+                    }
+                    Some(saga) => saga.apply(event, record.at).unwrap(),
+                }
+            }
+        }
+        saga.expect("a stored saga has records")
+    }
+
+    fn stored_state(&self, id: SagaId) -> Option<Saga> {
+        self.durable.get(&id).map(|stored| Self::rebuild(stored, id, stored.records.len()))
+    }
+
+    /// The one rule.
+    fn check_call_is_durable(&self, call: &Call) {
+        let state = self.stored_state(call.saga).expect("no effect before its fact is durable: no such saga");
+        let owed = state.owed().calls.into_iter().any(|owed| {
+            (owed.step, owed.direction, owed.attempt) == (call.step, call.direction, call.attempt)
+        });
+        assert!(owed, "no effect before its fact is durable: {call:?}");
+    }
+
+    fn check_reply(&mut self, ticket: u64, reply: &Reply) {
+        let key = self.asked.remove(&ticket).expect("each ticket is answered once");
+        if let Reply::State { saga, sequence } = reply {
+            let stored = self.durable.get(&saga.id()).expect("no reply before the saga is durable");
+            let count = usize::try_from(*sequence).unwrap();
+            assert!(count <= stored.records.len(), "a reply says only what is durable");
+            assert_eq!(**saga, Self::rebuild(stored, saga.id(), count), "a reply says what is durable");
+            if let Some(key) = &key {
+                assert_eq!(self.keys[key].saga, saga.id(), "a key gives its own saga");
+            }
+        }
+        if let Reply::Exists { saga } = reply {
+            assert_eq!(
+                self.keys[&key.expect("only a named start exists")].saga,
+                *saga,
+                "a key gives its own saga"
+            );
+        }
+    }
+
+    fn start(&mut self) {
+        let plan = self.plans[self.ticket as usize % self.plans.len()].clone();
+        let ticket = self.next_ticket();
+        let name = self.below(30);
+        let key = (name < 10).then(|| format!("key-{name}"));
+        let variant = if self.one_in(5) { 2 } else { 1 };
+        self.asked.insert(ticket, key.clone());
+        let id =
+            SagaId::from_parts(self.now.milliseconds(), u128::from(self.random()) << 64 | u128::from(ticket));
+        let until = if self.one_in(2) { Until::Now } else { Until::Rest };
+        self.give(Input::Start(Start {
+            ticket,
+            until,
+            id,
+            id_given: false,
+            plan,
+            input: Bytes::from_static(b"{}"),
+            fingerprint: key.is_some().then_some(Fingerprint([variant; 32])),
+            key: key.map(StartKey),
+        }));
+    }
+
+    fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
+
+    fn any_saga(&mut self) -> Option<SagaId> {
+        let ids: Vec<SagaId> = self.durable.keys().copied().collect();
+        if ids.is_empty() { None } else { Some(ids[self.below(ids.len())]) }
+    }
+
+    /// The journal's answer to the oldest append.
+    fn commit(&mut self, append: &Append) -> AppendAnswer {
+        match &append.expected {
+            Expected::New(new) => {
+                if let Some(entry) = new.key.as_ref().and_then(|key| self.keys.get(&key.0)) {
+                    return AppendAnswer::Conflict(Conflict::Exists(*entry));
+                }
+                assert!(!self.durable.contains_key(&append.saga), "ids are new");
+                if let Some(key) = &new.key {
+                    let entry = KeyEntry { saga: append.saga, fingerprint: new.fingerprint };
+                    self.keys.insert(key.0.clone(), entry);
+                }
+                let known = |plan: &&Arc<Plan>| *plan.definition.name() == new.definition;
+                let plan = self.plans.iter().find(known).unwrap().clone();
+                let stored = Stored { plan, records: vec![append.record.clone()], wake: append.wake };
+                self.durable.insert(append.saga, stored);
+            }
+            Expected::Sequence(sequence) => {
+                let stored = self.durable.get_mut(&append.saga).expect("only stored sagas go on");
+                if stored.records.len() as u64 != *sequence {
+                    let found = Some(stored.records.len() as u64);
+                    return AppendAnswer::Conflict(Conflict::Sequence(found));
+                }
+                stored.records.push(append.record.clone());
+                stored.wake = append.wake;
+            }
+        }
+        AppendAnswer::Committed
+    }
+
+    fn journal_answers(&mut self) {
+        let count = 1 + self.below(self.queued.len());
+        let mut answers = Vec::new();
+        for _ in 0..count {
+            let append = self.queued.pop_front().unwrap();
+            let fault = if self.faults { self.below(25) } else { usize::MAX };
+            answers.push(match fault {
+                0 => AppendAnswer::NoSpace,
+                1 => AppendAnswer::Unknown,
+                2 => {
+                    self.commit(&append);
+                    AppendAnswer::Unknown
+                }
+                _ => self.commit(&append),
+            });
+        }
+        self.give(Input::Appended(answers));
+    }
+
+    /// What the barrier lets happen, and what it answers.
+    fn act(&mut self, call: &Call, refuses: bool) -> Outcome {
+        let row = self.effects.entry((call.saga, call.step.0));
+        match call.direction {
+            Direction::Action => {
+                let fresh = if refuses { Effect::Refused } else { Effect::Acted };
+                match row.or_insert(fresh) {
+                    Effect::Acted => Outcome::Completed { output: Bytes::from_static(b"{}") },
+                    Effect::Refused => Outcome::refused("no", "refused"),
+                    Effect::Undone | Effect::Blocked => Outcome::refused("undone", "undone before"),
+                }
+            }
+            Direction::Compensation if refuses => Outcome::refused("cannot", "cannot be undone"),
+            Direction::Compensation => {
+                let state = row.or_insert(Effect::Blocked);
+                *state = match *state {
+                    Effect::Acted | Effect::Undone => Effect::Undone,
+                    Effect::Refused | Effect::Blocked => Effect::Blocked,
+                };
+                Outcome::Completed { output: Bytes::from_static(b"null") }
+            }
+        }
+    }
+
+    fn participant_answers(&mut self) {
+        let at = self.below(self.calls.len());
+        let call = self.calls.swap_remove(at);
+        let fault = if self.faults { self.below(12) } else { usize::MAX };
+        let refuses = self.faults && self.one_in(8);
+        let outcome = match fault {
+            // Lost before it arrived.
+            0 => Outcome::unknown("reset", "connection reset"),
+            // Lost after it took effect.
+            1 => {
+                self.act(&call, refuses);
+                Outcome::unknown("reset", "connection reset")
+            }
+            2 => Outcome::Pending { ask_again_after: Some(Duration::from_millis(70)) },
+            // No answer at all: the attempt's limit must end it.
+            3 => {
+                self.past_calls.push(call);
+                return;
+            }
+            _ => self.act(&call, refuses),
+        };
+        self.past_calls.push(call.clone());
+        self.answer(&call, outcome);
+    }
+
+    fn answer(&mut self, call: &Call, outcome: Outcome) {
+        let Call { saga, step, direction, attempt, .. } = *call;
+        self.give(Input::Answered { saga, step, direction, attempt, outcome });
+    }
+
+    /// An old call reaches its participant once more, and its answer comes late.
+    fn repeat_old_call(&mut self) {
+        let at = self.below(self.past_calls.len());
+        let call = self.past_calls[at].clone();
+        let outcome = self.act(&call, false);
+        self.answer(&call, outcome);
+    }
+
+    fn read(&mut self) {
+        let saga = self.loads.remove(0);
+        let found = self.found(saga);
+        self.give(Input::Loaded { saga, found });
+    }
+
+    fn found(&self, saga: SagaId) -> Found {
+        match (self.durable.get(&saga), self.stored_state(saga)) {
+            (Some(stored), Some(state)) => Found::Saga {
+                saga: Box::new(state),
+                sequence: stored.records.len() as u64,
+                plan: stored.plan.clone(),
+            },
+            _ => Found::Nothing,
+        }
+    }
+
+    fn wake_sleepers(&mut self) {
+        let due: Vec<SagaId> = self
+            .durable
+            .iter()
+            .filter(|(_, stored)| matches!(stored.wake, Wake::At(at) if at <= self.now))
+            .map(|(id, _)| *id)
+            .collect();
+        for saga in due {
+            self.give(Input::Awaken { saga });
+        }
+    }
+
+    /// The process dies: what the journal had begun to write may be there or not; all else is forgotten.
+    fn crash(&mut self) {
+        let kept = self.below(self.queued.len() + 1);
+        for append in self.queued.drain(..).collect::<Vec<_>>().into_iter().take(kept) {
+            self.commit(&append);
+        }
+        self.past_calls.append(&mut self.calls);
+        self.loads.clear();
+        self.asked.clear();
+        self.shard = Shard::new(gates());
+        let awake: Vec<SagaId> = self
+            .durable
+            .iter()
+            .filter(|(_, stored)| stored.wake == Wake::Awake)
+            .map(|(id, _)| *id)
+            .filter(|id| {
+                let status = self.stored_state(*id).expect("it is stored").status();
+                !status.is_ended() && status != Status::Failed
+            })
+            .collect();
+        for saga in awake {
+            let found = self.found(saga);
+            self.give(Input::Recovered { saga, found });
+        }
+    }
+
+    fn operate(&mut self) {
+        let Some(saga) = self.any_saga() else { return };
+        let verb = match self.below(6) {
+            0 => Verb::Cancel,
+            1 | 2 => Verb::Retry,
+            3 => Verb::Pause,
+            _ => Verb::Resume,
+        };
+        let ticket = self.next_ticket();
+        self.asked.insert(ticket, None);
+        let by = By { who: "ann".to_owned(), why: "test".to_owned() };
+        self.give(Input::Operate { ticket, saga, verb, by });
+    }
+
+    fn ask(&mut self) {
+        let Some(saga) = self.any_saga() else { return };
+        let ticket = self.next_ticket();
+        self.asked.insert(ticket, None);
+        let until = if self.one_in(2) { Until::Now } else { Until::Rest };
+        self.give(Input::Ask { ticket, saga, until });
+    }
+
+    fn tick(&mut self) {
+        let step = Duration::from_millis(self.below(400) as u64);
+        self.now = self.now.after(step);
+        self.give(Input::Tick);
+        self.wake_sleepers();
+    }
+
+    fn turn(&mut self) {
+        match self.below(40) {
+            0..=5 => self.start(),
+            6..=17 if !self.queued.is_empty() => self.journal_answers(),
+            18..=27 if !self.calls.is_empty() => self.participant_answers(),
+            28 if !self.past_calls.is_empty() => self.repeat_old_call(),
+            29 | 30 if !self.loads.is_empty() => self.read(),
+            31 => self.operate(),
+            32 => self.ask(),
+            33 if self.one_in(4) => self.crash(),
+            _ => self.tick(),
+        }
+    }
+
+    /// Faults stop: all that is owed gets done.
+    fn settle(&mut self) {
+        self.faults = false;
+        for _ in 0..20_000 {
+            if !self.queued.is_empty() {
+                self.journal_answers();
+            } else if !self.loads.is_empty() {
+                self.read();
+            } else if !self.calls.is_empty() {
+                self.participant_answers();
+            } else if self.shard.population() == 0 && !self.resume_paused() && !self.has_sleepers() {
+                return;
+            } else {
+                self.now = self.now.max(self.shard.wake_at().min(self.now.after(Duration::from_secs(400))));
+                self.give(Input::Tick);
+                self.wake_sleepers();
+            }
+        }
+        panic!("not every saga ended or parked");
+    }
+
+    fn resume_paused(&mut self) -> bool {
+        let paused: Vec<SagaId> =
+            self.durable.keys().copied().filter(|id| self.stored_state(*id).unwrap().is_paused()).collect();
+        for saga in &paused {
+            let ticket = self.next_ticket();
+            self.asked.insert(ticket, None);
+            let by = By { who: "ann".to_owned(), why: "end".to_owned() };
+            self.give(Input::Operate { ticket, saga: *saga, verb: Verb::Resume, by });
+        }
+        !paused.is_empty()
+    }
+
+    fn has_sleepers(&self) -> bool {
+        self.durable.iter().any(|(id, stored)| {
+            let state = Self::rebuild(stored, *id, stored.records.len());
+            stored.wake != Wake::Awake && !state.status().is_ended() && state.status() != Status::Failed
+        })
+    }
+
+    fn check_effects(&self) -> BTreeMap<Status, usize> {
+        let mut endings = BTreeMap::new();
+        for (id, stored) in &self.durable {
+            let saga = Self::rebuild(stored, *id, stored.records.len());
+            *endings.entry(saga.status()).or_default() += 1;
+            for (at, _) in saga.steps().iter().enumerate() {
+                let effect = self.effects.get(&(*id, u16::try_from(at).unwrap()));
+                let has_undo = saga.definition().has_undo(amends_core::StepIndex(u16::try_from(at).unwrap()));
+                match saga.status() {
+                    Status::Completed => {
+                        assert_eq!(
+                            effect,
+                            Some(&Effect::Acted),
+                            "a completed saga took every effect: {saga:?}"
+                        );
+                    }
+                    Status::Compensated if has_undo => {
+                        assert_ne!(
+                            effect,
+                            Some(&Effect::Acted),
+                            "a compensated saga left an effect: {saga:?}"
+                        );
+                    }
+                    Status::Compensated | Status::Failed => {}
+                    Status::Abandoned | Status::Pending | Status::InProgress | Status::Compensating => {
+                        panic!("after the last fault every saga ends or is parked: {saga:?}")
+                    }
+                }
+            }
+        }
+        assert!(self.asked.is_empty(), "every question was answered: {:?}", self.asked);
+        endings
+    }
+}
+
+fn gates() -> Vec<Gate> {
+    (0..PARTICIPANTS).map(|_| Gate::new(PLACES)).collect()
+}
+
+fn plan(name: &str, pivot: Option<&str>, steps: Vec<StepSpec>) -> Arc<Plan> {
+    let participants = (0..steps.len()).map(|at| ParticipantIndex(at % PARTICIPANTS)).collect();
+    let steps = steps.into_iter().map(|step| step.attempt_limit(Duration::from_millis(150))).collect();
+    let definition = Definition::check(DefinitionSpec {
+        name: DefinitionName::new(name),
+        version: 1,
+        limit: Duration::from_secs(20),
+        pivot: pivot.map(str::to_owned),
+        steps,
+    });
+    Arc::new(Plan { definition: Arc::new(definition.expect("the plan is sound")), participants })
+}
+
+fn linear() -> Arc<Plan> {
+    let quick = RetryPolicy { first: Duration::from_millis(20), ..RetryPolicy::action() };
+    plan(
+        "Linear",
+        Some("c"),
+        vec![
+            StepSpec::new("a", "p", "a").undone_by("undo_a").retry(quick.clone()),
+            StepSpec::new("b", "p", "b").undone_by("undo_b").retry(quick),
+            StepSpec::new("c", "p", "c").undone_by("undo_c"),
+            StepSpec::new("d", "p", "d").without_undo(),
+        ],
+    )
+}
+
+fn diamond() -> Arc<Plan> {
+    // A long rest after a failure: these sagas go to sleep.
+    let slow = RetryPolicy {
+        first: Duration::from_secs(300),
+        cap: Duration::from_secs(300),
+        ..RetryPolicy::patient()
+    };
+    let mut last = StepSpec::new("last", "p", "last").after(["left", "right"]).without_undo();
+    last.retry = Some(slow);
+    plan(
+        "Diamond",
+        Some("last"),
+        vec![
+            StepSpec::new("first", "p", "first").undone_by("undo"),
+            StepSpec::new("left", "p", "left").after(["first"]).undone_by("undo"),
+            StepSpec::new("right", "p", "right").after(["first"]).undone_by("undo"),
+            last,
+        ],
+    )
+}
+
+fn simulate(seed: u64) -> BTreeMap<Status, usize> {
+    let mut world = World::new(splitmix64(seed));
+    for _ in 0..1_500 {
+        world.turn();
+    }
+    world.settle();
+    assert!(world.outputs_seen > 0, "a simulation without outputs proves nothing");
+    world.check_effects()
+}
+
+fn with_seed<R>(seed: u64, run: impl FnOnce() -> R + std::panic::UnwindSafe) -> R {
+    std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+        eprintln!("replay with SIMULATION_SEED={seed}");
+        std::panic::resume_unwind(panic)
+    })
+}
+
+#[test]
+fn no_fault_makes_an_effect_without_its_fact_or_strands_a_saga() {
+    if let Ok(seed) = std::env::var("SIMULATION_SEED") {
+        simulate(seed.parse().expect("a seed is a number"));
+        return;
+    }
+    let mut endings = BTreeMap::<Status, usize>::new();
+    for seed in 0..150 {
+        for (status, count) in with_seed(seed, || simulate(seed)) {
+            *endings.entry(status).or_default() += count;
+        }
+    }
+    for status in [Status::Completed, Status::Compensated, Status::Failed] {
+        assert!(endings.get(&status).is_some_and(|count| *count > 50), "{status} is reached: {endings:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "no effect before its fact is durable")]
+fn the_simulation_catches_effects_released_before_the_commit() {
+    let mut world = World::new(1);
+    world.shard.sabotage_early_effects = true;
+    for _ in 0..1_500 {
+        world.turn();
+    }
+}
