@@ -7,6 +7,8 @@
 use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
 use bytes::Bytes;
 
+use crate::record::Unreadable;
+
 /// Called once per submitted batch, with one answer per append, in the order of the appends.
 pub type OnAnswers = Box<dyn FnOnce(Vec<AppendAnswer>) + Send>;
 
@@ -75,7 +77,8 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn remove_ended(&self, before: Time, cursor: Option<Cursor>, limit: usize) -> Result<Sweep, JournalError>;
+    fn remove_ended(&self, before: Time, cursor: Option<Cursor>, limit: usize)
+    -> Result<Sweep, JournalError>;
 
     /// Frees ids and keys whose saga ended before `before` and was removed; at most `limit`.
     ///
@@ -283,6 +286,9 @@ pub struct Stats {
 /// Why the journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// A definition cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The data is not what was written.
     #[error("{what} is damaged: {details}")]
     Damaged {

@@ -5,8 +5,15 @@
 //! Does not decide anything, and never turns unreadable data into a default. Start reading at [`journal`].
 
 pub mod journal;
+pub mod limits;
+pub mod memory;
+pub mod record;
+pub mod sqlite;
 
 pub use journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, KeyEntry,
     NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, StartKey, Stats, StoredSaga, Sweep, Wake,
 };
+pub use memory::MemoryJournal;
+pub use record::{Record, Unreadable};
+pub use sqlite::{OpenError, SqliteJournal, SqliteOptions};

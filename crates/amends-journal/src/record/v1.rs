@@ -1,0 +1,601 @@
+//! The stored shapes of format 1.
+//!
+//! Owns one protobuf message per kind of event, written out by hand: field numbers are never reused, and a field is
+//! added only together with a new format. Promises that absence is never a value: what must be there is checked
+//! here, and what may be zero may legally be zero. Does not frame or check sums.
+
+mod definition;
+
+use amends_core::{
+    By, Cause, DefinitionName, Direction, Event as Fact, GivenUp, ParkReason, Reason as CoreReason,
+    Refusal as CoreRefusal, StepIndex, Time,
+};
+use bytes::Bytes;
+
+use super::Flaw;
+
+pub(super) use definition::Definition;
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Record {
+    #[prost(uint64, tag = "1")]
+    at: u64,
+    #[prost(message, repeated, tag = "2")]
+    events: Vec<Event>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Event {
+    #[prost(
+        oneof = "Kind",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27"
+    )]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum Kind {
+    #[prost(message, tag = "1")]
+    SagaStarted(SagaStarted),
+    #[prost(message, tag = "2")]
+    StepStarted(Step),
+    #[prost(message, tag = "3")]
+    AttemptStarted(Attempt),
+    #[prost(message, tag = "4")]
+    AttemptFailed(AttemptFailed),
+    #[prost(message, tag = "5")]
+    AttemptPending(AttemptPending),
+    #[prost(message, tag = "6")]
+    StepCompleted(StepOutput),
+    #[prost(message, tag = "7")]
+    StepRefused(StepRefused),
+    #[prost(message, tag = "8")]
+    StepGivenUp(StepGivenUp),
+    #[prost(message, tag = "9")]
+    TurnedBack(TurnedBack),
+    #[prost(message, tag = "10")]
+    OutputSought(Step),
+    #[prost(message, tag = "11")]
+    OutputFound(StepOutput),
+    #[prost(message, tag = "12")]
+    NothingToUndo(Step),
+    #[prost(message, tag = "13")]
+    CompensationStarted(Step),
+    #[prost(message, tag = "14")]
+    CompensationCompleted(Step),
+    #[prost(message, tag = "15")]
+    CompensationFailed(StepReason),
+    #[prost(message, tag = "16")]
+    SagaCompleted(Nothing),
+    #[prost(message, tag = "17")]
+    SagaCompensated(Nothing),
+    #[prost(message, tag = "18")]
+    SagaParked(SagaParked),
+    #[prost(message, tag = "19")]
+    CancelRequested(Operated),
+    #[prost(message, tag = "20")]
+    SagaRetried(Operated),
+    #[prost(message, tag = "21")]
+    StepRetried(Step),
+    #[prost(message, tag = "22")]
+    StepSkipped(StepSkipped),
+    #[prost(message, tag = "23")]
+    CompensationResolved(CompensationResolved),
+    #[prost(message, tag = "24")]
+    SagaPaused(Operated),
+    #[prost(message, tag = "25")]
+    SagaResumed(Operated),
+    #[prost(message, tag = "26")]
+    SagaReversed(Operated),
+    #[prost(message, tag = "27")]
+    SagaAbandoned(Operated),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Nothing {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SagaStarted {
+    #[prost(string, tag = "1")]
+    definition: String,
+    #[prost(uint32, tag = "2")]
+    version: u32,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    input: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Step {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Attempt {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(uint32, tag = "2")]
+    direction: u32,
+    #[prost(uint32, tag = "3")]
+    attempt: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AttemptFailed {
+    #[prost(message, optional, tag = "1")]
+    attempt: Option<Attempt>,
+    #[prost(message, optional, tag = "2")]
+    reason: Option<Reason>,
+    #[prost(uint64, tag = "3")]
+    retry_at: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AttemptPending {
+    #[prost(message, optional, tag = "1")]
+    attempt: Option<Attempt>,
+    #[prost(uint64, tag = "2")]
+    ask_at: u64,
+    #[prost(uint64, tag = "3")]
+    expires_at: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StepOutput {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    output: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StepRefused {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(message, optional, tag = "2")]
+    reason: Option<Reason>,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    details: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StepGivenUp {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(uint32, tag = "2")]
+    why: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TurnedBack {
+    #[prost(oneof = "TurnedBackCause", tags = "1, 2, 3, 4, 5, 6")]
+    cause: Option<TurnedBackCause>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum TurnedBackCause {
+    #[prost(message, tag = "1")]
+    Refused(Step),
+    #[prost(message, tag = "2")]
+    Exhausted(Step),
+    #[prost(message, tag = "3")]
+    StepTimedOut(Step),
+    #[prost(message, tag = "4")]
+    SagaTimedOut(Nothing),
+    #[prost(message, tag = "5")]
+    Cancelled(Nothing),
+    #[prost(message, tag = "6")]
+    Reversed(Nothing),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StepReason {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(message, optional, tag = "2")]
+    reason: Option<Reason>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SagaParked {
+    #[prost(oneof = "SagaParkedBecause", tags = "1, 2, 3, 4, 5")]
+    because: Option<SagaParkedBecause>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum SagaParkedBecause {
+    #[prost(message, tag = "1")]
+    PivotExhausted(Step),
+    #[prost(message, tag = "2")]
+    PivotInDoubt(Step),
+    #[prost(message, tag = "3")]
+    RefusedAfterPivot(Step),
+    #[prost(message, tag = "4")]
+    PayloadConflict(Step),
+    #[prost(message, tag = "5")]
+    CompensationFailed(Nothing),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Operated {
+    #[prost(message, optional, tag = "1")]
+    by: Option<Operator>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StepSkipped {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    output: Option<Bytes>,
+    #[prost(message, optional, tag = "3")]
+    by: Option<Operator>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct CompensationResolved {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(message, optional, tag = "2")]
+    by: Option<Operator>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Reason {
+    #[prost(string, tag = "1")]
+    code: String,
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Operator {
+    #[prost(string, tag = "1")]
+    who: String,
+    #[prost(string, tag = "2")]
+    why: String,
+}
+
+impl From<&super::Record> for Record {
+    fn from(record: &super::Record) -> Self {
+        Self { at: record.at.milliseconds(), events: record.events.iter().map(Event::from).collect() }
+    }
+}
+
+impl TryFrom<Record> for super::Record {
+    type Error = Flaw;
+
+    fn try_from(stored: Record) -> Result<Self, Flaw> {
+        if stored.events.is_empty() {
+            return Err(Flaw::damaged("it states nothing"));
+        }
+        let events = stored.events.into_iter().map(Fact::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { at: Time::from_milliseconds(stored.at), events })
+    }
+}
+
+impl From<&Fact> for Event {
+    fn from(fact: &Fact) -> Self {
+        Self { kind: Some(Kind::from(fact)) }
+    }
+}
+
+impl From<&Fact> for Kind {
+    fn from(fact: &Fact) -> Self {
+        match fact {
+            Fact::SagaStarted { definition, version, input } => Self::SagaStarted(SagaStarted {
+                definition: definition.as_str().to_owned(),
+                version: *version,
+                input: Some(input.clone()),
+            }),
+            Fact::StepStarted { step } => Self::StepStarted(step.into()),
+            Fact::AttemptStarted { step, direction, attempt } => {
+                Self::AttemptStarted(Attempt::new(*step, *direction, *attempt))
+            }
+            Fact::AttemptFailed { step, direction, attempt, reason, retry_at } => {
+                Self::AttemptFailed(AttemptFailed {
+                    attempt: Some(Attempt::new(*step, *direction, *attempt)),
+                    reason: Some(reason.into()),
+                    retry_at: retry_at.milliseconds(),
+                })
+            }
+            Fact::AttemptPending { step, direction, attempt, ask_at, expires_at } => {
+                Self::AttemptPending(AttemptPending {
+                    attempt: Some(Attempt::new(*step, *direction, *attempt)),
+                    ask_at: ask_at.milliseconds(),
+                    expires_at: expires_at.milliseconds(),
+                })
+            }
+            Fact::StepCompleted { step, output } => Self::StepCompleted(StepOutput::new(*step, output)),
+            Fact::StepRefused { step, refusal } => Self::StepRefused(StepRefused {
+                step: step.0.into(),
+                reason: Some(Reason { code: refusal.code.clone(), message: refusal.message.clone() }),
+                details: refusal.details.clone(),
+            }),
+            Fact::StepGivenUp { step, why } => {
+                Self::StepGivenUp(StepGivenUp { step: step.0.into(), why: given_up_code(*why) })
+            }
+            Fact::TurnedBack { cause } => Self::TurnedBack(TurnedBack { cause: Some(cause.into()) }),
+            Fact::OutputSought { step } => Self::OutputSought(step.into()),
+            Fact::OutputFound { step, output } => Self::OutputFound(StepOutput::new(*step, output)),
+            Fact::NothingToUndo { step } => Self::NothingToUndo(step.into()),
+            Fact::CompensationStarted { step } => Self::CompensationStarted(step.into()),
+            Fact::CompensationCompleted { step } => Self::CompensationCompleted(step.into()),
+            Fact::CompensationFailed { step, reason } => {
+                Self::CompensationFailed(StepReason { step: step.0.into(), reason: Some(reason.into()) })
+            }
+            Fact::SagaCompleted => Self::SagaCompleted(Nothing {}),
+            Fact::SagaCompensated => Self::SagaCompensated(Nothing {}),
+            Fact::SagaParked { because } => Self::SagaParked(SagaParked { because: Some(because.into()) }),
+            Fact::CancelRequested { by } => Self::CancelRequested(by.into()),
+            Fact::SagaRetried { by } => Self::SagaRetried(by.into()),
+            Fact::StepRetried { step } => Self::StepRetried(step.into()),
+            Fact::StepSkipped { step, output, by } => Self::StepSkipped(StepSkipped {
+                step: step.0.into(),
+                output: Some(output.clone()),
+                by: Some(by.into()),
+            }),
+            Fact::CompensationResolved { step, by } => {
+                Self::CompensationResolved(CompensationResolved { step: step.0.into(), by: Some(by.into()) })
+            }
+            Fact::SagaPaused { by } => Self::SagaPaused(by.into()),
+            Fact::SagaResumed { by } => Self::SagaResumed(by.into()),
+            Fact::SagaReversed { by } => Self::SagaReversed(by.into()),
+            Fact::SagaAbandoned { by } => Self::SagaAbandoned(by.into()),
+        }
+    }
+}
+
+impl TryFrom<Event> for Fact {
+    type Error = Flaw;
+
+    fn try_from(stored: Event) -> Result<Self, Flaw> {
+        let Some(kind) = stored.kind else { return Err(Flaw::newer("it states a fact of an unknown kind")) };
+        Ok(match kind {
+            Kind::SagaStarted(started) => Self::SagaStarted {
+                definition: definition_name(started.definition)?,
+                version: started.version,
+                input: present(started.input, "input")?,
+            },
+            Kind::StepStarted(step) => Self::StepStarted { step: step.read()? },
+            Kind::AttemptStarted(attempt) => {
+                let (step, direction, attempt) = attempt.read()?;
+                Self::AttemptStarted { step, direction, attempt }
+            }
+            Kind::AttemptFailed(failed) => {
+                let (step, direction, attempt) = present(failed.attempt, "attempt")?.read()?;
+                let reason = present(failed.reason, "reason")?.into();
+                let retry_at = Time::from_milliseconds(failed.retry_at);
+                Self::AttemptFailed { step, direction, attempt, reason, retry_at }
+            }
+            Kind::AttemptPending(pending) => {
+                let (step, direction, attempt) = present(pending.attempt, "attempt")?.read()?;
+                let ask_at = Time::from_milliseconds(pending.ask_at);
+                let expires_at = Time::from_milliseconds(pending.expires_at);
+                Self::AttemptPending { step, direction, attempt, ask_at, expires_at }
+            }
+            Kind::StepCompleted(completed) => {
+                let (step, output) = completed.read()?;
+                Self::StepCompleted { step, output }
+            }
+            Kind::StepRefused(refused) => {
+                let reason = present(refused.reason, "reason")?;
+                let refusal =
+                    CoreRefusal { code: reason.code, message: reason.message, details: refused.details };
+                Self::StepRefused { step: step_index(refused.step)?, refusal }
+            }
+            Kind::StepGivenUp(given_up) => {
+                Self::StepGivenUp { step: step_index(given_up.step)?, why: given_up_of(given_up.why)? }
+            }
+            Kind::TurnedBack(turned) => Self::TurnedBack { cause: turned.read()? },
+            Kind::OutputSought(step) => Self::OutputSought { step: step.read()? },
+            Kind::OutputFound(found) => {
+                let (step, output) = found.read()?;
+                Self::OutputFound { step, output }
+            }
+            Kind::NothingToUndo(step) => Self::NothingToUndo { step: step.read()? },
+            Kind::CompensationStarted(step) => Self::CompensationStarted { step: step.read()? },
+            Kind::CompensationCompleted(step) => Self::CompensationCompleted { step: step.read()? },
+            Kind::CompensationFailed(failed) => Self::CompensationFailed {
+                step: step_index(failed.step)?,
+                reason: present(failed.reason, "reason")?.into(),
+            },
+            Kind::SagaCompleted(Nothing {}) => Self::SagaCompleted,
+            Kind::SagaCompensated(Nothing {}) => Self::SagaCompensated,
+            Kind::SagaParked(parked) => Self::SagaParked { because: parked.read()? },
+            Kind::CancelRequested(operated) => Self::CancelRequested { by: operated.read()? },
+            Kind::SagaRetried(operated) => Self::SagaRetried { by: operated.read()? },
+            Kind::StepRetried(step) => Self::StepRetried { step: step.read()? },
+            Kind::StepSkipped(skipped) => Self::StepSkipped {
+                step: step_index(skipped.step)?,
+                output: present(skipped.output, "output")?,
+                by: present(skipped.by, "operator")?.into(),
+            },
+            Kind::CompensationResolved(resolved) => Self::CompensationResolved {
+                step: step_index(resolved.step)?,
+                by: present(resolved.by, "operator")?.into(),
+            },
+            Kind::SagaPaused(operated) => Self::SagaPaused { by: operated.read()? },
+            Kind::SagaResumed(operated) => Self::SagaResumed { by: operated.read()? },
+            Kind::SagaReversed(operated) => Self::SagaReversed { by: operated.read()? },
+            Kind::SagaAbandoned(operated) => Self::SagaAbandoned { by: operated.read()? },
+        })
+    }
+}
+
+impl From<&StepIndex> for Step {
+    fn from(step: &StepIndex) -> Self {
+        Self { step: step.0.into() }
+    }
+}
+
+impl Step {
+    fn read(&self) -> Result<StepIndex, Flaw> {
+        step_index(self.step)
+    }
+}
+
+impl Attempt {
+    fn new(step: StepIndex, direction: Direction, attempt: u32) -> Self {
+        assert!(attempt > 0, "attempts are counted from one");
+        let direction = match direction {
+            Direction::Action => 1,
+            Direction::Compensation => 2,
+        };
+        Self { step: step.0.into(), direction, attempt }
+    }
+
+    fn read(&self) -> Result<(StepIndex, Direction, u32), Flaw> {
+        let direction = match self.direction {
+            0 => return Err(Flaw::damaged("its direction is missing")),
+            1 => Direction::Action,
+            2 => Direction::Compensation,
+            other => return Err(Flaw::newer(format!("its direction is {other}"))),
+        };
+        if self.attempt == 0 {
+            return Err(Flaw::damaged("its attempt's number is missing"));
+        }
+        Ok((step_index(self.step)?, direction, self.attempt))
+    }
+}
+
+impl StepOutput {
+    fn new(step: StepIndex, output: &Bytes) -> Self {
+        Self { step: step.0.into(), output: Some(output.clone()) }
+    }
+
+    fn read(self) -> Result<(StepIndex, Bytes), Flaw> {
+        Ok((step_index(self.step)?, present(self.output, "output")?))
+    }
+}
+
+impl From<&Cause> for TurnedBackCause {
+    fn from(cause: &Cause) -> Self {
+        match cause {
+            Cause::Refused(step) => Self::Refused(step.into()),
+            Cause::Exhausted(step) => Self::Exhausted(step.into()),
+            Cause::StepTimedOut(step) => Self::StepTimedOut(step.into()),
+            Cause::SagaTimedOut => Self::SagaTimedOut(Nothing {}),
+            Cause::Cancelled => Self::Cancelled(Nothing {}),
+            Cause::Reversed => Self::Reversed(Nothing {}),
+        }
+    }
+}
+
+impl TurnedBack {
+    fn read(&self) -> Result<Cause, Flaw> {
+        match &self.cause {
+            None => Err(Flaw::newer("the saga turned back for an unknown cause")),
+            Some(TurnedBackCause::Refused(step)) => Ok(Cause::Refused(step.read()?)),
+            Some(TurnedBackCause::Exhausted(step)) => Ok(Cause::Exhausted(step.read()?)),
+            Some(TurnedBackCause::StepTimedOut(step)) => Ok(Cause::StepTimedOut(step.read()?)),
+            Some(TurnedBackCause::SagaTimedOut(Nothing {})) => Ok(Cause::SagaTimedOut),
+            Some(TurnedBackCause::Cancelled(Nothing {})) => Ok(Cause::Cancelled),
+            Some(TurnedBackCause::Reversed(Nothing {})) => Ok(Cause::Reversed),
+        }
+    }
+}
+
+impl From<&ParkReason> for SagaParkedBecause {
+    fn from(because: &ParkReason) -> Self {
+        match because {
+            ParkReason::PivotExhausted(step) => Self::PivotExhausted(step.into()),
+            ParkReason::PivotInDoubt(step) => Self::PivotInDoubt(step.into()),
+            ParkReason::RefusedAfterPivot(step) => Self::RefusedAfterPivot(step.into()),
+            ParkReason::PayloadConflict(step) => Self::PayloadConflict(step.into()),
+            ParkReason::CompensationFailed => Self::CompensationFailed(Nothing {}),
+        }
+    }
+}
+
+impl SagaParked {
+    fn read(&self) -> Result<ParkReason, Flaw> {
+        match &self.because {
+            None => Err(Flaw::newer("the saga is parked for an unknown reason")),
+            Some(SagaParkedBecause::PivotExhausted(step)) => Ok(ParkReason::PivotExhausted(step.read()?)),
+            Some(SagaParkedBecause::PivotInDoubt(step)) => Ok(ParkReason::PivotInDoubt(step.read()?)),
+            Some(SagaParkedBecause::RefusedAfterPivot(step)) => {
+                Ok(ParkReason::RefusedAfterPivot(step.read()?))
+            }
+            Some(SagaParkedBecause::PayloadConflict(step)) => Ok(ParkReason::PayloadConflict(step.read()?)),
+            Some(SagaParkedBecause::CompensationFailed(Nothing {})) => Ok(ParkReason::CompensationFailed),
+        }
+    }
+}
+
+impl From<&By> for Operated {
+    fn from(by: &By) -> Self {
+        Self { by: Some(by.into()) }
+    }
+}
+
+impl Operated {
+    fn read(self) -> Result<By, Flaw> {
+        Ok(present(self.by, "operator")?.into())
+    }
+}
+
+impl From<&By> for Operator {
+    fn from(by: &By) -> Self {
+        Self { who: by.who.clone(), why: by.why.clone() }
+    }
+}
+
+impl From<Operator> for By {
+    fn from(stored: Operator) -> Self {
+        Self { who: stored.who, why: stored.why }
+    }
+}
+
+impl From<&CoreReason> for Reason {
+    fn from(reason: &CoreReason) -> Self {
+        Self { code: reason.code.clone(), message: reason.message.clone() }
+    }
+}
+
+impl From<Reason> for CoreReason {
+    fn from(stored: Reason) -> Self {
+        Self { code: stored.code, message: stored.message }
+    }
+}
+
+const fn given_up_code(why: GivenUp) -> u32 {
+    match why {
+        GivenUp::Exhausted => 1,
+        GivenUp::TimedOut => 2,
+        GivenUp::PendingTooLong => 3,
+        GivenUp::TurnedBack => 4,
+        GivenUp::PayloadConflict => 5,
+    }
+}
+
+fn given_up_of(code: u32) -> Result<GivenUp, Flaw> {
+    match code {
+        0 => Err(Flaw::damaged("why the step was given up is missing")),
+        1 => Ok(GivenUp::Exhausted),
+        2 => Ok(GivenUp::TimedOut),
+        3 => Ok(GivenUp::PendingTooLong),
+        4 => Ok(GivenUp::TurnedBack),
+        5 => Ok(GivenUp::PayloadConflict),
+        other => Err(Flaw::newer(format!("the step was given up for the unknown reason {other}"))),
+    }
+}
+
+fn definition_name(stored: String) -> Result<DefinitionName, Flaw> {
+    if stored.is_empty() {
+        Err(Flaw::damaged("its definition's name is missing"))
+    } else {
+        Ok(DefinitionName::new(stored))
+    }
+}
+
+fn step_index(stored: u32) -> Result<StepIndex, Flaw> {
+    match u16::try_from(stored) {
+        Ok(step) => Ok(StepIndex(step)),
+        Err(_) => Err(Flaw::damaged(format!("there is no step {stored}"))),
+    }
+}
+
+fn present<T>(field: Option<T>, name: &str) -> Result<T, Flaw> {
+    field.ok_or_else(|| Flaw::damaged(format!("its {name} is missing")))
+}

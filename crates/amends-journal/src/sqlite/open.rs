@@ -1,0 +1,318 @@
+//! From a directory to a database that can be trusted.
+//!
+//! Owns the checks and settings at opening. Promises that what is opened is ours, of a layout we know, not damaged as far
+//! as can be seen in good time, and flushed at each commit: the settings that durability hangs on are read back. What
+//! cannot be promised is refused, with the file and what to do. Does not write sagas.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::limits::{BUSY_WAIT_MAX, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
+
+use super::SqliteOptions;
+use super::lock::{DirectoryLock, LockError};
+use super::reader::is_damage;
+use super::schema::{self, APPLICATION_ID, FORMAT};
+use super::wal::{self, WalError};
+
+/// Why a journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another part of this one, uses the directory.
+    #[error(
+        "another amends is using the directory {}: stop it first, or choose another directory",
+        .directory.display()
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The data is not what was written.
+    #[error(
+        "{} is damaged: {details}. Nothing was changed. Keep a copy of the directory, then restore a backup, \
+         or start with an empty directory", .path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was seen.
+        details: String,
+    },
+    /// The file is a database of something else.
+    #[error(
+        "{} is not a journal of Amends, or is damaged: its application id is {found:#x}. Choose another directory",
+        .path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The application id in it.
+        found: i64,
+    },
+    /// A later version laid the data out.
+    #[error(
+        "{} was written by a newer version of Amends: its format is {found}, this version knows up to {known}. \
+         Run that version, or a later one", .path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The format this version writes.
+        known: i64,
+    },
+    /// The database does not take a setting that durability hangs on.
+    #[error("{} cannot be made durable: {setting} is {found:?}, not {wanted:?}. Use a local disk", .path.display())]
+    NotDurable {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// The directory is on another machine.
+    #[error(
+        "{} lies on a network file system ({kind}), where a journal cannot be kept safely: use a local disk",
+        .directory.display()
+    )]
+    NetworkFileSystem {
+        /// The directory.
+        directory: PathBuf,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// No space to lay out or open a journal.
+    #[error("no space left on the disk of {}: free some and start again; nothing was lost", .path.display())]
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file or directory cannot be used.
+    #[error("cannot use {}: {source}. Check that it is there and that this user may write it", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error("cannot open the journal {}: {source}", .path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The database's file in its directory.
+const FILE: &str = "journal.db";
+
+/// A database ready for its writer.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) lock: DirectoryLock,
+}
+
+pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, OpenError> {
+    create_directory(directory)?;
+    if let Some(kind) = super::space::network_file_system(directory) {
+        return Err(OpenError::NetworkFileSystem { directory: directory.to_owned(), kind });
+    }
+    let mut lock = DirectoryLock::take(directory).map_err(|error| lock_error(directory, error))?;
+    let path = directory.join(FILE);
+    let log = directory.join(format!("{FILE}-wal"));
+
+    let was_laid_out = lock.is_marked().map_err(|error| lock_error(directory, error))?;
+    let (size, log_size) = (file_size(&path)?, file_size(&log)?);
+    if size == 0 && (was_laid_out || log_size > 0) {
+        let details = "there was a journal, and its database is gone or empty".to_owned();
+        return Err(OpenError::Damaged { path, details });
+    }
+    wal::check(&log).map_err(|error| match error {
+        WalError::Io(source) => OpenError::Io { path: log.clone(), source },
+        WalError::Damaged(nonsense) => {
+            OpenError::Damaged { path: log.clone(), details: nonsense.to_string() }
+        }
+    })?;
+
+    let connection = prepare(&path, size, log_size, options).map_err(|error| error.at(&path))?;
+    // The files' names must survive a power cut as well as their content.
+    sync_directory(directory)?;
+    if !was_laid_out {
+        lock.mark().map_err(|error| lock_error(directory, error))?;
+    }
+    Ok(Opened { connection, path, lock })
+}
+
+/// What can go wrong with the database, before its path is added.
+enum Trouble {
+    Sqlite(rusqlite::Error),
+    Damaged(String),
+    Foreign(i64),
+    Newer(i64),
+    NotDurable { setting: &'static str, found: String, wanted: &'static str },
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Trouble {
+    fn at(self, path: &Path) -> OpenError {
+        let path = path.to_owned();
+        match self {
+            Self::Damaged(details) => OpenError::Damaged { path, details },
+            Self::Foreign(found) => OpenError::Foreign { path, found },
+            Self::Newer(found) => OpenError::Newer { path, found, known: FORMAT },
+            Self::NotDurable { setting, found, wanted } => {
+                OpenError::NotDurable { path, setting, found, wanted }
+            }
+            Self::Sqlite(error) => from_sqlite(path, error),
+        }
+    }
+}
+
+pub(super) fn from_sqlite(path: PathBuf, error: rusqlite::Error) -> OpenError {
+    if is_damage(&error) {
+        OpenError::Damaged { path, details: error.to_string() }
+    } else if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        OpenError::NoSpace { path }
+    } else {
+        OpenError::Store { path, source: error.into() }
+    }
+}
+
+fn prepare(path: &Path, size: u64, log_size: u64, options: &SqliteOptions) -> Result<Connection, Trouble> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT_MAX)?;
+    let is_fresh = size == 0 || is_empty(&connection)?;
+    if !is_fresh {
+        check_identity(&connection)?;
+        check_content(&connection, size, log_size)?;
+    }
+    if is_fresh {
+        // Only possible before the first table; lets retention give space back in small steps.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    make_durable(&connection)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES_MAX)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // The writer copies the log itself, so as to see what comes of it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    if is_fresh {
+        schema::create(&connection)?;
+    }
+    if let Some(pages) = options.database_pages_max {
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(connection)
+}
+
+/// A database without a layout: a first start that was cut off.
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0 && number(connection, "application_id")? == 0 && number(connection, "user_version")? == 0)
+}
+
+fn check_identity(connection: &Connection) -> Result<(), Trouble> {
+    let application = number(connection, "application_id")?;
+    if application != APPLICATION_ID {
+        return Err(Trouble::Foreign(application));
+    }
+    match number(connection, "user_version")? {
+        FORMAT => Ok(()),
+        newer if newer > FORMAT => Err(Trouble::Newer(newer)),
+        other => Err(Trouble::Damaged(format!("format {other} was never written"))),
+    }
+}
+
+fn check_content(connection: &Connection, size: u64, log_size: u64) -> Result<(), Trouble> {
+    // With a log, the database may rightly be shorter than it says: the end is still in the log.
+    let says = number(connection, "page_count")?.saturating_mul(number(connection, "page_size")?);
+    if log_size == 0 && u64::try_from(says).is_ok_and(|says| size < says) {
+        return Err(Trouble::Damaged(format!(
+            "it is {size} bytes long, and should be {says}: it was cut off"
+        )));
+    }
+    if size + log_size > QUICK_CHECK_BYTES_MAX {
+        return Ok(());
+    }
+    let mut check = connection.prepare("PRAGMA quick_check(3)")?;
+    let found: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if found == ["ok"] { Ok(()) } else { Err(Trouble::Damaged(found.join("; "))) }
+}
+
+/// Sets what durability hangs on, and reads it back: SQLite does not complain about settings it does not take.
+fn make_durable(connection: &Connection) -> Result<(), Trouble> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Trouble::NotDurable { setting: "journal_mode", found: mode, wanted: "wal" });
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous = number(connection, "synchronous")?;
+    if synchronous != SYNCHRONOUS_FULL {
+        return Err(Trouble::NotDurable {
+            setting: "synchronous",
+            found: synchronous.to_string(),
+            wanted: "2 (FULL)",
+        });
+    }
+    Ok(())
+}
+
+/// What `PRAGMA synchronous` answers for FULL: flush at each commit.
+pub(super) const SYNCHRONOUS_FULL: i64 = 2;
+
+fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+}
+
+fn file_size(path: &Path) -> Result<u64, OpenError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(source) => Err(OpenError::Io { path: path.to_owned(), source }),
+    }
+}
+
+/// Creates the directory and makes its name durable, and those of all that had to be created above it.
+fn create_directory(directory: &Path) -> Result<(), OpenError> {
+    let missing: Vec<&Path> =
+        directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    fs::create_dir_all(directory).map_err(|source| OpenError::Io { path: directory.to_owned(), source })?;
+    for created in missing {
+        match created.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent)?,
+            Some(_) => sync_directory(Path::new("."))?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn sync_directory(directory: &Path) -> Result<(), OpenError> {
+    let synced = File::open(directory).and_then(|handle| handle.sync_all());
+    synced.map_err(|source| OpenError::Io { path: directory.to_owned(), source })
+}
+
+fn lock_error(directory: &Path, error: LockError) -> OpenError {
+    match error {
+        LockError::Held => OpenError::InUse { directory: directory.to_owned() },
+        LockError::Io { path, source } => OpenError::Io { path, source },
+    }
+}

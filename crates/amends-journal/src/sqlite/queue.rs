@@ -1,0 +1,266 @@
+//! What waits for the writer.
+//!
+//! Owns the bounded queue between everybody and the one writer thread. Promises to hand over all that waits at once
+//! (up to a transaction's worth), in order, without a timer: while one commit runs, the next one gathers. Does not know
+//! what a job means.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+
+use amends_core::{DefinitionSpec, SagaId, Time};
+
+use crate::journal::{Append, Cursor, JournalError, OnAnswers, PutDefinition, Sweep};
+use crate::limits::{
+    APPENDS_PER_TRANSACTION_MAX, BYTES_PER_TRANSACTION_MAX, QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX,
+    QUEUE_JOBS_MAX,
+};
+
+/// Where an answer to a maintenance job goes.
+pub(super) type Reply<T> = std::sync::mpsc::SyncSender<Result<T, JournalError>>;
+
+/// Something for the writer to do.
+pub(super) enum Job {
+    Batch(Batch),
+    Upkeep(Upkeep),
+}
+
+/// Appends submitted together.
+pub(super) struct Batch {
+    pub(super) appends: Vec<Append>,
+    pub(super) on_answers: OnAnswers,
+    /// Of all its records.
+    pub(super) bytes: usize,
+}
+
+/// Everything else that writes.
+pub(super) enum Upkeep {
+    Quarantine { saga: SagaId, why: String, reply: Reply<()> },
+    RemoveEnded { before: Time, cursor: Option<Cursor>, limit: usize, reply: Reply<Sweep> },
+    ForgetReservations { before: Time, limit: usize, reply: Reply<usize> },
+    PutDefinition { spec: DefinitionSpec, reply: Reply<PutDefinition> },
+}
+
+/// What the writer does next.
+pub(super) enum Work {
+    /// Batches for one transaction.
+    Group(Vec<Batch>),
+    /// One maintenance job.
+    Upkeep(Upkeep),
+    /// The queue is closed and empty.
+    Done,
+}
+
+/// The queue.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Something came, or the queue was closed.
+    filled: Condvar,
+    /// Something was taken.
+    drained: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    upkeep: usize,
+    appends: usize,
+    bytes: usize,
+    closed: bool,
+    /// The writer sleeps: only then is it worth a system call to wake it.
+    writer_sleeps: bool,
+    pushers_sleep: bool,
+    writer: Option<ThreadId>,
+}
+
+impl Queue {
+    /// Puts a job in; waits while the queue is full. The writer's own thread, in the middle of answering, never
+    /// waits: nobody else would make room.
+    pub(super) fn push(&self, job: Job) {
+        let mut waiting = self.waiting();
+        while waiting.is_full_for(&job) && waiting.writer != Some(thread::current().id()) {
+            waiting.pushers_sleep = true;
+            waiting = self.drained.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        match &job {
+            Job::Batch(batch) => {
+                waiting.appends += batch.appends.len();
+                waiting.bytes += batch.bytes;
+            }
+            Job::Upkeep(_) => waiting.upkeep += 1,
+        }
+        waiting.jobs.push_back(job);
+        let wake = std::mem::take(&mut waiting.writer_sleeps);
+        drop(waiting);
+        if wake {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Takes what is to be done next; sleeps while there is nothing.
+    pub(super) fn take(&self) -> Work {
+        let mut waiting = self.waiting();
+        loop {
+            match waiting.jobs.pop_front() {
+                Some(Job::Upkeep(upkeep)) => {
+                    waiting.upkeep -= 1;
+                    self.tell_of_room(waiting);
+                    return Work::Upkeep(upkeep);
+                }
+                Some(Job::Batch(first)) => {
+                    let group = waiting.take_group(first);
+                    self.tell_of_room(waiting);
+                    return Work::Group(group);
+                }
+                None if waiting.closed => return Work::Done,
+                None => {
+                    waiting.writer_sleeps = true;
+                    waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn tell_of_room(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let wake = std::mem::take(&mut waiting.pushers_sleep);
+        drop(waiting);
+        if wake {
+            self.drained.notify_all();
+        }
+    }
+
+    /// Tells the queue which thread empties it.
+    pub(super) fn emptied_by_this_thread(&self) {
+        self.waiting().writer = Some(thread::current().id());
+    }
+
+    /// Whether this is the thread that empties the queue.
+    pub(super) fn is_emptied_by_this_thread(&self) -> bool {
+        self.waiting().writer == Some(thread::current().id())
+    }
+
+    /// Lets the writer finish what waits and then end.
+    pub(super) fn close(&self) {
+        self.waiting().closed = true;
+        self.filled.notify_one();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that could panic half-way runs under this lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// A job that is over a limit all by itself is let in when nothing else waits.
+    fn is_full_for(&self, job: &Job) -> bool {
+        match job {
+            Job::Batch(batch) => {
+                self.appends > 0
+                    && (self.appends + batch.appends.len() > QUEUE_APPENDS_MAX
+                        || self.bytes + batch.bytes > QUEUE_BYTES_MAX)
+            }
+            Job::Upkeep(_) => self.upkeep >= QUEUE_JOBS_MAX,
+        }
+    }
+
+    /// The first batch and those right behind it, as far as they fit into one transaction.
+    fn take_group(&mut self, first: Batch) -> Vec<Batch> {
+        let (mut appends, mut bytes) = (first.appends.len(), first.bytes);
+        let mut group = vec![first];
+        while let Some(Job::Batch(next)) = self.jobs.front() {
+            let (more_appends, more_bytes) = (next.appends.len(), next.bytes);
+            if appends + more_appends > APPENDS_PER_TRANSACTION_MAX
+                || bytes + more_bytes > BYTES_PER_TRANSACTION_MAX
+            {
+                break;
+            }
+            appends += more_appends;
+            bytes += more_bytes;
+            if let Some(Job::Batch(next)) = self.jobs.pop_front() {
+                group.push(next);
+            }
+        }
+        self.appends -= appends;
+        self.bytes -= bytes;
+        group
+    }
+}
+
+impl Batch {
+    pub(super) fn new(appends: Vec<Append>, on_answers: OnAnswers) -> Self {
+        let bytes = appends.iter().map(|append| append.record.len()).sum();
+        Self { appends, on_answers, bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Expected, Wake};
+    use bytes::Bytes;
+
+    fn batch(appends: usize) -> Job {
+        let append = Append {
+            saga: SagaId::from_bytes([0; 16]),
+            expected: Expected::Sequence(1),
+            record: Bytes::from_static(b"x"),
+            at: Time::from_milliseconds(0),
+            status: None,
+            wake: Wake::Awake,
+        };
+        Job::Batch(Batch::new(vec![append; appends], Box::new(|_| {})))
+    }
+
+    fn upkeep() -> Job {
+        let (reply, _) = std::sync::mpsc::sync_channel(1);
+        Job::Upkeep(Upkeep::ForgetReservations { before: Time::NEVER, limit: 1, reply })
+    }
+
+    fn taken(queue: &Queue) -> String {
+        match queue.take() {
+            Work::Group(group) => format!("{:?}", group.iter().map(|b| b.appends.len()).collect::<Vec<_>>()),
+            Work::Upkeep(_) => "upkeep".to_owned(),
+            Work::Done => "done".to_owned(),
+        }
+    }
+
+    #[test]
+    fn everything_that_waits_goes_into_one_group_up_to_other_work() {
+        let queue = Queue::default();
+        for job in [batch(1), batch(2), upkeep(), batch(3)] {
+            queue.push(job);
+        }
+        queue.close();
+        let all = [taken(&queue), taken(&queue), taken(&queue), taken(&queue)];
+        assert_eq!(all, ["[1, 2]", "upkeep", "[3]", "done"]);
+    }
+
+    #[test]
+    fn a_group_stays_within_a_transaction_unless_one_batch_alone_does_not() {
+        let queue = Queue::default();
+        for job in [batch(APPENDS_PER_TRANSACTION_MAX), batch(1), batch(APPENDS_PER_TRANSACTION_MAX + 1)] {
+            queue.push(job);
+        }
+        assert_eq!(taken(&queue), "[4096]");
+        assert_eq!(taken(&queue), "[1]");
+        assert_eq!(taken(&queue), "[4097]");
+    }
+
+    #[test]
+    fn a_full_queue_waits_for_room_except_for_the_writer_itself() {
+        let queue = std::sync::Arc::new(Queue::default());
+        queue.push(batch(QUEUE_APPENDS_MAX));
+        let other = std::sync::Arc::clone(&queue);
+        let pushing = thread::spawn(move || other.push(batch(1)));
+        assert_eq!(taken(&queue), format!("[{QUEUE_APPENDS_MAX}]"));
+        pushing.join().unwrap();
+        assert_eq!(taken(&queue), "[1]");
+
+        queue.emptied_by_this_thread();
+        queue.push(batch(QUEUE_APPENDS_MAX));
+        queue.push(batch(1));
+        assert_eq!(taken(&queue), format!("[{QUEUE_APPENDS_MAX}]"));
+    }
+}

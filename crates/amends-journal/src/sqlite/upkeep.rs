@@ -1,0 +1,168 @@
+//! Writing that is not appending.
+//!
+//! Owns quarantine, retention, the end of reservations, and definitions. Promises small transactions, so that sagas
+//! never wait long behind retention. Does not decide what is old: the caller does.
+
+use amends_core::{DefinitionSpec, SagaId, Status, Time};
+use rusqlite::params;
+
+use crate::journal::{Cursor, JournalError, PutDefinition, Sweep};
+use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
+use crate::record;
+
+use super::schema::{cursor_at, number_after, row_limit, status_code, status_of, time_code};
+use super::writer::{WriteError, Writer};
+
+/// What the retention looks at in an ended saga.
+struct Candidate {
+    no: i64,
+    definition: i64,
+    status: Status,
+    ended_at: i64,
+    id_given: bool,
+    is_keyed: bool,
+}
+
+impl Writer<'_> {
+    pub(super) fn quarantine(&mut self, saga: SagaId, why: &str) -> Result<(), JournalError> {
+        let done = self.transaction(why.len(), |writer| {
+            let Some(live) = writer.find_live(saga)? else { return Ok(()) };
+            writer.touched.push(saga);
+            // The entry would hold what was before; it is read back when somebody asks.
+            writer.live.remove(&saga);
+            writer.tally.moved(live.definition, Some(live.status), Some(Status::Failed));
+            let mut park = writer.connection.prepare_cached(
+                "UPDATE saga SET status = ?2, wake_at = NULL, unreadable = ?3 WHERE no = ?1",
+            )?;
+            let changed = park.execute(params![live.no, status_code(Status::Failed), why])?;
+            assert_eq!(changed, 1, "a live saga has one row");
+            Ok(())
+        });
+        done.map_err(|(_, error)| error)
+    }
+
+    pub(super) fn remove_ended(
+        &mut self,
+        before: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sweep, JournalError> {
+        let limit = limit.max(1);
+        let swept = self.transaction(0, |writer| {
+            let mut candidates = writer.candidates(cursor, limit + 1)?;
+            let more = candidates.len() > limit;
+            candidates.truncate(limit);
+            let next = candidates.last().filter(|_| more).map(|last| cursor_at(last.no)).transpose()?;
+            candidates.retain(|candidate| candidate.ended_at < time_code(before));
+            for candidate in &candidates {
+                writer.remove(candidate)?;
+            }
+            Ok(Sweep { removed: candidates.len(), next })
+        });
+        let sweep = swept.map_err(|(_, error)| error)?;
+        if sweep.removed > 0 {
+            self.transaction(0, Self::give_space_back).map_err(|(_, error)| error)?;
+        }
+        Ok(sweep)
+    }
+
+    fn candidates(&self, cursor: Option<Cursor>, limit: usize) -> Result<Vec<Candidate>, WriteError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT no, definition, status, ended_at, id_given, key IS NOT NULL
+             FROM ended WHERE no > ?1 ORDER BY no LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![number_after(cursor), row_limit(limit)])?;
+        let mut candidates = Vec::new();
+        while let Some(row) = rows.next()? {
+            candidates.push(Candidate {
+                no: row.get(0)?,
+                definition: row.get(1)?,
+                status: status_of(row.get(2)?)?,
+                ended_at: row.get(3)?,
+                id_given: row.get(4)?,
+                is_keyed: row.get(5)?,
+            });
+        }
+        Ok(candidates)
+    }
+
+    fn remove(&mut self, ended: &Candidate) -> Result<(), WriteError> {
+        let connection = self.connection;
+        if ended.id_given {
+            connection
+                .prepare_cached(
+                    "INSERT INTO reserved_id (id, fingerprint, ended_at)
+                     SELECT id, fingerprint, ended_at FROM ended WHERE no = ?1",
+                )?
+                .execute([ended.no])?;
+        }
+        if ended.is_keyed {
+            connection
+                .prepare_cached(
+                    "UPDATE start_key SET ended_at = ?2 WHERE key = (SELECT key FROM ended WHERE no = ?1)",
+                )?
+                .execute([ended.no, ended.ended_at])?;
+        }
+        let deleted = connection.prepare_cached("DELETE FROM ended WHERE no = ?1")?.execute([ended.no])?;
+        assert_eq!(deleted, 1, "an ended saga has one row");
+        self.tally.moved(ended.definition, Some(ended.status), None);
+        Ok(())
+    }
+
+    /// Gives free pages back to the file system, a few at a time, but not those that the next sagas are going to use.
+    fn give_space_back(&mut self) -> Result<(), WriteError> {
+        let free: i64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        let surplus = (free - FREE_PAGES_KEPT).min(PAGES_GIVEN_BACK_PER_SWEEP_MAX);
+        if surplus > 0 {
+            let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+            let mut rows = vacuum.query([])?;
+            // One page a step.
+            while rows.next()?.is_some() {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn forget_reservations(&mut self, before: Time, limit: usize) -> Result<usize, JournalError> {
+        let done = self.transaction(0, |writer| {
+            let connection = writer.connection;
+            let mut ids = connection.prepare_cached(
+                "DELETE FROM reserved_id WHERE id IN
+                 (SELECT id FROM reserved_id WHERE ended_at < ?1 ORDER BY ended_at, id LIMIT ?2)",
+            )?;
+            let forgotten = ids.execute(params![time_code(before), row_limit(limit)])?;
+            let mut keys = connection.prepare_cached(
+                "DELETE FROM start_key WHERE key IN
+                 (SELECT key FROM start_key WHERE ended_at < ?1 ORDER BY ended_at, key LIMIT ?2)",
+            )?;
+            Ok(forgotten + keys.execute(params![time_code(before), row_limit(limit - forgotten)])?)
+        });
+        done.map_err(|(_, error)| error)
+    }
+
+    pub(super) fn put_definition(&mut self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
+        let frame = record::encode_definition(spec);
+        let done = self.transaction(frame.len(), |writer| {
+            let Some(number) = writer.definitions.find(&spec.name, spec.version) else {
+                let number = writer.definitions.give(&spec.name, spec.version);
+                let sql = "INSERT INTO definition (no, name, version, body) VALUES (?1, ?2, ?3, ?4)";
+                let mut insert = writer.connection.prepare_cached(sql)?;
+                insert.execute(params![number, spec.name.as_str(), spec.version, frame.as_ref()])?;
+                return Ok(Ok(PutDefinition::New));
+            };
+            let sql = "SELECT body FROM definition WHERE no = ?1";
+            let stored: Option<Vec<u8>> =
+                writer.connection.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
+            let Some(stored) = stored else {
+                let sql = "UPDATE definition SET body = ?2 WHERE no = ?1";
+                writer.connection.prepare_cached(sql)?.execute(params![number, frame.as_ref()])?;
+                return Ok(Ok(PutDefinition::New));
+            };
+            let name = format!("{} version {}", spec.name, spec.version);
+            // One that cannot be read is this definition's trouble, not the whole journal's.
+            Ok(record::decode_definition(&name, stored.into()).map(|stored| {
+                if stored == *spec { PutDefinition::Unchanged } else { PutDefinition::Different }
+            }))
+        });
+        done.map_err(|(_, error)| error)?.map_err(JournalError::from)
+    }
+}
