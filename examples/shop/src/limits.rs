@@ -1,0 +1,20 @@
+//! Every limit of the shop, with its reason.
+
+use std::time::Duration;
+
+use crate::money::Money;
+
+/// Highest amount a payment takes; exactly this much is fine. A rule of the business.
+pub const PAYMENT_MAX: Money = Money::from_minor(1_000_000);
+
+/// How far ahead a shipment is scheduled. A rule of the business.
+pub const SHIPPING_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Deepest nesting of arrays and objects in an order's body. An order needs three levels; parsers further on stop at 128.
+pub const NESTING_MAX: usize = 64;
+
+/// Most orders of one page: about half a MiB of JSON.
+pub const ORDERS_PAGE_MAX: usize = 1000;
+
+/// Orders of a page when nobody says how many.
+pub const ORDERS_PAGE_DEFAULT: usize = 100;

@@ -1,0 +1,133 @@
+//! Stored records that nobody can read are reported as damaged, wherever they are met.
+
+use std::path::Path;
+
+use amends_shop::ids::OrderId;
+use amends_shop::messages::ConfirmOrder;
+use amends_shop::operation::{Operation, ServiceName};
+use amends_shop::services::{Services, ServicesError};
+use amends_shop::stock::Stock;
+use amends_shop::views::PageLimit;
+
+use crate::shop::{Shop, never_fatal};
+
+/// A shop with one order, and `sql` done to one of its files behind its back.
+fn tampered(service: ServiceName, sql: &str) -> (Shop, OrderId) {
+    let shop = Shop::new();
+    let id = shop.place("saga-1", &[("product_1", 2, 100)]);
+    let other = rusqlite::Connection::open(shop.dir.path().join(service.file())).unwrap();
+    assert!(other.execute(sql, []).unwrap() > 0, "{sql}");
+    (shop, id)
+}
+
+fn assert_damaged<T: std::fmt::Debug>(found: Result<T, impl std::fmt::Display>, file: &str, what: &str) {
+    let text = found.map_err(|error| error.to_string()).expect_err(what);
+    assert!(text.contains("damaged") && text.contains(file), "{what}: {text}");
+}
+
+#[test]
+fn a_view_never_shows_a_default_in_place_of_what_it_cannot_read() {
+    for (service, sql) in [
+        (ServiceName::Order, "UPDATE orders SET status = 'Confirmed'"),
+        (ServiceName::Order, "UPDATE orders SET total = 'much'"),
+        (ServiceName::Order, "UPDATE orders SET created_at_ms = 9223372036854775807"),
+        (ServiceName::Order, "UPDATE orders SET user_id = x'ff'"),
+        (ServiceName::Order, "UPDATE order_items SET quantity = 1.5"),
+        (ServiceName::Order, "DELETE FROM order_items"),
+        (ServiceName::Payment, "UPDATE payments SET status = ''"),
+        (ServiceName::Payment, "UPDATE payments SET amount = 0.5"),
+        (ServiceName::Inventory, "UPDATE reservations SET status = 'lost'"),
+        (ServiceName::Inventory, "DELETE FROM reservation_lines"),
+        (ServiceName::Shipping, "UPDATE shipments SET status = 'sent'"),
+        (ServiceName::Shipping, "UPDATE shipments SET scheduled_date_ms = 9223372036854775807"),
+    ] {
+        let (shop, id) = tampered(service, sql);
+        assert_damaged(shop.services.order(&id), service.file(), sql);
+        assert_damaged(shop.services.orders(None, PageLimit::USUAL), service.file(), sql);
+    }
+}
+
+#[test]
+fn a_status_nobody_knows_is_not_left_out_of_the_ledger() {
+    for (service, table) in [
+        (ServiceName::Order, "orders"),
+        (ServiceName::Payment, "payments"),
+        (ServiceName::Inventory, "reservations"),
+        (ServiceName::Shipping, "shipments"),
+    ] {
+        let (shop, _) = tampered(service, &format!("UPDATE {table} SET status = 'unheard of'"));
+        assert_damaged(shop.services.ledger(), service.file(), table);
+        assert_damaged(shop.services.audit(), service.file(), table);
+    }
+}
+
+#[test]
+fn a_call_that_meets_an_unreadable_record_is_not_answered() {
+    let (shop, order_id) = tampered(ServiceName::Order, "UPDATE orders SET status = 'unheard of'");
+    let cancel = shop.try_call(Operation::CancelOrder, "saga-1", b"{}".to_vec());
+    assert_damaged(cancel, "order.db", "cancel");
+    let confirm = serde_json::to_vec(&ConfirmOrder { order_id }).unwrap();
+    assert_damaged(shop.try_call(Operation::ConfirmOrder, "saga-2", confirm), "order.db", "confirm");
+}
+
+#[test]
+fn an_undo_whose_record_vanished_is_damage_not_success() {
+    for (service, sql, undo) in [
+        (ServiceName::Order, "DELETE FROM orders", Operation::CancelOrder),
+        (ServiceName::Payment, "DELETE FROM payments", Operation::RefundPayment),
+        (ServiceName::Inventory, "DELETE FROM reservations", Operation::ReleaseReservation),
+        (ServiceName::Inventory, "DELETE FROM stock", Operation::ReleaseReservation),
+        (ServiceName::Shipping, "DELETE FROM shipments", Operation::CancelShipment),
+    ] {
+        let (shop, _) = tampered(service, sql);
+        assert_damaged(shop.try_call(undo, "saga-1", b"{}".to_vec()), service.file(), sql);
+    }
+}
+
+fn reopen(dir: &Path) -> Result<Services, ServicesError> {
+    Services::open(dir, &Stock::usual(), never_fatal())
+}
+
+#[test]
+fn a_lost_or_emptied_file_is_damage_not_a_new_shop() {
+    for name in ServiceName::ALL {
+        let Shop { services, dir } = Shop::new();
+        drop(services);
+        let path = dir.path().join(name.file());
+        std::fs::write(&path, "").unwrap();
+        assert_damaged(reopen(dir.path()), name.file(), "emptied");
+        std::fs::remove_file(&path).unwrap();
+        assert_damaged(reopen(dir.path()), name.file(), "lost");
+    }
+}
+
+#[test]
+fn exchanged_files_are_noticed() {
+    let Shop { services, dir } = Shop::new();
+    drop(services);
+    std::fs::copy(dir.path().join("order.db"), dir.path().join("payment.db")).unwrap();
+    let error = reopen(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("payment.db") && error.contains("something else"), "{error}");
+}
+
+#[test]
+fn a_first_start_that_was_interrupted_is_finished_by_the_next() {
+    let Shop { services, dir } = Shop::new();
+    drop(services);
+    for leftover in ["shop.created", "shipping.db", "inventory.db"] {
+        std::fs::remove_file(dir.path().join(leftover)).unwrap();
+    }
+    let services = reopen(dir.path()).unwrap();
+    assert_eq!(services.inventory().unwrap().products.len(), 3);
+    drop(services);
+    reopen(dir.path()).unwrap();
+}
+
+#[test]
+fn a_fresh_data_directory_is_small() {
+    let Shop { services, dir } = Shop::new();
+    let bytes: u64 =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes < 2_000_000, "{bytes} bytes");
+    drop(services);
+}

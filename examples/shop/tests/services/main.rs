@@ -1,0 +1,9 @@
+//! The four services as their callers meet them.
+
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
+mod damage;
+mod invariants;
+mod rules;
+mod shop;
+mod views;
