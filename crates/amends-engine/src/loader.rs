@@ -18,7 +18,7 @@ pub(crate) fn load(journal: &dyn Journal, registry: &Registry, saga: SagaId) -> 
         Ok(Some(stored)) => found(registry, &stored),
         Ok(None) => Found::Nothing,
         Err(error) => match error {
-            amends_journal::JournalError::Damaged { .. } => {
+            amends_journal::JournalError::Unreadable(_) | amends_journal::JournalError::Damaged { .. } => {
                 Found::Unreadable { why: error.to_string(), quarantined: false }
             }
             amends_journal::JournalError::NoSpace(_) | amends_journal::JournalError::Store { .. } => {

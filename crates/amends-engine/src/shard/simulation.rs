@@ -61,6 +61,7 @@ struct World {
     asked: BTreeMap<u64, Option<String>>,
     ticket: u64,
     faults: bool,
+    sabotaged: bool,
     outputs_seen: usize,
 }
 
@@ -81,6 +82,7 @@ impl World {
             asked: BTreeMap::new(),
             ticket: 0,
             faults: true,
+            sabotaged: false,
             outputs_seen: 0,
         }
     }
@@ -347,6 +349,7 @@ impl World {
         self.loads.clear();
         self.asked.clear();
         self.shard = Shard::new(gates());
+        self.shard.sabotage_early_effects = self.sabotaged;
         let awake: Vec<SagaId> = self
             .durable
             .iter()
@@ -416,7 +419,8 @@ impl World {
                 self.read();
             } else if !self.calls.is_empty() {
                 self.participant_answers();
-            } else if self.shard.population() == 0 && !self.resume_paused() && !self.has_sleepers() {
+            } else if self.shard.wake_at() == Time::NEVER && !self.resume_paused() && !self.has_sleepers() {
+                assert_eq!(self.shard.population(), 0, "what rests leaves memory");
                 return;
             } else {
                 self.now = self.now.max(self.shard.wake_at().min(self.now.after(Duration::from_secs(400))));
@@ -571,6 +575,7 @@ fn no_fault_makes_an_effect_without_its_fact_or_strands_a_saga() {
 #[should_panic(expected = "no effect before its fact is durable")]
 fn the_simulation_catches_effects_released_before_the_commit() {
     let mut world = World::new(1);
+    world.sabotaged = true;
     world.shard.sabotage_early_effects = true;
     for _ in 0..1_500 {
         world.turn();
