@@ -4,6 +4,7 @@
 //! conditional and answered, and that what was answered *committed* survives a power cut (SQLite backend).
 //! Does not decide anything, and never turns unreadable data into a default. Start reading at [`journal`].
 
+pub mod conformance;
 pub mod journal;
 pub mod limits;
 pub mod memory;

@@ -1,0 +1,246 @@
+//! Claims about appending to sagas that exist.
+
+use std::sync::mpsc::channel;
+
+use amends_core::Status;
+use bytes::Bytes;
+
+use super::*;
+
+suite![
+    a_saga_is_loaded_back_as_it_was_written,
+    a_saga_that_was_never_started_is_not_there,
+    a_wrong_sequence_is_a_conflict_that_names_the_right_one,
+    an_append_to_no_saga_is_a_conflict,
+    a_conflict_writes_nothing_and_leaves_its_batch_alone,
+    appends_of_one_batch_take_effect_in_their_order,
+    of_two_appends_for_one_place_the_first_wins,
+    every_batch_is_answered_even_an_empty_one,
+    an_answer_may_submit_the_next_append,
+    batches_of_many_threads_all_take_effect,
+    records_of_every_size_come_back,
+    a_saga_without_a_status_is_pending,
+    a_status_stays_until_an_append_changes_it,
+    an_ended_saga_keeps_its_records,
+    a_long_saga_keeps_its_records_when_it_ends,
+    a_saga_may_end_with_its_first_record,
+    an_ended_saga_still_answers_with_its_sequence,
+    an_ended_saga_comes_back_to_life_and_ends_again,
+    an_ended_saga_may_get_a_record_and_stay_ended,
+    committed_appends_are_counted,
+];
+
+fn a_saga_is_loaded_back_as_it_was_written(journal: &dyn Journal) {
+    let saga = id(1);
+    commit(journal, start_of(saga, plain("PlaceOrder", 7)));
+    commit(journal, next_of(saga, 1));
+    commit(journal, next_of(saga, 2));
+    let expected = StoredSaga {
+        id: saga,
+        definition: DefinitionName::new("PlaceOrder"),
+        version: 7,
+        status: Status::InProgress,
+        unreadable: None,
+        records: vec![payload(saga, 1), payload(saga, 2), payload(saga, 3)],
+    };
+    assert_eq!(loaded(journal, saga), expected);
+}
+
+fn a_saga_that_was_never_started_is_not_there(journal: &dyn Journal) {
+    start(journal, 1);
+    assert_eq!(load(journal, id(2)), None);
+}
+
+fn a_wrong_sequence_is_a_conflict_that_names_the_right_one(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    for wrong in [0, 2, 3, u64::MAX - 1] {
+        assert_eq!(conflict_of(journal, next_of(saga, wrong)), Conflict::Sequence(Some(1)));
+    }
+    assert_eq!(loaded(journal, saga).records.len(), 1);
+}
+
+fn an_append_to_no_saga_is_a_conflict(journal: &dyn Journal) {
+    assert_eq!(conflict_of(journal, next_of(id(1), 1)), Conflict::Sequence(None));
+    assert_eq!(load(journal, id(1)), None);
+}
+
+fn a_conflict_writes_nothing_and_leaves_its_batch_alone(journal: &dyn Journal) {
+    let (a, b) = (start(journal, 1), start(journal, 2));
+    let wrong = next_of(a, 5).becoming(Status::Completed);
+    let answers = submit(journal, vec![next_of(b, 1), wrong, next_of(b, 2)]);
+    let conflict = AppendAnswer::Conflict(Conflict::Sequence(Some(1)));
+    assert_eq!(answers, [AppendAnswer::Committed, conflict, AppendAnswer::Committed]);
+    assert_eq!(loaded(journal, a).status, Status::InProgress);
+    assert_eq!(loaded(journal, b).records.len(), 3);
+    assert_eq!(count(journal, Some(Status::Completed), None), 0);
+}
+
+fn appends_of_one_batch_take_effect_in_their_order(journal: &dyn Journal) {
+    let saga = id(1);
+    let batch = vec![
+        start_of(saga, plain("Test", 1)),
+        next_of(saga, 1),
+        next_of(saga, 2).becoming(Status::Completed),
+    ];
+    assert_eq!(submit(journal, batch), vec![AppendAnswer::Committed; 3]);
+    let stored = loaded(journal, saga);
+    assert_eq!((stored.status, stored.records.len()), (Status::Completed, 3));
+}
+
+fn of_two_appends_for_one_place_the_first_wins(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    let second = Append { record: Bytes::from_static(b"late"), ..next_of(saga, 1) };
+    let answers = submit(journal, vec![next_of(saga, 1), second]);
+    assert_eq!(answers, [AppendAnswer::Committed, AppendAnswer::Conflict(Conflict::Sequence(Some(2)))]);
+    assert_eq!(loaded(journal, saga).records, [payload(saga, 1), payload(saga, 2)]);
+}
+
+fn every_batch_is_answered_even_an_empty_one(journal: &dyn Journal) {
+    assert_eq!(submit(journal, Vec::new()), []);
+}
+
+fn an_answer_may_submit_the_next_append(journal: &dyn Journal) {
+    // A callback outlives the borrow of the journal, so it cannot hold one here; it hands the word on instead.
+    let (told, tell) = channel();
+    for number in 0..50 {
+        let told = told.clone();
+        journal.submit(
+            vec![start_of(id(number), plain("Test", 1))],
+            Box::new(move |answers| {
+                let _ = told.send((number, answers));
+            }),
+        );
+    }
+    for _ in 0..50 {
+        let (number, answers) = tell.recv().expect("every batch is answered");
+        assert_eq!(answers, [AppendAnswer::Committed]);
+        // By the time of the answer the saga is there for everybody.
+        assert_eq!(loaded(journal, id(number)).records.len(), 1);
+        commit(journal, next_of(id(number), 1));
+    }
+}
+
+fn batches_of_many_threads_all_take_effect(journal: &dyn Journal) {
+    const THREADS: u8 = 8;
+    const SAGAS: u8 = 20;
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                for number in 0..SAGAS {
+                    let saga = id(thread * SAGAS + number);
+                    commit(journal, start_of(saga, plain("Test", 1)));
+                    commit(journal, next_of(saga, 1));
+                    commit(journal, next_of(saga, 2).becoming(Status::Completed));
+                }
+            });
+        }
+    });
+    assert_eq!(count(journal, Some(Status::Completed), None), u64::from(THREADS) * u64::from(SAGAS));
+    assert_eq!(count(journal, None, None), u64::from(THREADS) * u64::from(SAGAS));
+}
+
+fn records_of_every_size_come_back(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    let mut records = vec![payload(saga, 1)];
+    for (size, sequence) in [0, 1, 1_000, 5_000, 70_000, 1 << 20].into_iter().zip(1..) {
+        let record = Bytes::from(vec![sequence as u8; size]);
+        records.push(record.clone());
+        commit(journal, Append { record, ..next_of(saga, sequence) });
+    }
+    assert_eq!(loaded(journal, saga).records, records);
+    let sequence = records.len() as u64;
+    records.push(payload(saga, sequence + 1));
+    commit(journal, next_of(saga, sequence).becoming(Status::Completed));
+    assert_eq!(loaded(journal, saga).records, records, "in the archive too");
+}
+
+fn a_saga_without_a_status_is_pending(journal: &dyn Journal) {
+    commit(journal, Append { status: None, ..start_of(id(1), plain("Test", 1)) });
+    assert_eq!(loaded(journal, id(1)).status, Status::Pending);
+    assert_eq!(count(journal, Some(Status::Pending), None), 1);
+}
+
+fn a_status_stays_until_an_append_changes_it(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    commit(journal, next_of(saga, 1).becoming(Status::Compensating));
+    commit(journal, next_of(saga, 2));
+    assert_eq!(loaded(journal, saga).status, Status::Compensating);
+    commit(journal, next_of(saga, 3).becoming(Status::Failed));
+    commit(journal, next_of(saga, 4));
+    assert_eq!(loaded(journal, saga).status, Status::Failed);
+    commit(journal, next_of(saga, 5).becoming(Status::Compensating));
+    assert_eq!(loaded(journal, saga).status, Status::Compensating);
+    assert_eq!(count(journal, None, None), 1);
+}
+
+fn an_ended_saga_keeps_its_records(journal: &dyn Journal) {
+    for (number, status) in [(1, Status::Completed), (2, Status::Compensated), (3, Status::Abandoned)] {
+        let saga = start(journal, number);
+        commit(journal, next_of(saga, 1));
+        commit(journal, next_of(saga, 2).becoming(status));
+        let stored = loaded(journal, saga);
+        assert_eq!(stored.status, status);
+        assert_eq!(stored.records, [payload(saga, 1), payload(saga, 2), payload(saga, 3)]);
+    }
+}
+
+fn a_long_saga_keeps_its_records_when_it_ends(journal: &dyn Journal) {
+    const RECORDS: u64 = 3_000;
+    let saga = start(journal, 1);
+    let all: Vec<Append> = (1..RECORDS).map(|sequence| next_of(saga, sequence)).collect();
+    assert!(submit(journal, all).iter().all(|answer| *answer == AppendAnswer::Committed));
+    commit(journal, next_of(saga, RECORDS).becoming(Status::Completed));
+    let expected: Vec<Bytes> = (1..=RECORDS + 1).map(|sequence| payload(saga, sequence)).collect();
+    assert_eq!(loaded(journal, saga).records, expected);
+}
+
+fn a_saga_may_end_with_its_first_record(journal: &dyn Journal) {
+    commit(journal, start_of(id(1), chosen(Some("key"), 1)).becoming(Status::Completed));
+    let stored = loaded(journal, id(1));
+    assert_eq!((stored.status, stored.records), (Status::Completed, vec![payload(id(1), 1)]));
+    assert_eq!(count(journal, None, None), 1);
+    assert_eq!(recoverable(journal, 10), []);
+}
+
+fn an_ended_saga_still_answers_with_its_sequence(journal: &dyn Journal) {
+    let saga = start_and_end(journal, 1, at(5));
+    assert_eq!(conflict_of(journal, next_of(saga, 1)), Conflict::Sequence(Some(2)));
+    assert_eq!(loaded(journal, saga).records.len(), 2);
+}
+
+fn an_ended_saga_comes_back_to_life_and_ends_again(journal: &dyn Journal) {
+    start(journal, 1);
+    let saga = start_and_end(journal, 2, at(5));
+    start(journal, 3);
+    commit(journal, next_of(saga, 2).becoming(Status::Compensating));
+    let stored = loaded(journal, saga);
+    assert_eq!(stored.status, Status::Compensating);
+    assert_eq!(stored.records, [payload(saga, 1), payload(saga, 2), payload(saga, 3)]);
+    assert_eq!(recoverable(journal, 1), [id(1), saga, id(3)], "at its old place");
+    assert_eq!(count(journal, Some(Status::Completed), None), 0);
+
+    commit(journal, next_of(saga, 3));
+    commit(journal, next_of(saga, 4).becoming(Status::Compensated).at(at(90)));
+    assert_eq!(loaded(journal, saga).records.len(), 5);
+    let listed = journal.list(&filter(Some(Status::Compensated), None), None, 10).expect(READABLE);
+    assert_eq!(listed.items.first().and_then(|summary| summary.ended_at), Some(at(90)));
+    assert_eq!(count(journal, None, None), 3);
+}
+
+fn an_ended_saga_may_get_a_record_and_stay_ended(journal: &dyn Journal) {
+    let saga = start_and_end(journal, 1, at(5));
+    commit(journal, next_of(saga, 2));
+    let stored = loaded(journal, saga);
+    assert_eq!((stored.status, stored.records.len()), (Status::Completed, 3));
+    let listed = journal.list(&Filter::default(), None, 10).expect(READABLE);
+    assert_eq!(listed.items[0].ended_at, Some(at(5)));
+}
+
+fn committed_appends_are_counted(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    conflict_of(journal, next_of(saga, 9));
+    commit(journal, next_of(saga, 1));
+    let stats = journal.stats();
+    let bytes = payload(saga, 1).len() + payload(saga, 2).len();
+    assert_eq!((stats.appends, stats.record_bytes, stats.commits), (2, bytes as u64, 2));
+}

@@ -1,0 +1,214 @@
+//! The suite that every backend passes.
+//!
+//! Owns one check for each promise of [`Journal`], named as the claim it proves. A backend's tests call [`run`] with a
+//! way to open an empty journal. Promises to panic with the claim's name when one does not hold. Does not look at
+//! durability, locking or damage: those are each store's own, and tested beside it.
+
+/// Makes a list of checks from functions, each named as its claim.
+macro_rules! suite {
+    ($($claim:ident),+ $(,)?) => {
+        pub(super) const CHECKS: &[$crate::conformance::Check] = &[$((stringify!($claim), $claim)),+];
+    };
+}
+
+mod appends;
+mod reads;
+mod starts;
+mod upkeep;
+
+use std::sync::mpsc::channel;
+
+use amends_core::{DefinitionName, SagaId, Status, Time};
+use bytes::Bytes;
+
+use crate::journal::{
+    Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, KeyEntry, NewSaga,
+    StartKey, StoredSaga, Wake,
+};
+
+/// A claim and its proof, which gets an empty journal.
+pub type Check = (&'static str, fn(&dyn Journal));
+
+/// Every check of the suite.
+#[must_use]
+pub fn checks() -> Vec<Check> {
+    [appends::CHECKS, starts::CHECKS, reads::CHECKS, upkeep::CHECKS].concat()
+}
+
+/// Runs every check, each against a journal of its own.
+///
+/// # Panics
+/// When a claim does not hold; its name has been printed.
+pub fn run(open: &dyn Fn() -> Box<dyn Journal>) {
+    for (claim, check) in checks() {
+        println!("conformance: {claim}");
+        check(open().as_ref());
+    }
+}
+
+/// Submits a batch and waits for its answers.
+///
+/// # Panics
+/// When the journal drops the batch without answering.
+pub fn submit(journal: &dyn Journal, batch: Vec<Append>) -> Vec<AppendAnswer> {
+    let (answer, answers) = channel();
+    journal.submit(
+        batch,
+        Box::new(move |all| {
+            // The receiver waits right below.
+            let _ = answer.send(all);
+        }),
+    );
+    answers.recv().expect("every batch is answered")
+}
+
+const READABLE: &str = "the journal can be read";
+const WRITABLE: &str = "the journal can be written";
+
+fn id(number: u8) -> SagaId {
+    SagaId::from_bytes([number; 16])
+}
+
+fn at(milliseconds: u64) -> Time {
+    Time::from_milliseconds(milliseconds)
+}
+
+fn fingerprint(number: u8) -> Fingerprint {
+    Fingerprint([number; 32])
+}
+
+fn payload(saga: SagaId, sequence: u64) -> Bytes {
+    Bytes::from(format!("record {sequence} of {saga}"))
+}
+
+/// What the engine makes: an id of its own, no key.
+fn plain(definition: &str, version: u32) -> NewSaga {
+    NewSaga {
+        definition: DefinitionName::new(definition),
+        version,
+        id_given: false,
+        key: None,
+        fingerprint: None,
+    }
+}
+
+/// What a caller chose: an id, and perhaps a key.
+fn chosen(key: Option<&str>, input: u8) -> NewSaga {
+    NewSaga {
+        id_given: true,
+        key: key.map(|key| StartKey(key.to_owned())),
+        fingerprint: Some(fingerprint(input)),
+        ..plain("Test", 1)
+    }
+}
+
+fn start_of(saga: SagaId, new: NewSaga) -> Append {
+    Append {
+        saga,
+        expected: Expected::New(new),
+        record: payload(saga, 1),
+        at: at(1),
+        status: Some(Status::InProgress),
+        wake: Wake::Awake,
+    }
+}
+
+fn next_of(saga: SagaId, sequence: u64) -> Append {
+    Append {
+        saga,
+        expected: Expected::Sequence(sequence),
+        record: payload(saga, sequence + 1),
+        at: at(1 + sequence),
+        status: None,
+        wake: Wake::Awake,
+    }
+}
+
+impl Append {
+    fn becoming(self, status: Status) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    fn asleep_until(self, time: Time) -> Self {
+        Self { wake: Wake::At(time), ..self }
+    }
+
+    fn at(self, at: Time) -> Self {
+        Self { at, ..self }
+    }
+}
+
+/// Submits one append and expects it to be committed.
+fn commit(journal: &dyn Journal, append: Append) {
+    assert_eq!(submit(journal, vec![append]), [AppendAnswer::Committed]);
+}
+
+/// Starts a plain saga.
+fn start(journal: &dyn Journal, number: u8) -> SagaId {
+    commit(journal, start_of(id(number), plain("Test", 1)));
+    id(number)
+}
+
+/// Starts a plain saga and ends it with its second record, at this time.
+fn start_and_end(journal: &dyn Journal, number: u8, ended: Time) -> SagaId {
+    let saga = start(journal, number);
+    commit(journal, next_of(saga, 1).becoming(Status::Completed).at(ended));
+    saga
+}
+
+fn conflict_of(journal: &dyn Journal, append: Append) -> Conflict {
+    match submit(journal, vec![append]).as_slice() {
+        [AppendAnswer::Conflict(conflict)] => conflict.clone(),
+        other => panic!("a conflict was expected, not {other:?}"),
+    }
+}
+
+fn exists(saga: SagaId, fingerprint: Option<Fingerprint>) -> Conflict {
+    Conflict::Exists(KeyEntry { saga, fingerprint })
+}
+
+fn load(journal: &dyn Journal, saga: SagaId) -> Option<StoredSaga> {
+    journal.load(saga).expect(READABLE)
+}
+
+fn loaded(journal: &dyn Journal, saga: SagaId) -> StoredSaga {
+    load(journal, saga).expect("the saga is there")
+}
+
+fn count(journal: &dyn Journal, status: Option<Status>, definition: Option<&str>) -> u64 {
+    journal.count(&filter(status, definition)).expect(READABLE)
+}
+
+fn filter(status: Option<Status>, definition: Option<&str>) -> Filter {
+    Filter { status, definition: definition.map(DefinitionName::new) }
+}
+
+/// The ids of a whole list, read in pages of `limit`.
+fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaId> {
+    let mut ids = Vec::new();
+    let mut cursor: Option<Cursor> = None;
+    loop {
+        let page = journal.list(filter, cursor, limit).expect(READABLE);
+        assert!(page.items.len() <= limit, "a page keeps to its limit");
+        ids.extend(page.items.iter().map(|saga| saga.id));
+        cursor = page.next;
+        if cursor.is_none() {
+            return ids;
+        }
+    }
+}
+
+/// The ids of all sagas that owe something, read in pages of `limit`.
+fn recoverable(journal: &dyn Journal, limit: usize) -> Vec<SagaId> {
+    let mut ids = Vec::new();
+    let mut cursor: Option<Cursor> = None;
+    loop {
+        let page = journal.recoverable(cursor, limit).expect(READABLE);
+        assert!(page.items.len() <= limit, "a page keeps to its limit");
+        ids.extend(page.items.iter().map(|saga| saga.id));
+        cursor = page.next;
+        if cursor.is_none() {
+            return ids;
+        }
+    }
+}

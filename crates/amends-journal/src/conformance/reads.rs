@@ -1,0 +1,206 @@
+//! Claims about lists, counts, recovery and timers.
+
+use amends_core::Status;
+
+use super::*;
+
+suite![
+    a_list_shows_the_newest_first,
+    a_list_shows_live_and_ended_sagas_in_one_order,
+    a_list_is_filtered_by_status_and_definition,
+    a_summary_says_what_the_saga_is,
+    a_cursor_stays_good_while_sagas_start_and_end,
+    the_last_page_says_that_it_is_the_last,
+    a_limit_of_zero_still_gets_on,
+    counts_are_exact,
+    recovery_finds_what_owes_something_oldest_first,
+    a_recovered_saga_comes_with_its_records,
+    due_timers_come_earliest_first,
+    a_timer_goes_when_its_saga_wakes_or_ends,
+    a_timer_is_set_anew_by_each_append,
+    a_sleep_without_end_is_no_timer,
+];
+
+fn a_list_shows_the_newest_first(journal: &dyn Journal) {
+    // Not by id: callers choose those.
+    for number in [5, 1, 9, 3] {
+        start(journal, number);
+    }
+    for limit in 1..6 {
+        assert_eq!(listed(journal, &Filter::default(), limit), [id(3), id(9), id(1), id(5)]);
+    }
+}
+
+fn a_list_shows_live_and_ended_sagas_in_one_order(journal: &dyn Journal) {
+    for number in 1..=7 {
+        start(journal, number);
+    }
+    for number in [2, 3, 6] {
+        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+    }
+    let all: Vec<SagaId> = (1..=7).rev().map(id).collect();
+    for limit in 1..9 {
+        assert_eq!(listed(journal, &Filter::default(), limit), all);
+    }
+}
+
+fn a_list_is_filtered_by_status_and_definition(journal: &dyn Journal) {
+    for (number, name, version) in
+        [(1, "A", 1), (2, "A", 2), (3, "B", 1), (4, "A", 1), (5, "B", 1), (6, "A", 2)]
+    {
+        commit(journal, start_of(id(number), plain(name, version)));
+    }
+    for number in [1, 2, 3] {
+        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+    }
+    commit(journal, next_of(id(6), 1).becoming(Status::Failed));
+    for limit in 1..4 {
+        let list = |status, definition| listed(journal, &filter(status, definition), limit);
+        assert_eq!(list(None, Some("A")), [id(6), id(4), id(2), id(1)]);
+        assert_eq!(list(Some(Status::Completed), None), [id(3), id(2), id(1)]);
+        assert_eq!(list(Some(Status::Completed), Some("A")), [id(2), id(1)]);
+        assert_eq!(list(Some(Status::InProgress), Some("B")), [id(5)]);
+        assert_eq!(list(Some(Status::Failed), None), [id(6)]);
+        assert_eq!(list(Some(Status::Abandoned), None), []);
+        assert_eq!(list(None, Some("C")), []);
+    }
+}
+
+fn a_summary_says_what_the_saga_is(journal: &dyn Journal) {
+    commit(journal, start_of(id(1), plain("PlaceOrder", 4)).at(at(100)));
+    let only = || journal.list(&Filter::default(), None, 10).expect(READABLE).items.remove(0);
+    let summary = only();
+    assert_eq!((summary.id, summary.definition.as_str(), summary.version), (id(1), "PlaceOrder", 4));
+    assert_eq!((summary.status, summary.started_at, summary.ended_at), (Status::InProgress, at(100), None));
+    commit(journal, next_of(id(1), 1).becoming(Status::Compensated).at(at(170)));
+    let summary = only();
+    assert_eq!(
+        (summary.status, summary.started_at, summary.ended_at),
+        (Status::Compensated, at(100), Some(at(170)))
+    );
+}
+
+fn a_cursor_stays_good_while_sagas_start_and_end(journal: &dyn Journal) {
+    for number in 1..=6 {
+        start(journal, number);
+    }
+    let first = journal.list(&Filter::default(), None, 2).expect(READABLE);
+    for number in [2, 4, 6] {
+        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+    }
+    start(journal, 7);
+    let second = journal.list(&Filter::default(), first.next, 10).expect(READABLE);
+    let ids: Vec<SagaId> = first.items.iter().chain(&second.items).map(|saga| saga.id).collect();
+    assert_eq!(ids, [id(6), id(5), id(4), id(3), id(2), id(1)]);
+    assert_eq!(second.next, None);
+}
+
+fn the_last_page_says_that_it_is_the_last(journal: &dyn Journal) {
+    for number in 1..=4 {
+        start(journal, number);
+    }
+    let all = journal.list(&Filter::default(), None, 4).expect(READABLE);
+    assert_eq!((all.items.len(), all.next), (4, None));
+    let all = journal.recoverable(None, 4).expect(READABLE);
+    assert_eq!((all.items.len(), all.next), (4, None));
+    let beyond = journal.list(&Filter::default(), Some(Cursor(0)), 4).expect(READABLE);
+    assert_eq!((beyond.items, beyond.next), (Vec::new(), None));
+    let beyond = journal.recoverable(Some(Cursor(u64::MAX - 1)), 4).expect(READABLE);
+    assert_eq!((beyond.items, beyond.next), (Vec::new(), None));
+}
+
+fn a_limit_of_zero_still_gets_on(journal: &dyn Journal) {
+    for number in 1..=3 {
+        start(journal, number);
+    }
+    assert_eq!(journal.list(&Filter::default(), None, 0).expect(READABLE).items.len(), 1);
+    assert_eq!(journal.recoverable(None, 0).expect(READABLE).items.len(), 1);
+}
+
+fn counts_are_exact(journal: &dyn Journal) {
+    for number in 1..=9 {
+        let (name, version) = if number % 3 == 0 { ("B", 1) } else { ("A", u32::from(number % 2)) };
+        commit(journal, start_of(id(number), plain(name, version)));
+    }
+    for number in 1..=4 {
+        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+    }
+    commit(journal, next_of(id(5), 1).becoming(Status::Compensating));
+    assert_eq!(count(journal, None, None), 9);
+    assert_eq!(count(journal, Some(Status::Completed), None), 4);
+    assert_eq!(count(journal, Some(Status::InProgress), None), 4);
+    assert_eq!(count(journal, Some(Status::Compensating), None), 1);
+    assert_eq!(count(journal, None, Some("A")), 6);
+    assert_eq!(count(journal, Some(Status::Completed), Some("B")), 1);
+    assert_eq!(count(journal, None, Some("C")), 0);
+    journal.remove_ended(Time::NEVER, None, 100).expect(WRITABLE);
+    assert_eq!(count(journal, None, None), 5);
+    assert_eq!(count(journal, Some(Status::Completed), None), 0);
+}
+
+fn recovery_finds_what_owes_something_oldest_first(journal: &dyn Journal) {
+    for number in [8, 7, 6, 5, 4, 3, 2, 1] {
+        start(journal, number);
+    }
+    commit(journal, next_of(id(7), 1).becoming(Status::Failed));
+    commit(journal, next_of(id(6), 1).asleep_until(at(99)));
+    commit(journal, next_of(id(5), 1).becoming(Status::Completed));
+    commit(journal, next_of(id(4), 1).becoming(Status::Compensating));
+    commit(journal, next_of(id(3), 1).asleep_until(at(99)));
+    commit(journal, next_of(id(3), 2));
+    commit(journal, next_of(id(2), 1).asleep_until(Time::NEVER));
+    for limit in 1..6 {
+        assert_eq!(recoverable(journal, limit), [id(8), id(4), id(3), id(1)]);
+    }
+}
+
+fn a_recovered_saga_comes_with_its_records(journal: &dyn Journal) {
+    start(journal, 1);
+    start(journal, 2);
+    commit(journal, next_of(id(1), 1));
+    let page = journal.recoverable(None, 10).expect(READABLE);
+    assert_eq!(page.items, [loaded(journal, id(1)), loaded(journal, id(2))]);
+    assert_eq!(page.items[0].records, [payload(id(1), 1), payload(id(1), 2)]);
+}
+
+fn due_timers_come_earliest_first(journal: &dyn Journal) {
+    assert_eq!(journal.next_timer().expect(READABLE), None);
+    for (number, time) in [(1, 30), (2, 10), (3, 20), (4, 20), (5, 40)] {
+        commit(journal, start_of(id(number), plain("Test", 1)).asleep_until(at(time)));
+    }
+    start(journal, 6);
+    let due = |until, limit| journal.timers_due(at(until), limit).expect(READABLE);
+    assert_eq!(due(9, 10), []);
+    assert_eq!(due(10, 10), [(at(10), id(2))]);
+    assert_eq!(due(30, 10), [(at(10), id(2)), (at(20), id(3)), (at(20), id(4)), (at(30), id(1))]);
+    assert_eq!(due(30, 2), [(at(10), id(2)), (at(20), id(3))]);
+    assert_eq!(journal.next_timer().expect(READABLE), Some(at(10)));
+}
+
+fn a_timer_goes_when_its_saga_wakes_or_ends(journal: &dyn Journal) {
+    for (number, time) in [(1, 10), (2, 20), (3, 30)] {
+        commit(journal, start_of(id(number), plain("Test", 1)).asleep_until(at(time)));
+    }
+    commit(journal, next_of(id(1), 1));
+    let ending = next_of(id(2), 1).becoming(Status::Completed).asleep_until(at(5));
+    commit(journal, ending);
+    assert_eq!(journal.timers_due(at(1_000), 10).expect(READABLE), [(at(30), id(3))]);
+    assert_eq!(journal.next_timer().expect(READABLE), Some(at(30)));
+}
+
+fn a_timer_is_set_anew_by_each_append(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    commit(journal, next_of(saga, 1).asleep_until(at(50)));
+    commit(journal, next_of(saga, 2).asleep_until(at(20)));
+    assert_eq!(journal.timers_due(at(1_000), 10).expect(READABLE), [(at(20), saga)]);
+    commit(journal, next_of(saga, 3));
+    commit(journal, next_of(saga, 4).becoming(Status::Completed));
+    assert_eq!(loaded(journal, saga).records.len(), 5, "a saga that slept keeps its records when it ends");
+    assert_eq!(journal.timers_due(at(1_000), 10).expect(READABLE), []);
+}
+
+fn a_sleep_without_end_is_no_timer(journal: &dyn Journal) {
+    commit(journal, start_of(id(1), plain("Test", 1)).asleep_until(Time::NEVER));
+    assert_eq!(journal.next_timer().expect(READABLE), None);
+    assert_eq!(journal.timers_due(Time::NEVER, 10).expect(READABLE), []);
+}

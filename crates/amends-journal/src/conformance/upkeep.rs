@@ -1,0 +1,221 @@
+//! Claims about quarantine, retention, reservations and definitions.
+
+use std::time::Duration;
+
+use amends_core::{DefinitionSpec, RetryPolicy, Status, StepSpec};
+
+use crate::journal::{PutDefinition, Sweep};
+
+use super::*;
+
+suite![
+    quarantine_parks_a_saga_and_says_why,
+    quarantine_leaves_ended_and_unknown_sagas_alone,
+    a_quarantined_saga_that_was_read_after_all_goes_on,
+    retention_removes_what_ended_before_and_nothing_else,
+    retention_never_removes_a_live_saga,
+    retention_looks_at_no_more_than_its_limit,
+    retention_walks_all_ended_sagas_by_cursor,
+    a_given_id_stays_reserved_after_removal,
+    an_id_that_the_engine_made_is_not_reserved,
+    reservations_are_forgotten_in_their_time,
+    reservations_are_forgotten_in_small_parts,
+    a_key_of_a_saga_that_is_still_there_is_never_forgotten,
+    a_saga_that_came_back_to_life_is_not_removed,
+    a_definition_is_stored_once_and_never_changed,
+    every_definition_comes_back_as_it_was,
+];
+
+fn quarantine_parks_a_saga_and_says_why(journal: &dyn Journal) {
+    let saga = id(1);
+    commit(journal, start_of(saga, plain("Test", 1)));
+    commit(journal, next_of(saga, 1).asleep_until(at(10)));
+    journal.quarantine(saga, "record 2 is damaged").expect(WRITABLE);
+    let stored = loaded(journal, saga);
+    assert_eq!((stored.status, stored.unreadable.as_deref()), (Status::Failed, Some("record 2 is damaged")));
+    assert_eq!(stored.records.len(), 2, "nothing is thrown away");
+    assert_eq!(recoverable(journal, 10), []);
+    assert_eq!(journal.next_timer().expect(READABLE), None);
+    assert_eq!(listed(journal, &filter(Some(Status::Failed), None), 10), [saga]);
+    assert_eq!(count(journal, Some(Status::Failed), None), 1);
+    assert_eq!(count(journal, Some(Status::InProgress), None), 0);
+
+    journal.quarantine(saga, "still damaged").expect(WRITABLE);
+    assert_eq!(loaded(journal, saga).unreadable.as_deref(), Some("still damaged"));
+    assert_eq!(count(journal, Some(Status::Failed), None), 1);
+}
+
+fn quarantine_leaves_ended_and_unknown_sagas_alone(journal: &dyn Journal) {
+    let saga = start_and_end(journal, 1, at(5));
+    let before = loaded(journal, saga);
+    journal.quarantine(saga, "why").expect(WRITABLE);
+    journal.quarantine(id(2), "why").expect(WRITABLE);
+    assert_eq!(loaded(journal, saga), before);
+    assert_eq!(load(journal, id(2)), None);
+    assert_eq!(count(journal, None, None), 1);
+}
+
+fn a_quarantined_saga_that_was_read_after_all_goes_on(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    journal.quarantine(saga, "why").expect(WRITABLE);
+    commit(journal, next_of(saga, 1));
+    assert_eq!(loaded(journal, saga).unreadable.as_deref(), Some("why"), "a record alone does not free it");
+    commit(journal, next_of(saga, 2).becoming(Status::InProgress));
+    let stored = loaded(journal, saga);
+    assert_eq!((stored.status, stored.unreadable, stored.records.len()), (Status::InProgress, None, 3));
+    assert_eq!(recoverable(journal, 10), [saga]);
+}
+
+fn retention_removes_what_ended_before_and_nothing_else(journal: &dyn Journal) {
+    for (number, ended) in [(1, 10), (2, 20), (3, 30)] {
+        start_and_end(journal, number, at(ended));
+    }
+    let sweep = journal.remove_ended(at(20), None, 10).expect(WRITABLE);
+    assert_eq!(sweep, Sweep { removed: 1, next: None });
+    assert_eq!(load(journal, id(1)), None);
+    assert_eq!(listed(journal, &Filter::default(), 10), [id(3), id(2)]);
+    assert_eq!(count(journal, None, None), 2);
+}
+
+fn retention_never_removes_a_live_saga(journal: &dyn Journal) {
+    start(journal, 1);
+    let parked = start(journal, 2);
+    commit(journal, next_of(parked, 1).becoming(Status::Failed));
+    let sweep = journal.remove_ended(Time::NEVER, None, 10).expect(WRITABLE);
+    assert_eq!(sweep, Sweep { removed: 0, next: None });
+    assert_eq!(count(journal, None, None), 2);
+}
+
+fn retention_looks_at_no_more_than_its_limit(journal: &dyn Journal) {
+    for number in 1..=5 {
+        // The young ones first: they are looked at and left.
+        start_and_end(journal, number, at(if number <= 2 { 1_000 } else { 10 }));
+    }
+    let sweep = journal.remove_ended(at(500), None, 3).expect(WRITABLE);
+    assert_eq!(sweep.removed, 1);
+    let rest = journal.remove_ended(at(500), sweep.next, 3).expect(WRITABLE);
+    assert_eq!((rest.removed, rest.next), (2, None));
+}
+
+fn retention_walks_all_ended_sagas_by_cursor(journal: &dyn Journal) {
+    for number in 1..=9 {
+        start_and_end(journal, number, at(10));
+    }
+    start(journal, 10);
+    let (mut removed, mut cursor, mut sweeps) = (0, None, 0);
+    loop {
+        let sweep = journal.remove_ended(at(500), cursor, 2).expect(WRITABLE);
+        assert!(sweep.removed <= 2);
+        removed += sweep.removed;
+        sweeps += 1;
+        cursor = sweep.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((removed, sweeps), (9, 5));
+    assert_eq!(listed(journal, &Filter::default(), 10), [id(10)]);
+}
+
+fn a_given_id_stays_reserved_after_removal(journal: &dyn Journal) {
+    commit(journal, start_of(id(1), chosen(None, 1)));
+    commit(journal, next_of(id(1), 1).becoming(Status::Completed));
+    journal.remove_ended(Time::NEVER, None, 10).expect(WRITABLE);
+    assert_eq!(load(journal, id(1)), None);
+    assert_eq!(conflict_of(journal, start_of(id(1), chosen(None, 2))), exists(id(1), Some(fingerprint(1))));
+    assert_eq!(conflict_of(journal, next_of(id(1), 2)), Conflict::Sequence(None));
+}
+
+fn an_id_that_the_engine_made_is_not_reserved(journal: &dyn Journal) {
+    start_and_end(journal, 1, at(5));
+    journal.remove_ended(Time::NEVER, None, 10).expect(WRITABLE);
+    assert_eq!(journal.forget_reservations(Time::NEVER, 10).expect(WRITABLE), 0);
+}
+
+fn reservations_are_forgotten_in_their_time(journal: &dyn Journal) {
+    for (number, key, ended) in [(1, "a", 10), (2, "b", 20)] {
+        commit(journal, start_of(id(number), chosen(Some(key), number)));
+        commit(journal, next_of(id(number), 1).becoming(Status::Completed).at(at(ended)));
+    }
+    journal.remove_ended(Time::NEVER, None, 10).expect(WRITABLE);
+    assert_eq!(journal.forget_reservations(at(10), 10).expect(WRITABLE), 0);
+    assert_eq!(journal.forget_reservations(at(11), 10).expect(WRITABLE), 2, "an id and a key");
+    assert_eq!(journal.by_key("a").expect(READABLE), None);
+    commit(journal, start_of(id(1), chosen(Some("a"), 9)));
+    assert_eq!(conflict_of(journal, start_of(id(2), chosen(None, 9))), exists(id(2), Some(fingerprint(2))));
+    assert_eq!(
+        conflict_of(journal, start_of(id(3), chosen(Some("b"), 9))),
+        exists(id(2), Some(fingerprint(2)))
+    );
+}
+
+fn reservations_are_forgotten_in_small_parts(journal: &dyn Journal) {
+    for number in 1..=4 {
+        commit(journal, start_of(id(number), chosen(Some(&format!("key {number}")), number)));
+        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+    }
+    journal.remove_ended(Time::NEVER, None, 10).expect(WRITABLE);
+    let mut forgotten = Vec::new();
+    while forgotten.last() != Some(&0) {
+        forgotten.push(journal.forget_reservations(Time::NEVER, 3).expect(WRITABLE));
+    }
+    assert_eq!(forgotten, [3, 3, 2, 0]);
+    assert_eq!(journal.by_key("key 4").expect(READABLE), None);
+}
+
+fn a_key_of_a_saga_that_is_still_there_is_never_forgotten(journal: &dyn Journal) {
+    commit(journal, start_of(id(1), chosen(Some("live"), 1)));
+    commit(journal, start_of(id(2), chosen(Some("ended"), 2)));
+    commit(journal, next_of(id(2), 1).becoming(Status::Completed));
+    assert_eq!(journal.forget_reservations(Time::NEVER, 10).expect(WRITABLE), 0);
+    assert!(journal.by_key("live").expect(READABLE).is_some());
+    assert!(journal.by_key("ended").expect(READABLE).is_some());
+}
+
+fn a_saga_that_came_back_to_life_is_not_removed(journal: &dyn Journal) {
+    let saga = id(1);
+    commit(journal, start_of(saga, chosen(Some("key"), 1)));
+    commit(journal, next_of(saga, 1).becoming(Status::Completed));
+    commit(journal, next_of(saga, 2).becoming(Status::Compensating));
+    assert_eq!(journal.remove_ended(Time::NEVER, None, 10).expect(WRITABLE).removed, 0);
+    commit(journal, next_of(saga, 3).becoming(Status::Compensated).at(at(50)));
+    assert_eq!(journal.remove_ended(at(50), None, 10).expect(WRITABLE).removed, 0);
+    assert_eq!(journal.remove_ended(at(51), None, 10).expect(WRITABLE).removed, 1);
+    assert_eq!(conflict_of(journal, start_of(saga, chosen(None, 2))), exists(saga, Some(fingerprint(1))));
+    assert_eq!(journal.forget_reservations(at(51), 10).expect(WRITABLE), 2);
+}
+
+fn definition(name: &str, version: u32) -> DefinitionSpec {
+    DefinitionSpec {
+        name: DefinitionName::new(name),
+        version,
+        limit: Duration::from_secs(60),
+        pivot: Some("b".to_owned()),
+        steps: vec![
+            StepSpec::new("a", "orders", "create").undone_by("cancel"),
+            StepSpec::new("b", "payments", "pay").after(["a"]).retry(RetryPolicy::endless()).without_undo(),
+        ],
+    }
+}
+
+fn a_definition_is_stored_once_and_never_changed(journal: &dyn Journal) {
+    let first = definition("Test", 1);
+    let other = DefinitionSpec { limit: Duration::from_secs(61), ..first.clone() };
+    let put = |spec: &DefinitionSpec| journal.put_definition(spec).expect(WRITABLE);
+    assert_eq!(put(&first), PutDefinition::New);
+    assert_eq!(put(&first), PutDefinition::Unchanged);
+    assert_eq!(put(&other), PutDefinition::Different);
+    assert_eq!(journal.definitions().expect(READABLE), [first]);
+}
+
+fn every_definition_comes_back_as_it_was(journal: &dyn Journal) {
+    // One that a saga named before it was stored.
+    commit(journal, start_of(id(1), plain("B", 2)));
+    for (name, version) in [("B", 2), ("A", 10), ("B", 1), ("A", 9)] {
+        assert_eq!(journal.put_definition(&definition(name, version)).expect(WRITABLE), PutDefinition::New);
+    }
+    let all = [definition("A", 9), definition("A", 10), definition("B", 1), definition("B", 2)];
+    assert_eq!(journal.definitions().expect(READABLE), all);
+    commit(journal, next_of(id(1), 1));
+    assert_eq!(loaded(journal, id(1)).version, 2);
+}
