@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::event::Direction;
 use crate::limits::{NAME_CHARACTERS_MAX, STEPS_MAX};
 use crate::retry::RetryPolicy;
 
@@ -392,6 +393,22 @@ impl Definition {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<StepIndex> {
         self.spec.steps.iter().position(|step| step.name == name).map(index)
+    }
+
+    /// The operation that a call names at its participant.
+    ///
+    /// # Panics
+    /// As [`Definition::step`], or when the step has no such undo: nobody owes that call.
+    #[must_use]
+    pub fn operation(&self, step: StepIndex, direction: Direction) -> &str {
+        let written = self.written(step);
+        match (direction, &written.compensation) {
+            (Direction::Action, _) => &written.operation,
+            (Direction::Compensation, CompensationSpec::Call { operation, .. }) => operation,
+            (Direction::Compensation, CompensationSpec::Undeclared | CompensationSpec::None) => {
+                panic!("a step without undo is not undone")
+            }
+        }
     }
 
     /// Whether the step's undo is a call.

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use std::time::Duration;
 
-use crate::definition::{CompensationSpec, StepIndex};
+use crate::definition::StepIndex;
 use crate::event::Direction;
 use crate::saga::{Phase, Saga, StepState};
 use crate::time::Time;
@@ -70,22 +70,6 @@ impl Saga {
             }
         }
         owed
-    }
-
-    /// The operation that a call names at its participant.
-    ///
-    /// # Panics
-    /// When the definition has no such step, or no such undo: nobody owes that call.
-    #[must_use]
-    pub fn operation(&self, step: StepIndex, direction: Direction) -> &str {
-        let written = self.definition.written(step);
-        match (direction, &written.compensation) {
-            (Direction::Action, _) => &written.operation,
-            (Direction::Compensation, CompensationSpec::Call { operation, .. }) => operation,
-            (Direction::Compensation, CompensationSpec::Undeclared | CompensationSpec::None) => {
-                panic!("a step without undo is not undone")
-            }
-        }
     }
 
     /// The output of a step that is done or being undone.

@@ -52,6 +52,12 @@ impl Call {
         &self.definition.written(self.step).name
     }
 
+    /// The operation that is asked for.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        self.definition.operation(self.step, self.direction)
+    }
+
     /// The key of this call, the same for all its attempts: `<saga>/<step>/<action|compensation>`.
     #[must_use]
     pub fn idempotency_key(&self) -> String {

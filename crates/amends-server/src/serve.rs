@@ -1,0 +1,157 @@
+//! Connections.
+//!
+//! Owns the listener, the limits of connections and the graceful end. Promises that a client that sends nothing, or
+//! half a head, holds a place for a bounded time and stops nobody else. Does not know routes.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{debug, warn};
+
+use crate::errors::Kind;
+use crate::limits::{CLOSE_TIME_MAX, CONNECTIONS_MAX, HEAD_TIME_MAX};
+use crate::problem::Problem;
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else has the port.
+    #[error("port {} is in use: stop the program that has it, or choose another port", .0.port())]
+    InUse(SocketAddr),
+    /// The system says no.
+    #[error("cannot listen on {address}: {source}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Server {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// When it is taken, or not allowed.
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let io = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::AddrInUse => BindError::InUse(address),
+            _ => BindError::Io { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(io)?;
+        let address = listener.local_addr().map_err(io)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves; then takes no further connection, lets `drain` end what is under way, and closes.
+    pub async fn run(self, router: Router, stop: impl Future<Output = ()>, drain: impl Future<Output = ()>) {
+        let service = TowerToHyperService::new(finish(router));
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut stop => break,
+                accepted = accept(&self.listener, &places) => accepted,
+                Some(_) = connections.join_next() => continue,
+            };
+            let (stream, place) = accepted;
+            // Small answers go out at once: the other side waits for them.
+            if let Err(error) = stream.set_nodelay(true) {
+                debug!(%error, "a connection keeps its delay");
+            }
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIME_MAX)
+                .serve_connection(TokioIo::new(stream), service.clone());
+            let connection = graceful.watch(connection);
+            connections.spawn(async move {
+                if let Err(error) = connection.await {
+                    debug!(%error, "a connection ended early");
+                }
+                drop(place);
+            });
+        }
+        drop(self.listener);
+        let closed = graceful.shutdown();
+        let mut closed = std::pin::pin!(closed);
+        tokio::select! {
+            () = drain => {
+                // What was waited for has its answer now; a client that does not take it is not waited for.
+                let _ = tokio::time::timeout(CLOSE_TIME_MAX, closed).await;
+            }
+            () = &mut closed => {}
+        }
+        connections.shutdown().await;
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit) {
+    /// After a failure to accept (usually: no more file descriptors) others need time to end.
+    const REST: Duration = Duration::from_millis(50);
+    let place = places.clone().acquire_owned().await.expect("nobody closes the semaphore");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => {
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// What every route gets: problems for unknown paths and methods, and for panics.
+fn finish(router: Router) -> Router {
+    router
+        .route("/errors/{code}", axum::routing::get(error_page))
+        .method_not_allowed_fallback(|uri: Uri| async move {
+            let detail = format!("{} takes other methods; see the header Allow", uri.path());
+            Problem::new(Kind::MethodNotAllowed, detail)
+        })
+        .fallback(|uri: Uri| async move {
+            Problem::new(Kind::NotFound, format!("{} is not here; / lists what is", uri.path()))
+        })
+        .layer(CatchPanicLayer::custom(|_| -> Response {
+            Problem::new(Kind::Internal, "this is a bug; the server's log says more").into_response()
+        }))
+}
+
+async fn error_page(uri: Uri) -> Response {
+    let code = uri.path().rsplit('/').next().unwrap_or("");
+    match Kind::of_code(code) {
+        Some(kind) => ([(axum::http::header::CONTENT_TYPE, "text/markdown; charset=utf-8")], kind.page())
+            .into_response(),
+        None => Problem::new(Kind::NotFound, format!("there is no error {code:?}")).into_response(),
+    }
+}
