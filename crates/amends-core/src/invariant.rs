@@ -79,7 +79,7 @@ fn assert_step(run: &StepRun) {
         | StepState::Seeking { .. }
         | StepState::Compensating { .. }
         | StepState::CompensationFailed { .. }
-        | StepState::Compensated => {
+        | StepState::Compensated { .. } => {
             assert!(sent, "a step without a durable start is neither asked nor undone")
         }
         StepState::Skipped { owes_undo, .. } => {
@@ -95,6 +95,8 @@ fn is_being_undone(run: &StepRun) -> bool {
 fn is_settled_undo(run: &StepRun) -> bool {
     matches!(
         run.state,
-        StepState::Compensated | StepState::CompensationFailed { .. } | StepState::Failed { in_doubt: false }
+        StepState::Compensated { .. }
+            | StepState::CompensationFailed { .. }
+            | StepState::Failed { in_doubt: false }
     )
 }

@@ -103,7 +103,10 @@ pub enum StepState {
         again: bool,
     },
     /// Undone.
-    Compensated,
+    Compensated {
+        /// The action's output, if it ever came: whoever started the saga may be told.
+        output: Option<Bytes>,
+    },
     /// An operator supplied the output.
     Skipped {
         /// What following steps see.
@@ -174,7 +177,7 @@ impl StepState {
             Self::Seeking { .. } | Self::Compensating { .. } | Self::CompensationFailed { .. } => {
                 StepStatus::Compensating
             }
-            Self::Compensated => StepStatus::Compensated,
+            Self::Compensated { .. } => StepStatus::Compensated,
             Self::Skipped { .. } => StepStatus::Skipped,
         }
     }
@@ -189,7 +192,7 @@ impl StepState {
             | Self::Completed { .. }
             | Self::Failed { .. }
             | Self::CompensationFailed { .. }
-            | Self::Compensated
+            | Self::Compensated { .. }
             | Self::Skipped { .. } => None,
         }
     }
@@ -207,7 +210,7 @@ impl StepState {
             | Self::Completed { .. }
             | Self::Failed { .. }
             | Self::CompensationFailed { .. }
-            | Self::Compensated
+            | Self::Compensated { .. }
             | Self::Skipped { .. } => None,
         }
     }
@@ -238,14 +241,13 @@ impl StepRun {
     pub const fn output(&self) -> Option<&Bytes> {
         match &self.state {
             StepState::Completed { output } | StepState::Skipped { output, .. } => Some(output),
-            StepState::Compensating { output, .. } | StepState::CompensationFailed { output, .. } => {
-                output.as_ref()
-            }
+            StepState::Compensating { output, .. }
+            | StepState::CompensationFailed { output, .. }
+            | StepState::Compensated { output } => output.as_ref(),
             StepState::Pending
             | StepState::InProgress { .. }
             | StepState::Failed { .. }
-            | StepState::Seeking { .. }
-            | StepState::Compensated => None,
+            | StepState::Seeking { .. } => None,
         }
     }
 }
@@ -387,10 +389,11 @@ impl Saga {
                 self.start_compensation(*step, output)
             }
             Event::CompensationCompleted { step } => {
-                if !matches!(self.run(*step)?.state, StepState::Compensating { .. }) {
+                let StepState::Compensating { output, .. } = &self.run(*step)?.state else {
                     return Err("only a step being undone is undone");
-                }
-                self.move_step(*step, StepState::Compensated)
+                };
+                let output = output.clone();
+                self.move_step(*step, StepState::Compensated { output })
             }
             Event::CompensationFailed { step, reason } => {
                 let output = match &self.run(*step)?.state {
@@ -418,10 +421,11 @@ impl Saga {
             Event::StepRetried { step } => self.retry_step(*step, at),
             Event::StepSkipped { step, output, .. } => self.skip_step(*step, output, at),
             Event::CompensationResolved { step, .. } => {
-                if !matches!(self.run(*step)?.state, StepState::CompensationFailed { .. }) {
+                let StepState::CompensationFailed { output, .. } = &self.run(*step)?.state else {
                     return Err("only a compensation that failed is resolved by hand");
-                }
-                self.move_step(*step, StepState::Compensated)?;
+                };
+                let output = output.clone();
+                self.move_step(*step, StepState::Compensated { output })?;
                 if self.status == Status::Failed { self.unpark() } else { Ok(()) }
             }
             Event::SagaPaused { .. } => {
@@ -542,7 +546,7 @@ impl Saga {
             }
             StepState::Pending
             | StepState::Completed { .. }
-            | StepState::Compensated
+            | StepState::Compensated { .. }
             | StepState::Skipped { .. } => return Err("there is nothing to ask again"),
         };
         run.finished_at = None;
@@ -641,7 +645,7 @@ impl Saga {
             | StepState::InProgress { .. }
             | StepState::Failed { .. }
             | StepState::Seeking { .. }
-            | StepState::Compensated
+            | StepState::Compensated { .. }
             | StepState::Skipped { .. } => None,
         }
     }
@@ -649,7 +653,7 @@ impl Saga {
     /// Whether the step needs no further work on the way back, whatever follows it.
     fn is_settled(&self, step: StepIndex) -> bool {
         match &self.steps[step.at()].state {
-            StepState::Pending | StepState::Compensated => true,
+            StepState::Pending | StepState::Compensated { .. } => true,
             // A compensation that failed holds up no other, unless it is about to be asked again.
             StepState::CompensationFailed { again, .. } => !again,
             StepState::InProgress { .. } | StepState::Seeking { .. } | StepState::Compensating { .. } => {

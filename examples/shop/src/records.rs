@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row};
 use crate::cursor::OrdersCursor;
 use crate::ids::OrderId;
 use crate::inventory::{self, Reservation, ReservationStatus};
-use crate::messages::{Item, Line};
+use crate::messages::Item;
 use crate::order::{self, Order, OrderStatus};
 use crate::payment::{self, Payment, PaymentStatus};
 use crate::shipping::{self, Shipment, ShipmentStatus};

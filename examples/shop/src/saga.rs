@@ -1,0 +1,205 @@
+//! The saga `PlaceOrder`, and how its steps become calls to the services.
+//!
+//! Owns the plan, and the payload of each call: made from the saga's input and the outputs of earlier steps, so that
+//! every attempt carries the same bytes. Promises that a service that cannot answer gives *unknown*, never a refusal.
+//! Does not repeat, time or undo anything: the engine does.
+
+use std::sync::Arc;
+
+use amends_core::{Definition, DefinitionName, DefinitionSpec, Outcome, Refusal, StepSpec};
+use amends_engine::{Call, EngineBuilder, local};
+use amends_participant::Answer;
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use crate::ids::SagaId;
+use crate::limits::{ATTEMPT_TIME_MAX, CALLS_PER_SERVICE_MAX, SAGA_TIME_MAX};
+use crate::messages::{
+    CancelOrder, CancelShipment, ConfirmOrder, Line, OrderCreated, ProcessPayment, RefundPayment,
+    ReleaseReservation, ReserveInventory, ScheduleShipment,
+};
+use crate::operation::{Operation, ServiceName};
+use crate::order_request::OrderRequest;
+use crate::service::{CallError, ServiceCall};
+use crate::services::Services;
+
+/// The saga's name.
+pub const PLACE_ORDER: &str = "PlaceOrder";
+
+/// Create the order, take the money, reserve the goods, book the shipment, confirm; undone in reverse until the
+/// shipment is booked.
+///
+/// # Panics
+/// Never: the plan is checked by a test.
+#[must_use]
+pub fn place_order() -> Definition {
+    let step = |action: Operation| {
+        StepSpec::new(action.step(), action.service().as_str(), action.as_str())
+            .attempt_limit(ATTEMPT_TIME_MAX)
+    };
+    Definition::check(DefinitionSpec {
+        name: DefinitionName::new(PLACE_ORDER),
+        version: 1,
+        limit: SAGA_TIME_MAX,
+        pivot: Some(Operation::ScheduleShipment.step().to_owned()),
+        steps: vec![
+            step(Operation::CreateOrder).undone_by(Operation::CancelOrder.as_str()),
+            step(Operation::ProcessPayment).undone_by(Operation::RefundPayment.as_str()),
+            step(Operation::ReserveInventory).undone_by(Operation::ReleaseReservation.as_str()),
+            step(Operation::ScheduleShipment).undone_by(Operation::CancelShipment.as_str()),
+            step(Operation::ConfirmOrder).without_undo(),
+        ],
+    })
+    .expect("the plan has no findings")
+}
+
+/// Registers the saga and its participants.
+#[must_use]
+pub fn register(mut engine: EngineBuilder, services: &Arc<Services>) -> EngineBuilder {
+    for name in ServiceName::ALL {
+        let services = services.clone();
+        let participant = local(move |call| carry_out(services.clone(), call));
+        engine = engine.limited_participant(name.as_str(), participant, CALLS_PER_SERVICE_MAX);
+    }
+    engine.definition(place_order())
+}
+
+/// One attempt: payload, call, outcome.
+async fn carry_out(services: Arc<Services>, call: Call) -> Outcome {
+    let Some(operation) = Operation::named(call.operation()) else {
+        return Outcome::unknown("unknown_operation", format!("no service knows {}", call.operation()));
+    };
+    let payload = match payload(operation, &call) {
+        Ok(payload) => payload,
+        Err(why) => return Outcome::unknown("unreadable", why),
+    };
+    let (answered, answer) = oneshot::channel();
+    let call = ServiceCall {
+        operation,
+        saga: SagaId::from(call.saga.to_string()),
+        step: call.step_name().to_owned(),
+        in_doubt: call.in_doubt,
+        payload,
+    };
+    services.call(call, move |result| {
+        // Nobody waits any more only when the engine stops; the answer is in the barrier.
+        drop(answered.send(result));
+    });
+    match answer.await {
+        Ok(result) => outcome(result),
+        Err(_) => Outcome::unknown("no_answer", "the service stopped before it answered"),
+    }
+}
+
+fn outcome(result: Result<Answer, CallError>) -> Outcome {
+    match result {
+        Ok(Answer::Completed(output)) => Outcome::Completed { output: Bytes::from(output) },
+        Ok(Answer::Refused(refusal)) => Outcome::Refused(Refusal {
+            code: refusal.code,
+            message: refusal.message,
+            details: refusal.details.map(Bytes::from),
+        }),
+        Err(error) if error.is_payload_conflict() => {
+            Outcome::refused(Refusal::PAYLOAD_CONFLICT, error.to_string())
+        }
+        Err(error) => Outcome::unknown("service_failed", error.to_string()),
+    }
+}
+
+/// What the service is told. It depends on the saga's input and on outputs of completed steps only.
+fn payload(operation: Operation, call: &Call) -> Result<Bytes, String> {
+    let request = || OrderRequest::parse(&call.input).map_err(|error| error.to_string());
+    let created = || output::<OrderCreated>(call, Operation::CreateOrder);
+    match operation {
+        Operation::CreateOrder => json(request()?.order()),
+        Operation::ProcessPayment => {
+            let OrderCreated { order_id, total } = created()?;
+            json(&ProcessPayment { order_id, amount: total })
+        }
+        Operation::ReserveInventory => {
+            let lines = request()?.into_order().items;
+            let lines =
+                lines.into_iter().map(|item| Line { product_id: item.product_id, quantity: item.quantity });
+            json(&ReserveInventory { order_id: created()?.order_id, lines: lines.collect() })
+        }
+        Operation::ScheduleShipment => json(&ScheduleShipment { order_id: created()?.order_id }),
+        Operation::ConfirmOrder => json(&ConfirmOrder { order_id: created()?.order_id }),
+        // Undone by the saga's id alone, so that a step in doubt can be undone without its output.
+        Operation::CancelOrder => json(&CancelOrder {}),
+        Operation::RefundPayment => json(&RefundPayment {}),
+        Operation::ReleaseReservation => json(&ReleaseReservation {}),
+        Operation::CancelShipment => json(&CancelShipment {}),
+    }
+}
+
+fn output<T: DeserializeOwned>(call: &Call, operation: Operation) -> Result<T, String> {
+    let step = operation.step();
+    let output = call.output_of(step).ok_or_else(|| format!("the output of {step} is missing"))?;
+    serde_json::from_slice(output).map_err(|error| format!("the output of {step} cannot be read: {error}"))
+}
+
+fn json(payload: &impl Serialize) -> Result<Bytes, String> {
+    serde_json::to_vec(payload).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+/// Relations between limits that must hold.
+const _: () =
+    assert!(ATTEMPT_TIME_MAX.as_millis() < SAGA_TIME_MAX.as_millis(), "an attempt fits into a saga");
+
+/// The order's id, once there is an order.
+#[must_use]
+pub fn order_id(saga: &amends_core::Saga) -> Option<String> {
+    let step = saga.definition().find(Operation::CreateOrder.step())?;
+    let output = saga.output(step)?;
+    serde_json::from_slice::<OrderCreated>(output).ok().map(|created| created.order_id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amends_core::{Direction, Role, StepIndex};
+
+    #[test]
+    fn the_plan_is_the_contracts() {
+        let plan = place_order();
+        let rows: Vec<String> = plan
+            .order()
+            .iter()
+            .map(|step| {
+                let undo =
+                    if plan.has_undo(*step) { plan.operation(*step, Direction::Compensation) } else { "-" };
+                let participant = &plan.written(*step).participant;
+                format!("{} {participant} {undo}", plan.operation(*step, Direction::Action))
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "CreateOrder order CancelOrder",
+                "ProcessPayment payment RefundPayment",
+                "ReserveInventory inventory ReleaseReservation",
+                "ScheduleShipment shipping CancelShipment",
+                "ConfirmOrder order -",
+            ]
+        );
+        assert_eq!(plan.step(StepIndex(3)).role, Role::Pivot);
+        assert_eq!(plan.step(StepIndex(0)).retry.attempts, Some(4), "three retries");
+        assert_eq!(plan.step(StepIndex(4)).retry.attempts, None, "after the pivot until it succeeds");
+    }
+
+    #[test]
+    fn every_operation_of_the_plan_is_known_to_a_service() {
+        let plan = place_order();
+        for step in plan.order() {
+            for direction in [Direction::Action, Direction::Compensation] {
+                if direction == Direction::Action || plan.has_undo(*step) {
+                    let operation = Operation::named(plan.operation(*step, direction)).unwrap();
+                    assert_eq!(operation.service().as_str(), plan.written(*step).participant);
+                    assert_eq!(operation.step(), plan.written(*step).name);
+                }
+            }
+        }
+    }
+}
