@@ -1,2 +1,48 @@
-//! The binary.
-fn main() {}
+//! The binary `amends`.
+//!
+//! Owns the command line: its words, its exit codes, where messages go. Promises that a command that fails says what to
+//! do, on stderr, and exits with the code that `--help` names. Does no work itself: each command has its module.
+
+mod demo;
+mod process;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Memory is given back to the system more readily, and threads allocate without waiting for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done, or stopped as asked (SIGTERM, Ctrl-C)
+  1  it could not be done; the message on stderr says why and what to do
+  2  the command line makes no sense";
+
+/// Durable transactions across services: when a step fails, Amends makes amends.
+#[derive(Parser)]
+#[command(name = "amends", version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the shop: four services and the order saga, on one port
+    Demo(demo::DemoArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("amends: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -38,6 +38,7 @@ struct Inner {
     populations: Vec<Arc<Population>>,
     questions: AtomicUsize,
     closing: AtomicBool,
+    stopped: AtomicBool,
     recovered: Arc<AtomicBool>,
     options: Options,
     tasks: Mutex<JoinSet<()>>,
@@ -332,6 +333,7 @@ fn spawn(shared: &Arc<Shared>, options: Options) -> Engine {
             populations,
             questions: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             recovered,
             options,
             tasks: Mutex::new(tasks),
@@ -547,8 +549,11 @@ impl Engine {
     }
 
     /// Stops: no new sagas, up to `grace` for those under way to end, then everything is left as it is on the disk,
-    /// to be taken up at the next start.
+    /// to be taken up at the next start. May be called again, also when an earlier call was given up half-way.
     pub async fn stop(&self, grace: Duration) {
+        if self.inner.stopped.load(Ordering::Acquire) {
+            return;
+        }
         self.inner.closing.store(true, Ordering::Release);
         let drained = async {
             loop {
@@ -568,6 +573,7 @@ impl Engine {
         let mut tasks =
             std::mem::take(&mut *self.inner.tasks.lock().expect("no task panics while it holds the lock"));
         tasks.shutdown().await;
+        self.inner.stopped.store(true, Ordering::Release);
     }
 
     fn mailbox(&self, saga: SagaId) -> &Mailbox {
