@@ -1,10 +1,10 @@
 //! The barrier: makes a service's steps safe to call again, in any order.
 //!
 //! Owns one row per saga and step, written in the transaction of the business change it stands for.
-//! Promises that an action takes effect at most once and never after its undo, that repeats get the first answer, and that an
-//! undo with nothing to undo succeeds and blocks the late action.
-//! Does not lean on isolation levels: the row is inserted first, so conflicting calls wait for each other at the unique key.
-//! It does not decide what an undo does either. Start reading at [`action`].
+//! Promises that an action takes effect at most once and never after its undo, that repeats get the first answer, and
+//! that an undo with nothing to undo succeeds and blocks the late action.
+//! Does not lean on isolation levels: the row is inserted first, so conflicting calls wait for each other at the unique
+//! key. It does not decide what an undo does either. Start reading at [`action`].
 
 mod row;
 
@@ -29,12 +29,12 @@ pub fn install(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// Carries out an action once: runs `business` unless this call was answered before.
 ///
-/// Give it a connection inside an open write transaction (`BEGIN IMMEDIATE`), or one outside of any, which makes the call a
-/// transaction of its own. A refusal of `business` is rolled back, remembered and given again.
+/// Give it a connection inside an open write transaction (`BEGIN IMMEDIATE`), or one outside of any, which makes the
+/// call a transaction of its own. A refusal of `business` is rolled back, remembered and given again.
 ///
 /// # Errors
-/// [`BarrierError::PayloadConflict`] when the step was called with another payload; otherwise everything of this call is rolled
-/// back and the caller answers *unknown*.
+/// [`BarrierError::PayloadConflict`] when the step was called with another payload; otherwise everything of this call
+/// is rolled back and the caller answers *unknown*.
 pub fn action(
     connection: &Connection,
     call: &Call<'_>,
@@ -71,8 +71,8 @@ pub fn action(
 /// A refusal of `business` is rolled back and *not* remembered, so that the undo can be tried again.
 ///
 /// # Errors
-/// [`BarrierError::PayloadConflict`] when the step was undone with another payload; otherwise everything of this call is rolled
-/// back and the caller answers *unknown*.
+/// [`BarrierError::PayloadConflict`] when the step was undone with another payload; otherwise everything of this call
+/// is rolled back and the caller answers *unknown*.
 pub fn undo(
     connection: &Connection,
     call: &Call<'_>,
@@ -120,8 +120,8 @@ pub fn undo(
 /// Removes rows made before `before_ms`, looking at no more than the `limit` oldest, and says how many went. Fewer than
 /// `limit` means that the rest is too young.
 ///
-/// `before_ms` must lie further back than the oldest live saga and the time its id stays reserved: an undo that no longer
-/// finds the row of its action takes it for one that never came.
+/// `before_ms` must lie further back than the oldest live saga and the time its id stays reserved: an undo that no
+/// longer finds the row of its action takes it for one that never came.
 ///
 /// # Errors
 /// Those of the database.

@@ -13,7 +13,8 @@ pub struct Call<'a> {
     pub saga: &'a str,
     /// The step's name; an undo carries the name of the step it undoes.
     pub step: &'a str,
-    /// The coordinator does not know whether the action took effect. The barrier needs no hint; business code may want it.
+    /// The coordinator does not know whether the action took effect. The barrier needs no hint; business code may want
+    /// it.
     pub in_doubt: bool,
     /// What the step is asked to do. The same key must always carry the same bytes.
     pub payload: &'a [u8],

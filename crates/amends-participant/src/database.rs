@@ -1,8 +1,8 @@
 //! A service's own SQLite file: one writer that flushes in groups, and a few readers beside it.
 //!
 //! Owns the file, the thread that writes to it and the connections that read from it.
-//! Promises that a write is answered only after its transaction is on disk, and that everything queued shares one flush, without
-//! any timer: whoever comes while a flush runs is in the next one.
+//! Promises that a write is answered only after its transaction is on disk, and that everything queued shares one
+//! flush, without any timer: whoever comes while a flush runs is in the next one.
 //! Does not retry and does not interpret the work it is given. Start reading at [`Database::submit`], then `writer.rs`.
 
 mod log_check;
@@ -48,11 +48,12 @@ pub struct Format {
 /// Makes the tables of a new file.
 pub type Create = Box<dyn FnOnce(&Connection) -> Result<(), rusqlite::Error> + Send>;
 
-/// Told once when nobody knows any longer what is on the disk. The process should end, and be started again on what is there.
+/// Told once when nobody knows any longer what is on the disk. The process should end, and be started again on what is
+/// there.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Why a write was not answered with what it was asked for. Only [`WriteError::Job`] with a conflict is about the call itself; the
-/// rest leaves the caller with *unknown*.
+/// Why a write was not answered with what it was asked for. Only [`WriteError::Job`] with a conflict is about the call
+/// itself; the rest leaves the caller with *unknown*.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The work itself failed; only this work was rolled back.
@@ -128,10 +129,11 @@ impl Database {
         Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits })
     }
 
-    /// Queues a write and returns at once. `answered` is called exactly once: on the writer's thread after the commit, or on the
-    /// calling thread when the work could not be queued. It should hand its argument on and not compute.
+    /// Queues a write and returns at once. `answered` is called exactly once: on the writer's thread after the commit,
+    /// or on the calling thread when the work could not be queued. It should hand its argument on and not compute.
     ///
-    /// `work` runs in a savepoint of its own inside the batch's transaction; when it fails, only its part is rolled back.
+    /// `work` runs in a savepoint of its own inside the batch's transaction; when it fails, only its part is rolled
+    /// back.
     pub fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, BarrierError> + Send + 'static,
@@ -157,7 +159,7 @@ impl Database {
 
     /// Queues the removal of one small batch of barrier rows made before `before_ms`, and tells how many went. Read
     /// [`barrier::forget_before`] for how far back that must lie. Fewer than
-    /// [`FORGET_ROWS_MAX`](crate::limits::FORGET_ROWS_MAX) means that the rest is too young.
+    /// [`FORGET_ROWS_MAX`] means that the rest is too young.
     pub fn forget_before(
         &self,
         before_ms: i64,
@@ -200,7 +202,8 @@ impl Drop for Database {
         let Some(writer) = self.writer.take() else { return };
         // Whoever drops the database inside `answered` is the writer and cannot wait for itself.
         if writer.thread().id() != thread::current().id() {
-            // The writer catches panics of its work and reports its own through `on_fatal`; there is nobody else to tell.
+            // The writer catches panics of its work and reports its own through `on_fatal`; there is nobody else to
+            // tell.
             let _ = writer.join();
         }
     }

@@ -1,12 +1,14 @@
 //! What can go wrong behind the barrier, and who has to act.
 //!
-//! Owns the line between damage (an operator), a conflict (the coordinator parks) and a bad day of the database (ask again).
-//! Promises that stored data nobody can read is reported with the word "damaged" and the place, never read as something else.
+//! Owns the line between damage (an operator), a conflict (the coordinator parks) and a bad day of the database (ask
+//! again). Promises that stored data nobody can read is reported with the word "damaged" and the place, never read as
+//! something else.
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
-/// Code of [`BarrierError::PayloadConflict`]: neither a refusal nor unknown, since the first call may have taken effect.
+/// Code of [`BarrierError::PayloadConflict`]: neither a refusal nor unknown, since the first call may have taken
+/// effect.
 pub const PAYLOAD_CONFLICT: &str = "payload_conflict";
 
 /// Why stored data could not be read or written.

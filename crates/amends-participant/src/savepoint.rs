@@ -1,7 +1,8 @@
 //! A part of a transaction that can be taken back alone.
 //!
-//! Owns one `SAVEPOINT` from its begin to its end. Promises that it is rolled back unless it was released, also when the
-//! code inside panics. Does not open transactions: outside of one, SQLite makes the outermost savepoint the transaction.
+//! Owns one `SAVEPOINT` from its begin to its end. Promises that it is rolled back unless it was released, also when
+//! the code inside panics. Does not open transactions: outside of one, SQLite makes the outermost savepoint the
+//! transaction.
 
 use rusqlite::{Connection, Error};
 

@@ -61,7 +61,8 @@ pub enum Violation {
         /// The totals of the confirmed orders.
         confirmed: i128,
     },
-    /// A finished order has another number of records in force than it should: one if it is confirmed, none if it is cancelled.
+    /// A finished order has another number of records in force than it should: one if it is confirmed, none if it is
+    /// cancelled.
     #[error("order {order} is {status}, but has {found} {what} in force")]
     InForce {
         /// Which order.

@@ -1,7 +1,7 @@
 //! Exact decimal numbers as JSON writes them.
 //!
-//! Owns the reading of sign, digits, fraction and exponent. Promises to go by value (`1.50`, `15e-1` and `0.15e1` are the same) and
-//! never through a floating-point number. Does not know what is counted.
+//! Owns the reading of sign, digits, fraction and exponent. Promises to go by value (`1.50`, `15e-1` and `0.15e1` are
+//! the same) and never through a floating-point number. Does not know what is counted.
 
 /// Bounds an exponent far beyond any text's length, so that sums with lengths cannot overflow and still compare right.
 const EXPONENT_BOUND: i64 = 1_000_000_000_000_000;

@@ -1,7 +1,8 @@
 //! The inventory service: sets goods aside, all lines or none, and puts them back.
 //!
-//! Owns the stock and the reservations. Promises that per product start = free + reserved and that nothing is below zero; the table itself
-//! holds to that. Does not hold a reservation unique by key: that a repeat reserves nothing more is the barrier's promise.
+//! Owns the stock and the reservations. Promises that per product start = free + reserved and that nothing is below
+//! zero; the table itself holds to that. Does not hold a reservation unique by key: that a repeat reserves nothing more
+//! is the barrier's promise.
 
 use std::collections::BTreeMap;
 

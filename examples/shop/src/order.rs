@@ -1,7 +1,7 @@
 //! The order service: makes orders, confirms and cancels them.
 //!
-//! Owns the orders and their items. Promises that a total is the exact sum of its lines, and that a cancelled order stays so.
-//! Does not hold an order unique by key: that a repeat makes no second one is the barrier's promise.
+//! Owns the orders and their items. Promises that a total is the exact sum of its lines, and that a cancelled order
+//! stays so. Does not hold an order unique by key: that a repeat makes no second one is the barrier's promise.
 
 use amends_participant::{DataError, Refusal};
 use rusqlite::{Connection, OptionalExtension, params};

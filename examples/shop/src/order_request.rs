@@ -1,7 +1,7 @@
 //! An order as somebody outside sends it.
 //!
-//! Owns the judgement of a request's body: first its shape, then its values. Promises that what passes is an order the order service
-//! takes, with every amount exact, and that an error names the field and what to do.
+//! Owns the judgement of a request's body: first its shape, then its values. Promises that what passes is an order the
+//! order service takes, with every amount exact, and that an error names the field and what to do.
 //! Does not read the whole body: fields it does not know are skipped. Start reading at [`OrderRequest::parse`].
 
 use serde::Deserialize;

@@ -1,7 +1,8 @@
 //! The payment service: takes an amount for an order and gives it back.
 //!
 //! Owns the payments. Promises to take no more than [`PAYMENT_MAX`] at a time.
-//! Does not hold a payment unique by key: that a repeat takes no second one is the barrier's promise, and a broken one must show.
+//! Does not hold a payment unique by key: that a repeat takes no second one is the barrier's promise, and a broken one
+//! must show.
 
 use amends_participant::{DataError, Refusal};
 use rusqlite::{Connection, params};

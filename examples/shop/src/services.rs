@@ -1,7 +1,8 @@
 //! The four services of one data directory, together.
 //!
-//! Owns the directory: which files belong to it and that they were made together. Promises that a lost file is an error, not a new and empty
-//! shop. Does not make one transaction of them: that is what sagas are for. Start reading at [`Services::call`].
+//! Owns the directory: which files belong to it and that they were made together. Promises that a lost file is an
+//! error, not a new and empty shop. Does not make one transaction of them: that is what sagas are for. Start reading at
+//! [`Services::call`].
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -93,8 +94,8 @@ impl Services {
         Ok(services)
     }
 
-    /// Carries out a call at the service of its operation. Returns at once; `answered` is called exactly once, on another thread
-    /// after the flush, or on this one when the call could not be queued.
+    /// Carries out a call at the service of its operation. Returns at once; `answered` is called exactly once, on
+    /// another thread after the flush, or on this one when the call could not be queued.
     pub fn call(&self, call: ServiceCall, answered: impl FnOnce(Result<Answer, CallError>) + Send + 'static) {
         self.service(call.operation.service()).call(call, answered);
     }
@@ -141,8 +142,8 @@ impl Services {
         self.records().ledger()
     }
 
-    /// Holds every record against what must always hold. Meant for when no saga is under way: one that is may have paid for an order
-    /// that is not confirmed yet.
+    /// Holds every record against what must always hold. Meant for when no saga is under way: one that is may have paid
+    /// for an order that is not confirmed yet.
     ///
     /// # Errors
     /// When a record cannot be read.
@@ -150,8 +151,9 @@ impl Services {
         audit::audit(self.records())
     }
 
-    /// Lets every call through, repeats and late actions included. It exists to prove that the crash campaign can fail: services
-    /// without their barrier break every promise of this crate, and a campaign that does not notice is worth nothing.
+    /// Lets every call through, repeats and late actions included. It exists to prove that the crash campaign can fail:
+    /// services without their barrier break every promise of this crate, and a campaign that does not notice is worth
+    /// nothing.
     #[cfg(feature = "sabotage")]
     #[must_use]
     pub fn without_barrier(mut self) -> Services {

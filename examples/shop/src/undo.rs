@@ -1,7 +1,7 @@
 //! Finding what an undo takes back.
 //!
-//! Owns the search among the records a saga has made. Promises one record for one undo: were there two in force, the second would
-//! stay, to be seen. Does not change anything.
+//! Owns the search among the records a saga has made. Promises one record for one undo: were there two in force, the
+//! second would stay, to be seen. Does not change anything.
 
 use amends_participant::DataError;
 use rusqlite::Connection;

@@ -1,7 +1,7 @@
 //! The barrier's row as it is stored.
 //!
-//! Owns the table, its columns and their checksum. Promises that a row which is not what was written is reported as damaged.
-//! Does not know which state follows which: that is the barrier's.
+//! Owns the table, its columns and their checksum. Promises that a row which is not what was written is reported as
+//! damaged. Does not know which state follows which: that is the barrier's.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
@@ -58,7 +58,8 @@ impl Hash {
     }
 }
 
-/// Takes the key: the number of the new row, or none when the key was taken. The row is not readable until it is written.
+/// Takes the key: the number of the new row, or none when the key was taken. The row is not readable until it is
+/// written.
 pub(super) fn insert(
     connection: &Connection,
     call: &Call<'_>,
@@ -223,7 +224,8 @@ impl<'a> Columns<'a> {
             self.undo_answer,
         ];
         fields.iter().fold(crc32c::crc32c(&created_at_ms.to_le_bytes()), |sum, field| match field {
-            // The length goes first, so that bytes cannot move from one column to the next; no length stands for no value.
+            // The length goes first, so that bytes cannot move from one column to the next; no length stands for no
+            // value.
             Some(bytes) => {
                 let sum = crc32c::crc32c_append(sum, &(bytes.len() as u64).to_le_bytes());
                 crc32c::crc32c_append(sum, bytes)

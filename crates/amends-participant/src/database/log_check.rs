@@ -1,8 +1,8 @@
 //! Whether the write-ahead log that an unclean stop left behind lost something in its middle.
 //!
-//! Owns the reading of the log's frames. Promises to find a broken frame with later commits behind it: SQLite takes the first
-//! broken frame for the end of the log and would drop those commits without a word, although they were acknowledged.
-//! Does not find damage in the very last transaction, which looks like one that a power cut interrupted.
+//! Owns the reading of the log's frames. Promises to find a broken frame with later commits behind it: SQLite takes the
+//! first broken frame for the end of the log and would drop those commits without a word, although they were
+//! acknowledged. Does not find damage in the very last transaction, which looks like one that a power cut interrupted.
 //! Start reading at `check`; the format is SQLite's, <https://www.sqlite.org/fileformat2.html#walformat>.
 
 use std::fs::File;
@@ -19,8 +19,8 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const MAGIC: u32 = 0x377f_0682;
 const PAGE_BYTES_MAX: u32 = 65_536;
 
-/// One commit behind a break can be what a power cut left of the last transaction, whose pages may reach the disk in any
-/// order. Two cannot: the first was flushed before the second began.
+/// One commit behind a break can be what a power cut left of the last transaction, whose pages may reach the disk in
+/// any order. Two cannot: the first was flushed before the second began.
 const COMMITS_TORN_MAX: u32 = 1;
 
 /// Refuses a database whose log is broken in its middle, or which is empty although it has a log.
@@ -89,8 +89,8 @@ struct Chain {
     big_endian: bool,
     page_bytes: usize,
     salt: [u8; 8],
-    /// Where the next frame may start from: the sum its predecessor says, and the one its predecessor's bytes give. They differ
-    /// only behind a broken frame, whose sum may be just what is broken.
+    /// Where the next frame may start from: the sum its predecessor says, and the one its predecessor's bytes give.
+    /// They differ only behind a broken frame, whose sum may be just what is broken.
     sums: [Sum; 2],
 }
 

@@ -208,7 +208,8 @@ fn accept_format(connection: &mut Connection, path: &Path, format: Format) -> Re
     Ok(())
 }
 
-/// A new file is on disk only when its name is. Done at every open: an earlier one may have been killed right before it.
+/// A new file is on disk only when its name is. Done at every open: an earlier one may have been killed right before
+/// it.
 fn make_entry_durable(path: &Path) -> Result<(), OpenError> {
     let parent = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

@@ -1,7 +1,7 @@
 //! The one thread that writes.
 //!
-//! Owns the writing connection. Promises: everything queued goes into one transaction, each job in a savepoint of its own; jobs are
-//! answered after the commit and in order; after a commit that failed nothing is written any more.
+//! Owns the writing connection. Promises: everything queued goes into one transaction, each job in a savepoint of its
+//! own; jobs are answered after the commit and in order; after a commit that failed nothing is written any more.
 //! Does not use timers: while one batch is flushed, the next one gathers. Start reading at `Writer::run`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -105,8 +105,8 @@ impl Writer {
 
     /// Reports that nobody knows what is on the disk, once.
     fn stop(&self, message: &str) {
-        // What is on disk stays as it is: even the checkpoint of a normal close could make lost pages look written. If this
-        // cannot be set, the close still is no worse than that of any other program.
+        // What is on disk stays as it is: even the checkpoint of a normal close could make lost pages look written. If
+        // this cannot be set, the close still is no worse than that of any other program.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         (self.on_fatal)(message);
     }
