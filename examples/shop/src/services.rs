@@ -81,13 +81,14 @@ impl Services {
         on_fatal: OnFatal,
     ) -> Result<Services, ServicesError> {
         let known = prepare(dir)?;
+        // Side by side: making a database waits for some dozen flushes.
         let open = |name| Service::open(name, dir, stock, Arc::clone(&surroundings), Arc::clone(&on_fatal));
-        let services = Services {
-            order: open(ServiceName::Order)?,
-            payment: open(ServiceName::Payment)?,
-            inventory: open(ServiceName::Inventory)?,
-            shipping: open(ServiceName::Shipping)?,
-        };
+        let [order, payment, inventory, shipping] = std::thread::scope(|scope| {
+            let opening = ServiceName::ALL.map(|name| scope.spawn(move || open(name)));
+            opening.map(|thread| thread.join().expect("opening a database does not panic"))
+        });
+        let services =
+            Services { order: order?, payment: payment?, inventory: inventory?, shipping: shipping? };
         if !known {
             mark(dir)?;
         }
