@@ -109,11 +109,16 @@ impl Shell {
                 self.shard.handle(Input::Tick, self.shared.clock.moment());
             }
             self.carry_out();
-            let population = self.shard.population();
-            if self.population.settled.swap(population, Ordering::Relaxed) != population && population == 0 {
-                self.shared.population_changed.notify_waiters();
-            }
             while self.tasks.try_join_next().is_some() {}
+        }
+    }
+
+    /// Tells admission how many sagas are in memory: before the replies leave, so that whoever has the answer of a
+    /// saga that has ended finds its place free.
+    fn publish_population(&self) {
+        let population = self.shard.population();
+        if self.population.settled.swap(population, Ordering::Relaxed) != population && population == 0 {
+            self.shared.population_changed.notify_waiters();
         }
     }
 
@@ -121,6 +126,7 @@ impl Shell {
     fn carry_out(&mut self) {
         let mut appends = Vec::new();
         loop {
+            self.publish_population();
             let mut output = self.shard.take_output();
             if output.is_empty() {
                 break;

@@ -1,0 +1,187 @@
+//! The engine from outside: handle, shell, journal and participants together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use amends_core::{
+    By, Definition, DefinitionName, DefinitionSpec, Outcome, RetryPolicy, Status, StepSpec, Verb,
+};
+use amends_engine::{
+    Call, Engine, EngineBuilder, Options, Participant, StartError, StartRequest, StartUpError, Wait, local,
+};
+use amends_journal::{Journal, MemoryJournal, SqliteJournal, SqliteOptions};
+use tokio::sync::Notify;
+
+fn two_steps(limit: Duration) -> Definition {
+    let quick = RetryPolicy { first: Duration::from_millis(1), ..RetryPolicy::action() };
+    Definition::check(DefinitionSpec {
+        name: DefinitionName::new("Two"),
+        version: 1,
+        limit,
+        pivot: None,
+        steps: vec![
+            StepSpec::new("a", "p", "do_a").undone_by("undo_a").retry(quick.clone()),
+            StepSpec::new("b", "p", "do_b").undone_by("undo_b").retry(quick),
+        ],
+    })
+    .expect("the plan is sound")
+}
+
+fn done() -> Outcome {
+    Outcome::Completed { output: "{}".into() }
+}
+
+fn request(key: Option<&str>, wait: Wait) -> StartRequest {
+    StartRequest {
+        definition: DefinitionName::new("Two"),
+        input: "{\"n\":1}".into(),
+        id: None,
+        key: key.map(str::to_owned),
+        wait,
+    }
+}
+
+fn open(journal: Arc<dyn Journal>, participant: Arc<dyn Participant>, options: Options) -> Engine {
+    EngineBuilder::new(journal)
+        .definition(two_steps(Duration::from_secs(60)))
+        .participant("p", participant)
+        .options(options)
+        .open()
+        .expect("the engine starts")
+}
+
+fn memory() -> Arc<dyn Journal> {
+    Arc::new(MemoryJournal::default())
+}
+
+#[tokio::test]
+async fn a_saga_runs_to_its_end_and_a_repeat_finds_it() {
+    let engine = open(memory(), local(|_| async { done() }), Options::default());
+    let first = engine.start(request(Some("k"), Wait::Rest)).await.unwrap();
+    assert_eq!(first.saga.status(), Status::Completed);
+    assert_eq!(first.sequence, 3, "two steps cost three appends");
+    let second = engine.start(request(Some("k"), Wait::Rest)).await.unwrap();
+    assert_eq!(second.saga.id(), first.saga.id());
+    let other = StartRequest { input: "{\"n\":2}".into(), ..request(Some("k"), Wait::Rest) };
+    assert!(matches!(engine.start(other).await, Err(StartError::KeyReused { .. })));
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_an_unknown_outcome_and_harms_nobody_else() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let participant = local(move |call: Call| {
+        let count = counted.fetch_add(1, Ordering::Relaxed);
+        assert!(call.operation() != "do_b" || count > 3, "panicking before there is a future");
+        async move {
+            assert!(count != 2, "panicking inside the future");
+            done()
+        }
+    });
+    let engine = open(memory(), participant, Options::default());
+    let view = engine.start(request(None, Wait::Rest)).await.unwrap();
+    assert_eq!(view.saga.status(), Status::Completed);
+    assert!(view.saga.steps()[1].attempts > 1, "the panic cost an attempt");
+}
+
+#[tokio::test]
+async fn a_full_engine_turns_new_sagas_away_but_answers_repeats() {
+    let gate = Arc::new(Notify::new());
+    let held = gate.clone();
+    let participant = local(move |call: Call| {
+        let held = held.clone();
+        async move {
+            if call.operation() == "do_a" {
+                held.notified().await;
+            }
+            done()
+        }
+    });
+    let engine = open(memory(), participant, Options { live_sagas_max: 1, ..Options::default() });
+    let first = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
+    assert!(matches!(engine.start(request(None, Wait::Accepted)).await, Err(StartError::Full(1))));
+    assert!(matches!(engine.start(request(Some("new"), Wait::Accepted)).await, Err(StartError::Full(1))));
+    let repeat = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
+    assert_eq!(repeat.saga.id(), first.saga.id());
+    gate.notify_one();
+    assert_eq!(engine.rest(first.saga.id()).await.unwrap().unwrap().saga.status(), Status::Completed);
+    let view = {
+        gate.notify_one();
+        engine.start(request(None, Wait::Rest)).await.unwrap()
+    };
+    assert_eq!(view.saga.status(), Status::Completed, "room again");
+}
+
+#[tokio::test]
+async fn what_a_stop_interrupts_goes_on_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let sqlite = |path: &std::path::Path| -> Arc<dyn Journal> {
+        let fatal = Box::new(|message: String| panic!("{message}"));
+        Arc::new(SqliteJournal::open(path, SqliteOptions::default(), fatal).unwrap())
+    };
+    let journal = sqlite(directory.path());
+    let engine = open(journal.clone(), local(|_| std::future::pending()), Options::default());
+    let begun = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
+    assert_eq!(begun.saga.status(), Status::InProgress);
+    let waiting = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.start(request(Some("k"), Wait::Rest)).await }
+    });
+    engine.stop(Duration::from_millis(50)).await;
+    assert!(matches!(waiting.await.unwrap(), Err(StartError::Stopping)));
+    drop(engine);
+    drop(journal);
+
+    let engine = open(sqlite(directory.path()), local(|_| async { done() }), Options::default());
+    let view = engine.start(request(Some("k"), Wait::Rest)).await.unwrap();
+    assert_eq!(view.saga.id(), begun.saga.id());
+    assert_eq!(view.saga.status(), Status::Completed);
+    assert_eq!(view.saga.steps()[0].attempts, 2, "the interrupted attempt counts");
+    engine.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn an_operator_reverses_a_completed_saga() {
+    let engine = open(memory(), local(|_| async { done() }), Options::default());
+    let view = engine.start(request(None, Wait::Rest)).await.unwrap();
+    let by = By { who: "ann".to_owned(), why: "customer changed her mind".to_owned() };
+    let id = view.saga.id();
+    engine.operate(id, Verb::Reverse, by.clone()).await.unwrap();
+    let reversed = engine.rest(id).await.unwrap().unwrap();
+    assert_eq!(reversed.saga.status(), Status::Compensated);
+    assert!(engine.operate(id, Verb::Reverse, by).await.is_err(), "what is undone is not undone again");
+}
+
+#[tokio::test]
+async fn a_changed_definition_and_a_missing_participant_stop_the_start() {
+    let journal = memory();
+    drop(open(journal.clone(), local(|_| async { done() }), Options::default()));
+    let changed = EngineBuilder::new(journal.clone())
+        .definition(two_steps(Duration::from_secs(61)))
+        .participant("p", local(|_| async { done() }))
+        .open();
+    assert!(matches!(changed, Err(StartUpError::DefinitionChanged { version: 1, .. })));
+    let missing = EngineBuilder::new(journal).definition(two_steps(Duration::from_secs(60))).open();
+    assert!(matches!(missing, Err(StartUpError::NoParticipant { .. })));
+}
+
+#[tokio::test]
+async fn bad_starts_are_refused_before_anything_happens() {
+    let engine = open(memory(), local(|_| async { done() }), Options::default());
+    let start = |change: fn(&mut StartRequest)| {
+        let mut request = request(None, Wait::Rest);
+        change(&mut request);
+        engine.start(request)
+    };
+    assert!(matches!(start(|r| r.input = "{".into()).await, Err(StartError::InputNotJson)));
+    assert!(matches!(start(|r| r.key = Some(String::new())).await, Err(StartError::BadKey)));
+    assert!(matches!(start(|r| r.key = Some("x".repeat(256))).await, Err(StartError::BadKey)));
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    assert!(matches!(
+        engine.start(StartRequest { input: large.into(), ..request(None, Wait::Rest) }).await,
+        Err(StartError::InputTooLarge(_))
+    ));
+    let unknown = |r: &mut StartRequest| r.definition = DefinitionName::new("Nobody");
+    assert!(matches!(start(unknown).await, Err(StartError::UnknownDefinition(_))));
+}
