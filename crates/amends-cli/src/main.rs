@@ -3,6 +3,7 @@
 //! Owns the command line: its words, its exit codes, where messages go. Promises that a command that fails says what to
 //! do, on stderr, and exits with the code that `--help` names. Does no work itself: each command has its module.
 
+pub(crate) mod bench;
 mod demo;
 mod process;
 
@@ -31,12 +32,19 @@ struct Cli {
 enum Command {
     /// Run the shop: four services and the order saga, on one port
     Demo(demo::DemoArgs),
+    /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit
+    Bench(bench::BenchArgs),
+    /// One process of the recovery measurement
+    #[command(hide = true)]
+    BenchChild(bench::BenchChildArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
+        Command::Bench(args) => return bench::run(&args),
+        Command::BenchChild(args) => return bench::run_child(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,205 @@
+//! What `amends bench` can be told.
+//!
+//! Owns the flags, their limits and their defaults. Promises that a run that begins makes sense: no zero clients, no
+//! unknown part. Does not look at the disk: that is `place.rs`.
+
+use std::path::PathBuf;
+
+use amends_engine::limits::LIVE_SAGAS_MAX;
+use clap::{Args, ValueEnum};
+
+/// Clients at once, at most: each has one saga under way, and the engine holds no more.
+const CLIENTS_MAX: i64 = 20_000;
+const _: () = assert!(CLIENTS_MAX as usize <= LIVE_SAGAS_MAX, "the engine turns none of our clients away");
+
+/// One measurement takes an hour at most.
+const SECONDS_MAX: i64 = 3_600;
+
+/// Sagas in flight, at most: about the memory of a large machine.
+const IN_FLIGHT_MAX: i64 = 10_000_000;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    measured
+  1    a measurement failed
+  2    bad arguments, or the data directory cannot be used
+  130  interrupted; what was written has been removed
+
+The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the sagas
+got out of it: sagas per second, times appends per saga, divided by the bare appends per second.";
+
+/// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct BenchArgs {
+    /// What to measure; all when left out
+    #[arg(value_enum, value_name = "WORKLOAD")]
+    workloads: Vec<Part>,
+    /// How many clients at once, each starting its next saga when the last one has ended
+    #[arg(long, value_delimiter = ',', default_value = "1,64,512", value_name = "N,…",
+          value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX))]
+    clients: Vec<u32>,
+    /// How long each measurement counts, after a warm-up of one second
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
+    pub(super) seconds: u32,
+    /// The same as WORKLOAD, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WORKLOAD,…", conflicts_with = "workloads")]
+    only: Vec<Part>,
+    /// How many sagas are under way when the process is killed, for recovery
+    #[arg(long, value_delimiter = ',', default_value = "10000,100000", value_name = "N,…",
+          value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
+    in_flight: Vec<u32>,
+    /// Where to measure: a directory of its own is made there and removed afterwards [default: the current
+    /// directory, unless that lies in memory]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    pub(super) output: Output,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Part {
+    /// Bare appends to a file, flushed in groups
+    Disk,
+    /// Sagas of four steps that complete
+    Ok,
+    /// Sagas whose third step refuses: two compensations run
+    Undo,
+    /// Taking up what was under way when the process was killed
+    Recovery,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+    /// The same as YAML
+    Yaml,
+}
+
+/// What a child of the recovery measurement is told.
+#[derive(Debug, Args)]
+pub(crate) struct BenchChildArgs {
+    /// Which half of the measurement
+    #[arg(value_enum)]
+    pub(super) half: Half,
+    /// The journal's directory
+    #[arg(long)]
+    pub(super) data: PathBuf,
+    /// How many sagas
+    #[arg(long)]
+    pub(super) in_flight: u32,
+}
+
+/// The halves of the recovery measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Half {
+    /// Starts sagas that go no further, and waits to be killed.
+    Fill,
+    /// Takes them up and carries them to their end.
+    Recover,
+}
+
+impl BenchArgs {
+    /// What is to be measured.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let asked = if self.workloads.is_empty() { &self.only } else { &self.workloads };
+        if asked.is_empty() { Part::value_variants().to_vec() } else { asked.clone() }
+    }
+
+    /// The numbers of clients, each once.
+    pub(super) fn clients(&self) -> Vec<u32> {
+        each_once(&self.clients)
+    }
+
+    /// The numbers of sagas in flight, each once.
+    pub(super) fn in_flight(&self) -> Vec<u32> {
+        each_once(&self.in_flight)
+    }
+}
+
+fn each_once(numbers: &[u32]) -> Vec<u32> {
+    let mut once = Vec::new();
+    for number in numbers {
+        if !once.contains(number) {
+            once.push(*number);
+        }
+    }
+    once
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        bench: BenchArgs,
+    }
+
+    fn parse(line: &str) -> Result<BenchArgs, clap::Error> {
+        Line::try_parse_from(std::iter::once("bench").chain(line.split_whitespace())).map(|line| line.bench)
+    }
+
+    #[test]
+    fn the_flags_are_sound() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn without_flags_everything_is_measured() {
+        let args = parse("").unwrap();
+        assert_eq!(args.parts(), [Part::Disk, Part::Ok, Part::Undo, Part::Recovery]);
+        assert_eq!(args.clients(), [1, 64, 512]);
+        assert_eq!(args.in_flight(), [10_000, 100_000]);
+        assert_eq!((args.seconds, args.output), (10, Output::Table));
+    }
+
+    #[test]
+    fn the_flags_of_the_contract_are_taken() {
+        let args = parse(
+            "--clients 1,64,64 --seconds 3 --only disk,ok --in-flight 5,7 --data /somewhere --output json",
+        )
+        .unwrap();
+        assert_eq!(args.parts(), [Part::Disk, Part::Ok]);
+        assert_eq!(args.clients(), [1, 64]);
+        assert_eq!(args.in_flight(), [5, 7]);
+        assert_eq!((args.seconds, args.output), (3, Output::Json));
+        assert_eq!(args.data, Some(PathBuf::from("/somewhere")));
+        assert_eq!(parse("undo").unwrap().parts(), [Part::Undo]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_exit_code_two() {
+        for line in [
+            "--clients 0",
+            "--clients 1,0",
+            "--clients 20001",
+            "--clients many",
+            "--seconds 0",
+            "--seconds 3601",
+            "--only disk,http",
+            "--only ok undo",
+            "--in-flight 0",
+            "--output xml",
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_part_names_those_there_are() {
+        let message = parse("--only http").unwrap_err().to_string();
+        for part in ["disk", "ok", "undo", "recovery"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

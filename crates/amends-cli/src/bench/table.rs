@@ -1,0 +1,182 @@
+//! The same for people.
+//!
+//! Owns the tables. Promises units in the headings, shares in percent, and nothing that the document does not have but
+//! the two files behind the disk's number. Uses no colour.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::machine::Machine;
+use super::report::{DiskRow, RecoveryRow, Report, SagaRow};
+
+pub(super) fn draw(report: &Report) -> String {
+    let Report { machine, disk, sagas, recovery } = report;
+    let parts = [
+        describe(machine),
+        section("Sagas: four steps, each durable before the next", &sagas_table(sagas), sagas.is_empty()),
+        section(
+            "Disk: bare appends, flushed in groups; the better of the two files counts",
+            &disk_table(disk),
+            disk.is_empty(),
+        ),
+        section(
+            "Recovery: from the start of the process after a kill",
+            &recovery_table(recovery),
+            recovery.is_empty(),
+        ),
+    ];
+    parts.concat()
+}
+
+fn section(title: &str, table: &Table, is_empty: bool) -> String {
+    if is_empty { String::new() } else { format!("\n{title}\n{table}\n") }
+}
+
+fn describe(machine: &Machine) -> String {
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+    let cpus = machine.cpus.map_or_else(|| "?".to_owned(), |cpus| cpus.to_string());
+    let memory = machine.memory_bytes.map_or_else(|| "?".to_owned(), |bytes| format!("{}", bytes >> 30));
+    format!(
+        "Amends {} ({}, rustc {}) on {}\n{cpus} × {}, {memory} GiB of memory, Linux {}, {} on {}\n",
+        machine.version,
+        machine.build,
+        machine.rustc,
+        machine.date,
+        text(&machine.model),
+        text(&machine.kernel),
+        text(&machine.filesystem),
+        text(&machine.device),
+    )
+}
+
+fn table<const N: usize>(
+    headings: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    texts: usize,
+) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(headings);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(texts) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn sagas_table(rows: &[SagaRow]) -> Table {
+    let headings = [
+        "workload",
+        "clients",
+        "sagas/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU s per 1,000",
+        "of the disk",
+        "bytes/saga",
+    ];
+    let row = |row: &SagaRow| {
+        [
+            row.workload.to_owned(),
+            row.clients.to_string(),
+            grouped(row.per_second),
+            milliseconds(row.p50_us),
+            milliseconds(row.p99_us),
+            format!("{:.3}", row.cpu_s_per_1000),
+            row.share_of_disk.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0)),
+            grouped(row.bytes_per_saga as f64),
+        ]
+    };
+    table(headings, rows.iter().map(row), 1)
+}
+
+fn disk_table(rows: &[DiskRow]) -> Table {
+    let headings =
+        ["clients", "appends/s", "p50 ms", "p99 ms", "bytes each", "growing file, /s", "pre-filled file, /s"];
+    let row = |row: &DiskRow| {
+        [
+            row.clients.to_string(),
+            grouped(row.appends_per_second),
+            milliseconds(row.p50_us),
+            milliseconds(row.p99_us),
+            row.append_bytes.to_string(),
+            grouped(row.growing),
+            grouped(row.prefilled),
+        ]
+    };
+    table(headings, rows.iter().map(row), 0)
+}
+
+fn recovery_table(rows: &[RecoveryRow]) -> Table {
+    let headings = ["in flight", "first ended, ms", "all ended, ms"];
+    let row =
+        |row: &RecoveryRow| [grouped(f64::from(row.in_flight)), grouped(row.first_ms), grouped(row.all_ms)];
+    table(headings, rows.iter().map(row), 0)
+}
+
+fn milliseconds(microseconds: u64) -> String {
+    format!("{:.2}", microseconds as f64 / 1_000.0)
+}
+
+/// A whole number with its thousands apart.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::tests::sample;
+    use expect_test::expect;
+
+    #[test]
+    fn people_see_units_and_percentages() {
+        expect![[r#"
+            Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
+            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda
+
+            Sagas: four steps, each durable before the next
+            ┌──────────┬─────────┬─────────┬────────┬────────┬─────────────────┬─────────────┬────────────┐
+            │ workload ┆ clients ┆ sagas/s ┆ p50 ms ┆ p99 ms ┆ CPU s per 1,000 ┆ of the disk ┆ bytes/saga │
+            ╞══════════╪═════════╪═════════╪════════╪════════╪═════════════════╪═════════════╪════════════╡
+            │ ok       ┆      64 ┆   5,000 ┆   1.23 ┆   5.68 ┆           0.123 ┆           – ┆      1,235 │
+            │ undo     ┆      64 ┆   4,000 ┆   1.23 ┆   5.68 ┆           0.123 ┆      48.0 % ┆          0 │
+            └──────────┴─────────┴─────────┴────────┴────────┴─────────────────┴─────────────┴────────────┘
+
+            Disk: bare appends, flushed in groups; the better of the two files counts
+            ┌─────────┬───────────┬────────┬────────┬────────────┬──────────────────┬─────────────────────┐
+            │ clients ┆ appends/s ┆ p50 ms ┆ p99 ms ┆ bytes each ┆ growing file, /s ┆ pre-filled file, /s │
+            ╞═════════╪═══════════╪════════╪════════╪════════════╪══════════════════╪═════════════════════╡
+            │      64 ┆    50,000 ┆   1.23 ┆   5.68 ┆        140 ┆           20,000 ┆              50,000 │
+            └─────────┴───────────┴────────┴────────┴────────────┴──────────────────┴─────────────────────┘
+
+            Recovery: from the start of the process after a kill
+            ┌───────────┬─────────────────┬───────────────┐
+            │ in flight ┆ first ended, ms ┆ all ended, ms │
+            ╞═══════════╪═════════════════╪═══════════════╡
+            │    10,000 ┆             124 ┆         2,000 │
+            └───────────┴─────────────────┴───────────────┘
+        "#]]
+        .assert_eq(&draw(&sample()));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_drawn() {
+        let mut report = sample();
+        report.recovery.clear();
+        assert!(!draw(&report).contains("Recovery"));
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0.0, 999.4, 1_000.0, 1_234_567.0].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}
