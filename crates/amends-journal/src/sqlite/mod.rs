@@ -50,14 +50,14 @@ use writer::{OnFatal, Shared, WriteError, Writer};
 pub struct SqliteOptions {
     /// Free space below which [`Journal::is_disk_low`] says so.
     pub disk_reserve_bytes: u64,
-    /// How many pages (of 4 KiB) the database may have; beyond, appends are answered *no space*. A quota, and the way
-    /// to try a full disk out. `None`: as many as the disk holds.
-    pub database_pages_max: Option<u32>,
+    /// How large the database may grow, the log beside it aside; beyond, appends are answered *no space*. A quota, and
+    /// the way to try a full disk out. `None`: as large as the disk.
+    pub database_bytes_max: Option<u64>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { disk_reserve_bytes: DISK_RESERVE_BYTES, database_pages_max: None }
+        Self { disk_reserve_bytes: DISK_RESERVE_BYTES, database_bytes_max: None }
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::limits::{BUSY_WAIT_MAX, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
+use crate::limits::{BUSY_WAIT_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
 
 use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
@@ -205,7 +205,8 @@ fn prepare(path: &Path, size: u64, log_size: u64, options: &SqliteOptions) -> Re
         check_content(&connection, size, log_size)?;
     }
     if is_fresh {
-        // Only possible before the first table; lets retention give space back in small steps.
+        // Both only before the first table. The second lets retention give space back in small steps.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     make_durable(&connection)?;
@@ -217,8 +218,9 @@ fn prepare(path: &Path, size: u64, log_size: u64, options: &SqliteOptions) -> Re
     if is_fresh {
         schema::create(&connection)?;
     }
-    if let Some(pages) = options.database_pages_max {
-        connection.pragma_update(None, "max_page_count", pages)?;
+    if let Some(bytes) = options.database_bytes_max {
+        let pages = i64::try_from(bytes / u64::from(PAGE_BYTES)).unwrap_or(i64::MAX);
+        connection.pragma_update(None, "max_page_count", pages.clamp(1, SQLITE_PAGES_MAX))?;
     }
     Ok(connection)
 }
@@ -274,6 +276,9 @@ fn make_durable(connection: &Connection) -> Result<(), Trouble> {
     }
     Ok(())
 }
+
+/// More pages no SQLite database has; a larger limit would be ignored.
+const SQLITE_PAGES_MAX: i64 = 4_294_967_294;
 
 /// What `PRAGMA synchronous` answers for FULL: flush at each commit.
 pub(super) const SYNCHRONOUS_FULL: i64 = 2;

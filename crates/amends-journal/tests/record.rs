@@ -1,0 +1,582 @@
+//! Records: round trips, damage, and the golden files of each format.
+//!
+//! `AMENDS_GOLDEN=write cargo test -p amends-journal --test record` writes golden files that are missing. A file that is
+//! there is never written again: it stands for data that people have on their disks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use amends_core::{
+    By, Cause, CompensationSpec, DefinitionName, DefinitionSpec, Direction, Event, GivenUp, ParkReason,
+    Reason, Refusal, RetryPolicy, SagaId, StepIndex, StepSpec, Time,
+};
+use amends_journal::record::{self, Record, Unreadable};
+use bytes::Bytes;
+use proptest::prelude::*;
+
+const GOLDEN_SAGA: &str = "0193e0a5-7b2c-7d11-8f00-0242ac120002";
+const GOLDEN_SEQUENCE: u64 = 3;
+
+fn golden_saga() -> SagaId {
+    GOLDEN_SAGA.parse().unwrap()
+}
+
+fn step(index: u16) -> StepIndex {
+    StepIndex(index)
+}
+
+fn by() -> By {
+    By { who: "ada".to_owned(), why: "stück für stück".to_owned() }
+}
+
+fn json(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn reason() -> Reason {
+    Reason::new("timed_out", "no answer within 2 s")
+}
+
+/// One record for each golden file, by the file's name.
+fn golden_records() -> BTreeMap<&'static str, Record> {
+    let now = Time::from_milliseconds(1_700_000_000_123);
+    let later = Time::from_milliseconds(1_700_000_009_999);
+    let events: Vec<(&'static str, Event)> = vec![
+        (
+            "saga_started",
+            Event::SagaStarted {
+                definition: DefinitionName::new("PlaceOrder"),
+                version: 3,
+                input: json(r#"{"user_id":"user_123"}"#),
+            },
+        ),
+        ("step_started", Event::StepStarted { step: step(0) }),
+        (
+            "attempt_started",
+            Event::AttemptStarted { step: step(1), direction: Direction::Action, attempt: 2 },
+        ),
+        (
+            "attempt_failed",
+            Event::AttemptFailed {
+                step: step(1),
+                direction: Direction::Compensation,
+                attempt: 300,
+                reason: reason(),
+                retry_at: later,
+            },
+        ),
+        (
+            "attempt_pending",
+            Event::AttemptPending {
+                step: step(2),
+                direction: Direction::Action,
+                attempt: 1,
+                ask_at: Time::NEVER,
+                expires_at: later,
+            },
+        ),
+        ("step_completed", Event::StepCompleted { step: step(999), output: json(r#"{"order_id":"ord_1"}"#) }),
+        ("step_completed_without_bytes", Event::StepCompleted { step: step(0), output: Bytes::new() }),
+        (
+            "step_refused",
+            Event::StepRefused {
+                step: step(2),
+                refusal: Refusal {
+                    code: "insufficient_stock".to_owned(),
+                    message: "have 3, need 5".to_owned(),
+                    details: Some(json(r#"{"have":3}"#)),
+                },
+            },
+        ),
+        (
+            "step_refused_without_details",
+            Event::StepRefused {
+                step: step(2),
+                refusal: Refusal { code: "no".to_owned(), message: String::new(), details: None },
+            },
+        ),
+        ("step_given_up", Event::StepGivenUp { step: step(4), why: GivenUp::Exhausted }),
+        ("step_given_up_timed_out", Event::StepGivenUp { step: step(4), why: GivenUp::TimedOut }),
+        ("step_given_up_pending", Event::StepGivenUp { step: step(4), why: GivenUp::PendingTooLong }),
+        ("step_given_up_turned_back", Event::StepGivenUp { step: step(4), why: GivenUp::TurnedBack }),
+        ("step_given_up_conflict", Event::StepGivenUp { step: step(4), why: GivenUp::PayloadConflict }),
+        ("turned_back_refused", Event::TurnedBack { cause: Cause::Refused(step(2)) }),
+        ("turned_back_exhausted", Event::TurnedBack { cause: Cause::Exhausted(step(2)) }),
+        ("turned_back_step_timed_out", Event::TurnedBack { cause: Cause::StepTimedOut(step(2)) }),
+        ("turned_back_saga_timed_out", Event::TurnedBack { cause: Cause::SagaTimedOut }),
+        ("turned_back_cancelled", Event::TurnedBack { cause: Cause::Cancelled }),
+        ("turned_back_reversed", Event::TurnedBack { cause: Cause::Reversed }),
+        ("output_sought", Event::OutputSought { step: step(3) }),
+        ("output_found", Event::OutputFound { step: step(3), output: json("null") }),
+        ("nothing_to_undo", Event::NothingToUndo { step: step(3) }),
+        ("compensation_started", Event::CompensationStarted { step: step(3) }),
+        ("compensation_completed", Event::CompensationCompleted { step: step(3) }),
+        ("compensation_failed", Event::CompensationFailed { step: step(3), reason: reason() }),
+        ("saga_completed", Event::SagaCompleted),
+        ("saga_compensated", Event::SagaCompensated),
+        ("saga_parked_pivot_exhausted", Event::SagaParked { because: ParkReason::PivotExhausted(step(5)) }),
+        ("saga_parked_pivot_in_doubt", Event::SagaParked { because: ParkReason::PivotInDoubt(step(5)) }),
+        (
+            "saga_parked_refused_after_pivot",
+            Event::SagaParked { because: ParkReason::RefusedAfterPivot(step(5)) },
+        ),
+        ("saga_parked_payload_conflict", Event::SagaParked { because: ParkReason::PayloadConflict(step(5)) }),
+        ("saga_parked_compensation_failed", Event::SagaParked { because: ParkReason::CompensationFailed }),
+        ("cancel_requested", Event::CancelRequested { by: by() }),
+        ("saga_retried", Event::SagaRetried { by: by() }),
+        ("step_retried", Event::StepRetried { step: step(6) }),
+        ("step_skipped", Event::StepSkipped { step: step(6), output: json("{}"), by: by() }),
+        ("compensation_resolved", Event::CompensationResolved { step: step(6), by: by() }),
+        ("saga_paused", Event::SagaPaused { by: by() }),
+        ("saga_resumed", Event::SagaResumed { by: by() }),
+        ("saga_reversed", Event::SagaReversed { by: by() }),
+        ("saga_abandoned", Event::SagaAbandoned { by: by() }),
+    ];
+    let mut records: BTreeMap<&'static str, Record> =
+        events.into_iter().map(|(name, event)| (name, Record { at: now, events: vec![event] })).collect();
+    let together = vec![
+        Event::StepCompleted { step: step(0), output: json("{}") },
+        Event::StepStarted { step: step(1) },
+    ];
+    records.insert("two_facts", Record { at: Time::from_milliseconds(0), events: together });
+    records
+}
+
+fn golden_definition() -> DefinitionSpec {
+    let not_retryable = vec!["card_declined".to_owned()];
+    DefinitionSpec {
+        name: DefinitionName::new("PlaceOrder"),
+        version: 3,
+        limit: Duration::from_secs(120),
+        pivot: Some("ScheduleShipment".to_owned()),
+        steps: vec![
+            StepSpec::new("CreateOrder", "orders", "create").undone_by("cancel"),
+            StepSpec {
+                limit: Some(Duration::from_millis(1_500)),
+                retry: Some(RetryPolicy { not_retryable, ..RetryPolicy::action() }),
+                compensation: CompensationSpec::Call {
+                    operation: "refund".to_owned(),
+                    needs_output: true,
+                    attempt_limit: Duration::new(3, 7),
+                    retry: RetryPolicy::endless(),
+                },
+                ..StepSpec::new("ProcessPayment", "payments", "pay").after([])
+            },
+            StepSpec::new("ScheduleShipment", "shipping", "schedule")
+                .after(["CreateOrder", "ProcessPayment"])
+                .without_undo(),
+            StepSpec::new("ConfirmOrder", "orders", "confirm"),
+        ],
+    }
+}
+
+fn golden_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(format!("{name}.hex"))
+}
+
+/// Writes a golden file that is missing, if that was asked for.
+fn write_golden_file(name: &str, encoded: &[u8]) {
+    let path = golden_file(name);
+    if !path.exists() && std::env::var("AMENDS_GOLDEN").is_ok_and(|value| value == "write") {
+        let lines: Vec<String> = encoded
+            .chunks(32)
+            .map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            .collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    }
+}
+
+fn golden_bytes(name: &str) -> Bytes {
+    let text = std::fs::read_to_string(golden_file(name))
+        .unwrap_or_else(|_| panic!("{name} has no golden file: see the head of this file"));
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+#[test]
+fn what_was_written_then_reads_now_and_is_written_so_still() {
+    for (name, expected) in golden_records() {
+        let encoded = record::encode(golden_saga(), GOLDEN_SEQUENCE, &expected);
+        write_golden_file(name, &encoded);
+        let golden = golden_bytes(name);
+        let decoded = record::decode(golden_saga(), GOLDEN_SEQUENCE, golden.clone());
+        assert_eq!(decoded, Ok(expected), "{name}");
+        assert_eq!(encoded, golden, "{name}");
+    }
+    let encoded = record::encode_definition(&golden_definition());
+    write_golden_file("definition", &encoded);
+    let golden = golden_bytes("definition");
+    assert_eq!(record::decode_definition("PlaceOrder", golden.clone()), Ok(golden_definition()));
+    assert_eq!(encoded, golden);
+}
+
+#[test]
+fn no_golden_file_is_left_over() {
+    let known: BTreeSet<PathBuf> =
+        golden_records().into_keys().chain(["definition"]).map(golden_file).collect();
+    let directory = golden_file("x").parent().unwrap().to_owned();
+    let found: BTreeSet<PathBuf> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(found, known);
+}
+
+/// A frame as another program would make it: any format, any body, a sound checksum.
+fn frame(format: u8, body: &[u8]) -> Bytes {
+    let sum = crc32c::crc32c_append(
+        crc32c::crc32c_append(
+            crc32c::crc32c_append(crc32c::crc32c(&golden_saga().to_bytes()), &GOLDEN_SEQUENCE.to_le_bytes()),
+            &[format],
+        ),
+        body,
+    );
+    [&[format], sum.to_le_bytes().as_slice(), body].concat().into()
+}
+
+/// A body with one event, whose only field is `tag` with this content.
+fn body_of(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut key = Vec::new();
+    prost::encoding::encode_key(u32::from(tag), prost::encoding::WireType::LengthDelimited, &mut key);
+    let event = [key, vec![content.len() as u8], content.to_vec()].concat();
+    // Time 5, then one event.
+    [vec![0x08, 5, 0x12, event.len() as u8], event].concat()
+}
+
+fn decode(frame: Bytes) -> Result<Record, Unreadable> {
+    record::decode(golden_saga(), GOLDEN_SEQUENCE, frame)
+}
+
+#[test]
+fn every_kind_of_event_has_a_golden_file() {
+    // Which kinds there are is asked of the decoder: one it does not know is from the future, others it knows.
+    let known: BTreeSet<u8> = (1..100)
+        .filter(|tag| match decode(frame(1, &body_of(*tag, &[]))) {
+            Err(Unreadable::Newer { details, .. }) => !details.contains("more than this version knows"),
+            Err(Unreadable::Damaged { .. }) | Ok(_) => true,
+        })
+        .collect();
+    let golden: BTreeSet<u8> = golden_records()
+        .into_keys()
+        .filter(|name| *name != "two_facts")
+        .map(|name| {
+            let bytes = golden_bytes(name);
+            // Envelope (5), time (tag, 6 bytes), event (tag, length): then the kind's key, one or two bytes.
+            match &bytes[14..16] {
+                [low, high] if low & 0x80 != 0 => ((low & 0x7F) >> 3) | (high << 4),
+                key => key[0] >> 3,
+            }
+        })
+        .collect();
+    assert_eq!(golden, known);
+}
+
+fn damaged(frame: Bytes) -> String {
+    match decode(frame) {
+        Err(error @ Unreadable::Damaged { .. }) => {
+            assert!(error.to_string().contains("damaged"));
+            error.to_string()
+        }
+        other => panic!("damage was expected, not {other:?}"),
+    }
+}
+
+fn newer(frame: Bytes) -> String {
+    match decode(frame) {
+        Err(error @ Unreadable::Newer { .. }) => {
+            assert!(error.to_string().contains("written by a newer version"));
+            error.to_string()
+        }
+        other => panic!("a newer version was expected, not {other:?}"),
+    }
+}
+
+#[test]
+fn an_error_names_the_record() {
+    let text = damaged(Bytes::from_static(b"x"));
+    assert!(text.contains(GOLDEN_SAGA) && text.contains("record 3"), "{text}");
+}
+
+#[test]
+fn a_frame_too_short_for_its_envelope_is_damaged() {
+    for length in 0..5 {
+        damaged(Bytes::from(vec![1; length]));
+    }
+}
+
+#[test]
+fn another_format_is_a_newer_version_unless_it_is_a_flipped_bit() {
+    newer(frame(2, b"whatever"));
+    damaged(frame(0, b"whatever"));
+    let mut hit = frame(1, &body_of(16, &[])).to_vec();
+    hit[0] ^= 2;
+    damaged(hit.into());
+}
+
+#[test]
+fn what_only_a_newer_version_knows_is_said_so() {
+    newer(frame(1, &body_of(99, &[])));
+    newer(frame(1, &body_of(9, &[]))); // turned back, for a cause it does not know
+    newer(frame(1, &body_of(18, &[]))); // parked, for a reason it does not know
+    newer(frame(1, &body_of(3, &[0x10, 3, 0x18, 1]))); // an attempt in a third direction
+    newer(frame(1, &body_of(8, &[0x10, 77]))); // given up for an unknown reason
+}
+
+#[test]
+fn what_must_be_there_is_never_made_up() {
+    damaged(frame(1, b"")); // a record that states nothing
+    damaged(frame(1, &[0x08, 5]));
+    damaged(frame(1, &body_of(1, &[0x10, 1, 0x1A, 0]))); // started, of no definition
+    damaged(frame(1, &body_of(1, &[0x0A, 1, b'D', 0x10, 1]))); // started, without input
+    damaged(frame(1, &body_of(3, &[0x18, 1]))); // an attempt without direction
+    damaged(frame(1, &body_of(3, &[0x10, 1]))); // an attempt without number
+    damaged(frame(1, &body_of(4, &[]))); // a failure without attempt
+    damaged(frame(1, &body_of(6, &[]))); // completed, without output
+    damaged(frame(1, &body_of(7, &[]))); // refused, without what was said
+    damaged(frame(1, &body_of(8, &[]))); // given up, without why
+    damaged(frame(1, &body_of(15, &[]))); // an undo failed, without reason
+    damaged(frame(1, &body_of(19, &[]))); // cancelled by nobody
+    damaged(frame(1, &body_of(22, &[0x12, 0]))); // skipped by nobody
+    damaged(frame(1, &body_of(2, &[0x08, 0x80, 0x80, 0x04]))); // step 65536
+}
+
+#[test]
+fn nothing_is_left_over() {
+    let whole = body_of(16, &[]);
+    assert!(decode(frame(1, &whole)).is_ok());
+    newer(frame(1, &[whole.clone(), vec![0x18, 1]].concat())); // a third field of the record
+    newer(frame(1, &body_of(2, &[0x08, 1, 0x10, 1]))); // a second field of the step
+    newer(frame(1, &body_of(2, &[0x08, 1, 0x08, 1]))); // the same field twice
+    damaged(frame(1, &[whole, vec![0xFF]].concat()));
+}
+
+#[test]
+fn a_record_reads_only_in_its_own_place() {
+    let record = Record { at: Time::from_milliseconds(1), events: vec![Event::SagaCompleted] };
+    let frame = record::encode(golden_saga(), 3, &record);
+    assert_eq!(record::decode(golden_saga(), 3, frame.clone()), Ok(record));
+    assert!(matches!(record::decode(golden_saga(), 4, frame.clone()), Err(Unreadable::Damaged { .. })));
+    let other = SagaId::from_bytes([7; 16]);
+    assert!(matches!(record::decode(other, 3, frame.clone()), Err(Unreadable::Damaged { .. })));
+    assert!(record::decode_definition("x", frame).is_err());
+}
+
+#[test]
+fn payloads_are_slices_of_the_frame() {
+    let record = Record {
+        at: Time::from_milliseconds(1),
+        events: vec![Event::StepCompleted { step: step(0), output: Bytes::from(vec![b'x'; 1_000]) }],
+    };
+    let frame = record::encode(golden_saga(), 1, &record);
+    let place = frame.as_ptr_range();
+    let decoded = record::decode(golden_saga(), 1, frame.clone()).unwrap();
+    let [Event::StepCompleted { output, .. }] = decoded.events.as_slice() else { panic!("{decoded:?}") };
+    assert!(place.contains(&output.as_ptr()));
+}
+
+#[test]
+#[should_panic(expected = "at least one fact")]
+fn a_record_of_nothing_is_never_written() {
+    let _ = record::encode(golden_saga(), 1, &Record { at: Time::NEVER, events: Vec::new() });
+}
+
+#[test]
+#[should_panic(expected = "counted from one")]
+fn attempt_zero_is_never_written() {
+    let event = Event::AttemptStarted { step: step(0), direction: Direction::Action, attempt: 0 };
+    let _ = record::encode(golden_saga(), 1, &Record { at: Time::NEVER, events: vec![event] });
+}
+
+fn any_step() -> impl Strategy<Value = StepIndex> {
+    any::<u16>().prop_map(StepIndex)
+}
+
+fn any_time() -> impl Strategy<Value = Time> {
+    any::<u64>().prop_map(Time::from_milliseconds)
+}
+
+fn any_bytes() -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from)
+}
+
+fn any_by() -> impl Strategy<Value = By> {
+    (any::<String>(), any::<String>()).prop_map(|(who, why)| By { who, why })
+}
+
+fn any_reason() -> impl Strategy<Value = Reason> {
+    (any::<String>(), any::<String>()).prop_map(|(code, message)| Reason { code, message })
+}
+
+fn any_attempt() -> impl Strategy<Value = (StepIndex, Direction, u32)> {
+    (any_step(), prop_oneof![Just(Direction::Action), Just(Direction::Compensation)], 1..=u32::MAX)
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let fixed: Vec<Event> = golden_records().into_values().flat_map(|record| record.events).collect();
+    prop_oneof![
+        prop::sample::select(fixed),
+        ("[a-zA-Z]{1,20}", any::<u32>(), any_bytes()).prop_map(|(name, version, input)| Event::SagaStarted {
+            definition: DefinitionName::new(name),
+            version,
+            input
+        }),
+        any_step().prop_map(|step| Event::StepStarted { step }),
+        any_attempt().prop_map(|(step, direction, attempt)| Event::AttemptStarted {
+            step,
+            direction,
+            attempt
+        }),
+        (any_attempt(), any_reason(), any_time()).prop_map(
+            |((step, direction, attempt), reason, retry_at)| {
+                Event::AttemptFailed { step, direction, attempt, reason, retry_at }
+            }
+        ),
+        (any_attempt(), any_time(), any_time()).prop_map(
+            |((step, direction, attempt), ask_at, expires_at)| {
+                Event::AttemptPending { step, direction, attempt, ask_at, expires_at }
+            }
+        ),
+        (any_step(), any_bytes()).prop_map(|(step, output)| Event::StepCompleted { step, output }),
+        (any_step(), any_reason(), prop::option::of(any_bytes())).prop_map(|(step, reason, details)| {
+            let refusal = Refusal { code: reason.code, message: reason.message, details };
+            Event::StepRefused { step, refusal }
+        }),
+        any_step().prop_map(|step| Event::TurnedBack { cause: Cause::Refused(step) }),
+        any_step().prop_map(|step| Event::SagaParked { because: ParkReason::PivotInDoubt(step) }),
+        (any_step(), any_reason()).prop_map(|(step, reason)| Event::CompensationFailed { step, reason }),
+        (any_step(), any_bytes(), any_by()).prop_map(|(step, output, by)| Event::StepSkipped {
+            step,
+            output,
+            by
+        }),
+        (any_step(), any_by()).prop_map(|(step, by)| Event::CompensationResolved { step, by }),
+    ]
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    (any_time(), prop::collection::vec(any_event(), 1..5)).prop_map(|(at, events)| Record { at, events })
+}
+
+fn any_span() -> impl Strategy<Value = Duration> {
+    (any::<u64>(), 0u32..1_000_000_000).prop_map(|(seconds, nanoseconds)| Duration::new(seconds, nanoseconds))
+}
+
+fn any_policy() -> impl Strategy<Value = RetryPolicy> {
+    (
+        prop::option::of(any::<u32>()),
+        any_span(),
+        any::<u32>(),
+        any_span(),
+        prop::collection::vec(any::<String>(), 0..3),
+    )
+        .prop_map(|(attempts, first, factor, cap, not_retryable)| RetryPolicy {
+            attempts,
+            first,
+            factor,
+            cap,
+            not_retryable,
+        })
+}
+
+fn any_compensation() -> impl Strategy<Value = CompensationSpec> {
+    prop_oneof![
+        Just(CompensationSpec::Undeclared),
+        Just(CompensationSpec::None),
+        (any::<String>(), any::<bool>(), any_span(), any_policy()).prop_map(
+            |(operation, needs_output, attempt_limit, retry)| CompensationSpec::Call {
+                operation,
+                needs_output,
+                attempt_limit,
+                retry
+            }
+        ),
+    ]
+}
+
+fn any_step_spec() -> impl Strategy<Value = StepSpec> {
+    (
+        any::<[String; 3]>(),
+        prop::option::of(prop::collection::vec(any::<String>(), 0..3)),
+        any_span(),
+        prop::option::of(any_span()),
+        prop::option::of(any_policy()),
+        any_compensation(),
+    )
+        .prop_map(
+            |([name, participant, operation], after, attempt_limit, limit, retry, compensation)| StepSpec {
+                name,
+                after,
+                participant,
+                operation,
+                attempt_limit,
+                limit,
+                retry,
+                compensation,
+            },
+        )
+}
+
+fn any_definition() -> impl Strategy<Value = DefinitionSpec> {
+    (
+        any::<String>(),
+        any::<u32>(),
+        any_span(),
+        prop::option::of(any::<String>()),
+        prop::collection::vec(any_step_spec(), 0..4),
+    )
+        .prop_map(|(name, version, limit, pivot, steps)| DefinitionSpec {
+            name: DefinitionName::new(name),
+            version,
+            limit,
+            pivot,
+            steps,
+        })
+}
+
+proptest! {
+    #[test]
+    fn a_record_comes_back_as_it_went_in(saga: u128, sequence: u64, record in any_record()) {
+        let saga = SagaId::from_bytes(saga.to_be_bytes());
+        let frame = record::encode(saga, sequence, &record);
+        prop_assert_eq!(record::decode(saga, sequence, frame), Ok(record));
+    }
+
+    #[test]
+    fn a_definition_comes_back_as_it_went_in(spec in any_definition()) {
+        prop_assert_eq!(record::decode_definition("x", record::encode_definition(&spec)), Ok(spec));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed(record in any_record()) {
+        let frame = record::encode(golden_saga(), 1, &record);
+        for bit in 0..frame.len() * 8 {
+            let mut hit = frame.to_vec();
+            hit[bit / 8] ^= 1 << (bit % 8);
+            let decoded = record::decode(golden_saga(), 1, hit.into());
+            prop_assert!(matches!(decoded, Err(Unreadable::Damaged { .. })), "bit {}: {:?}", bit, decoded);
+        }
+    }
+
+    #[test]
+    fn every_cut_is_noticed(record in any_record()) {
+        let frame = record::encode(golden_saga(), 1, &record);
+        for length in 0..frame.len() {
+            prop_assert!(record::decode(golden_saga(), 1, frame.slice(..length)).is_err());
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_a_decoder_panic(bytes: Vec<u8>, format in 0u8..3) {
+        let _ = decode(bytes.clone().into());
+        let _ = record::decode_definition("x", bytes.clone().into());
+        // Past the checksum, too.
+        let _ = decode(frame(format, &bytes));
+    }
+
+    #[test]
+    fn what_decodes_encodes_to_an_equal_record(tag in 1u8..30, content in prop::collection::vec(any::<u8>(), 0..20)) {
+        if let Ok(record) = decode(frame(1, &body_of(tag, &content))) {
+            let again = record::encode(golden_saga(), GOLDEN_SEQUENCE, &record);
+            prop_assert_eq!(decode(again), Ok(record));
+        }
+    }
+}
