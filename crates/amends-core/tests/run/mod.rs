@@ -1,5 +1,7 @@
 //! A saga driven by hand: commands in, records kept, crashes at will.
 
+#![allow(dead_code, reason = "two test programs share it, and each uses a part")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

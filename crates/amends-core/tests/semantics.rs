@@ -1,0 +1,752 @@
+//! What a saga does, sentence by sentence of the design: each test is one of its claims, told as a story.
+
+mod run;
+mod story;
+
+use std::time::Duration;
+
+use expect_test::expect;
+use story::{check, final_step, plan, step, step_with_output};
+
+// Order.
+
+#[test]
+fn steps_run_one_after_the_other_unless_told_otherwise() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn steps_of_a_graph_start_when_all_before_them_are_done() {
+    check(
+        plan(None, [step("a"), step("b").after([]), step("c").after(["a", "b"])]),
+        "b ok
+         a ok
+         c ok",
+        expect![[r#"
+            start: saga started, a started, b started
+            b ok: b completed
+            a ok: a completed, c started
+            c ok: c completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn independent_branches_are_undone_in_parallel_and_before_what_they_follow() {
+    check(
+        plan(None, [step("a"), step("b").after(["a"]), step("c").after(["a"]), step("d").after(["b", "c"])]),
+        "a ok
+         b ok
+         c ok
+         d no
+         undo c ok
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started, c started
+            b ok: b completed
+            c ok: c completed, d started
+            d no: d refused, turned back (d was refused), undo of c started, undo of b started
+            undo c ok: undo of c completed
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_step_is_undone_once_everything_started_after_it_is_decided_and_undone() {
+    check(
+        plan(None, [step("a"), step("b").after(["a"]), step("c").after(["a"])]),
+        "a ok
+         b no
+         c ok
+         undo c ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started, c started
+            b no: b refused, turned back (b was refused)
+            c ok: c completed, undo of c started
+            undo c ok: undo of c completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// What is undone.
+
+#[test]
+fn what_completed_is_undone_and_what_was_refused_is_not() {
+    check(
+        plan(None, [step("a"), step("b"), step("c")]),
+        "a ok
+         b no
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b no: b refused, turned back (b was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_step_that_was_never_answered_for_certain_is_undone() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok
+         b lost
+         wake
+         b lost
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b lost: b unknown #1
+            wake: b asked #2
+            b lost: b unknown #2, b given up (Exhausted), turned back (b was exhausted), undo of b started
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_refusal_after_an_unknown_attempt_leaves_the_step_in_doubt() {
+    check(
+        plan(None, [step("a")]),
+        "a lost
+         wake
+         a no
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost: a unknown #1
+            wake: a asked #2
+            a no: a refused, turned back (a was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_that_needs_an_output_that_never_came_has_the_action_asked_for_it() {
+    check(
+        plan(None, [step_with_output("a")]),
+        "a lost
+         wake
+         a lost
+         a lost
+         wake
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost: a unknown #1
+            wake: a asked #2
+            a lost: a unknown #2, a given up (Exhausted), turned back (a was exhausted), output of a sought
+            a lost: a unknown #3
+            wake: a asked #4
+            a ok: output of a found
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(None, [step_with_output("a")]),
+        "a lost:hopeless
+         a no",
+        expect![[r#"
+            start: saga started, a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), output of a sought
+            a no: nothing to undo of a, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(None, [step_with_output("a")]),
+        "a lost:hopeless
+         a lost
+         wake
+         a lost
+         retry
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), output of a sought
+            a lost: a unknown #2
+            wake: a asked #3
+            a lost: a unknown #3, undo of a failed, saga parked (CompensationFailed)
+            retry: saga retried by ann, a retried, output of a sought
+            a ok: output of a found
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn an_undo_that_has_its_output_seeks_none() {
+    check(
+        plan(None, [step_with_output("a"), step("b")]),
+        "a ok
+         b no
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b no: b refused, turned back (b was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// Retry.
+
+#[test]
+fn a_call_that_failed_is_repeated_until_its_attempts_are_used_up() {
+    check(
+        plan(None, [step("a")]),
+        "a lost
+         wake
+         a lost
+         undo a lost
+         wake
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost: a unknown #1
+            wake: a asked #2
+            a lost: a unknown #2, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            undo a lost: undo of a unknown #1
+            wake: undo of a asked #2
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_code_that_is_not_retryable_ends_the_attempts_at_once() {
+    check(
+        plan(None, [step("a")]),
+        "a lost:hopeless
+         undo a lost:hopeless",
+        expect![[r#"
+            start: saga started, a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            undo a lost:hopeless: undo of a unknown #1, undo of a failed, saga parked (CompensationFailed)
+            = failed
+        "#]],
+    );
+}
+
+#[test]
+fn attempts_are_counted_across_crashes() {
+    check(
+        plan(None, [step("a")]),
+        "crash
+         crash
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            crash: a unknown #1, a asked #2
+            crash: a unknown #2, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn an_answer_that_comes_twice_counts_once() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a lost
+         a#1 lost
+         wake
+         a ok
+         a#2 ok
+         a#1 no
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost: a unknown #1
+            a#1 lost: -
+            wake: a asked #2
+            a ok: a completed, b started
+            a#2 ok: -
+            a#1 no: -
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+// Pivot.
+
+#[test]
+fn a_certain_refusal_of_the_pivot_turns_back() {
+    check(
+        plan(Some("p"), [step("a"), final_step("p")]),
+        "a ok
+         p no
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, p started
+            p no: p refused, turned back (p was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn from_the_pivots_start_neither_limits_nor_cancel_turn_back() {
+    check(
+        plan(Some("p"), [step("a"), final_step("p")]),
+        "a ok
+         wait 120000
+         cancel
+         p ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, p started
+            wait 120000: -
+            cancel: cannot cancel a saga that is in_progress: its pivot has been sent, and there is no way back from there
+            p ok: p completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_pivot_refused_after_an_unknown_attempt_parks() {
+    check(
+        plan(Some("p"), [step("a"), final_step("p")]),
+        "a ok
+         p lost
+         wake
+         p no
+         cancel
+         retry
+         p ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, p started
+            p lost: p unknown #1
+            wake: p asked #2
+            p no: p refused, saga parked (PivotInDoubt(StepIndex(1)))
+            cancel: cannot cancel a saga that is failed: its pivot has been sent, and there is no way back from there
+            retry: saga retried by ann, p retried, p asked #3
+            p ok: p completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_pivot_that_runs_out_of_attempts_parks() {
+    check(
+        plan(Some("p"), [step("a"), step("p")]),
+        "a ok
+         p lost
+         wake
+         p lost
+         cancel
+         undo p ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, p started
+            p lost: p unknown #1
+            wake: p asked #2
+            p lost: p unknown #2, p given up (Exhausted), saga parked (PivotExhausted(StepIndex(1)))
+            cancel: cancel requested by ann, turned back (cancelled), undo of p started
+            undo p ok: undo of p completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn after_the_pivot_unknown_is_asked_again_for_ever_and_a_refusal_parks_at_once() {
+    check(
+        plan(Some("p"), [final_step("p"), final_step("z")]),
+        "p ok
+         z lost
+         wake
+         z lost
+         wake
+         z lost:hopeless
+         wake
+         z no
+         retry
+         z ok",
+        expect![[r#"
+            start: saga started, p started
+            p ok: p completed, z started
+            z lost: z unknown #1
+            wake: z asked #2
+            z lost: z unknown #2
+            wake: z asked #3
+            z lost:hopeless: z unknown #3
+            wake: z asked #4
+            z no: z refused, saga parked (RefusedAfterPivot(StepIndex(1)))
+            retry: saga retried by ann, z retried, z asked #5
+            z ok: z completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn another_payload_under_the_same_key_parks() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok
+         b no:payload_conflict
+         retry
+         b no:payload_conflict
+         cancel
+         undo b ok
+         undo a no:payload_conflict",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b no:payload_conflict: b given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(1)))
+            retry: saga retried by ann, b retried, b asked #2
+            b no:payload_conflict: b given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(1)))
+            cancel: cancel requested by ann, turned back (cancelled), undo of b started
+            undo b ok: undo of b completed, undo of a started
+            undo a no:payload_conflict: undo of a failed, saga parked (CompensationFailed)
+            = failed
+        "#]],
+    );
+}
+
+// Time.
+
+#[test]
+fn a_sagas_limit_turns_it_back_and_a_late_success_of_an_undecided_step_still_counts() {
+    check(
+        plan(None, [step("a").attempt_limit(Duration::from_secs(60))]),
+        "wait 60000
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            wait 60000: turned back (the saga timed out)
+            a ok: a completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_steps_limit_turns_back_and_a_late_success_of_a_step_being_undone_does_not_count() {
+    check(
+        plan(None, [step("a")]),
+        "wait 4100
+         a#1 ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            wait 4100: a given up (TimedOut), turned back (a timed out), undo of a started
+            a#1 ok: -
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn pending_is_waited_for_until_its_own_limit() {
+    let mut patient = step("a").attempt_limit(Duration::from_secs(86_400));
+    patient.limit = None;
+    let mut spec = plan(None, [patient]).spec().clone();
+    spec.limit = Duration::from_secs(86_400);
+    check(
+        amends_core::Definition::check(spec).unwrap(),
+        "a pending+1000
+         wake
+         a pending
+         a#2 lost
+         wake
+         a pending
+         wake
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a pending+1000: a pending #1
+            wake: a asked #2
+            a pending: a pending #2
+            a#2 lost: a unknown #2
+            wake: a asked #3
+            a pending: a pending #3
+            wake: a given up (PendingTooLong), turned back (a timed out), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// Cancel.
+
+#[test]
+fn cancel_waits_for_the_answer_under_way_and_starts_no_further_attempt() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok
+         cancel
+         b ok
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            cancel: cancel requested by ann, turned back (cancelled)
+            b ok: b completed, undo of b started
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(None, [step("a")]),
+        "cancel
+         a lost
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            cancel: cancel requested by ann, turned back (cancelled)
+            a lost: a unknown #1, a given up (TurnedBack), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_saga_that_turned_back_or_ended_is_not_cancelled() {
+    check(
+        plan(None, [step("a")]),
+        "cancel
+         cancel
+         a no
+         cancel",
+        expect![[r#"
+            start: saga started, a started
+            cancel: cancel requested by ann, turned back (cancelled)
+            cancel: cannot cancel a saga that is compensating: only a saga on its way forward is cancelled
+            a no: a refused, saga compensated
+            cancel: cannot cancel a saga that is compensated: only a saga on its way forward is cancelled
+            = compensated
+        "#]],
+    );
+}
+
+// Compensation that fails.
+
+#[test]
+fn when_a_compensation_fails_the_others_still_run_and_then_the_saga_is_parked() {
+    check(
+        plan(None, [step("a"), step("b"), step("c")]),
+        "a ok
+         b ok
+         c no
+         undo b no
+         undo a ok
+         retry
+         undo b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b ok: b completed, c started
+            c no: c refused, turned back (c was refused), undo of b started
+            undo b no: undo of b failed, undo of a started
+            undo a ok: undo of a completed, saga parked (CompensationFailed)
+            retry: saga retried by ann, b retried, undo of b started
+            undo b ok: undo of b completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// Operator verbs.
+
+#[test]
+fn skip_supplies_the_output_and_what_was_sent_is_still_owed_its_undo() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a no:payload_conflict
+         skip a
+         b no
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            skip a: a skipped by ann, b started
+            b no: b refused, turned back (b was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_step_skipped_before_it_was_sent_is_never_undone() {
+    check(
+        plan(None, [step("a"), step("b"), step("c")]),
+        "skip b
+         a ok
+         c no
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            skip b: b skipped by ann, c started
+            a ok: a completed
+            c no: c refused, turned back (c was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn resolve_marks_a_compensation_as_done_by_hand() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok
+         b no
+         resolve a
+         undo a no
+         resolve a",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b no: b refused, turned back (b was refused), undo of a started
+            resolve a: cannot resolve a saga that is compensating: only a compensation that failed is resolved
+            undo a no: undo of a failed, saga parked (CompensationFailed)
+            resolve a: undo of a resolved by ann, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_paused_saga_records_answers_and_sends_nothing_while_its_limits_stand_still() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "pause
+         a ok
+         pause
+         wait 3600000
+         resume
+         b ok
+         resume",
+        expect![[r#"
+            start: saga started, a started
+            pause: saga paused by ann
+            a ok: a completed
+            pause: cannot pause a saga that is in_progress: only a saga that is on its way is paused
+            wait 3600000: -
+            resume: saga resumed by ann, b started
+            b ok: b completed, saga completed
+            resume: cannot resume a saga that is completed: it is not paused
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn reverse_undoes_a_completed_saga_the_pivot_included() {
+    check(
+        plan(Some("p"), [step("a"), step("p"), final_step("z")]),
+        "a ok
+         reverse
+         p ok
+         z ok
+         reverse
+         undo p ok
+         undo a ok
+         reverse",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, p started
+            reverse: cannot reverse a saga that is in_progress: only a completed saga is reversed
+            p ok: p completed, z started
+            z ok: z completed, saga completed
+            reverse: saga reversed by ann, undo of p started
+            undo p ok: undo of p completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            reverse: cannot reverse a saga that is compensated: only a completed saga is reversed
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn abandon_stops_without_undo() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok
+         abandon
+         b#1 ok
+         abandon",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            abandon: saga abandoned by ann
+            b#1 ok: -
+            abandon: cannot abandon a saga that is abandoned: it has ended
+            = abandoned
+        "#]],
+    );
+}
+
+#[test]
+fn retry_asks_a_resting_call_at_once_and_needs_one() {
+    check(
+        plan(None, [step("a")]),
+        "retry
+         a lost
+         retry
+         a ok
+         retry",
+        expect![[r#"
+            start: saga started, a started
+            retry: cannot retry a saga that is in_progress: nothing in it waits to be asked again
+            a lost: a unknown #1
+            retry: saga retried by ann, a retried, a asked #2
+            a ok: a completed, saga completed
+            retry: cannot retry a saga that is completed: nothing in it waits to be asked again
+            = completed
+        "#]],
+    );
+}
