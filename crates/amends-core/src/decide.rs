@@ -135,18 +135,16 @@ impl Plan {
     }
 
     fn advance_back(&mut self) {
-        for step in self.saga.definition.clone().order().iter().rev() {
-            if !self.saga.is_undo_due(*step) {
-                continue;
-            }
+        // None of these follows another, so that starting one makes no other wait.
+        for step in self.saga.undo_due() {
             let needs_output = matches!(
-                self.saga.definition.written(*step).compensation,
+                self.saga.definition.written(step).compensation,
                 CompensationSpec::Call { needs_output: true, .. }
             );
-            if needs_output && self.saga.known_output(*step).is_none() {
-                self.record(Event::OutputSought { step: *step });
+            if needs_output && self.saga.known_output(step).is_none() {
+                self.record(Event::OutputSought { step });
             } else {
-                self.record(Event::CompensationStarted { step: *step });
+                self.record(Event::CompensationStarted { step });
             }
         }
         if self.saga.is_all_settled() {

@@ -515,7 +515,8 @@ impl Saga {
         if self.turned_back.is_none() {
             return Err("nothing is undone on the way forward");
         }
-        if !self.successors_are_settled(step) {
+        self.run(step)?;
+        if !self.settled_behind()[step.at()] {
             return Err("a step is undone after everything that followed it");
         }
         let run = self.run_mut(step)?;
@@ -665,18 +666,26 @@ impl Saga {
         }
     }
 
-    /// Whether everything that follows the step, directly or not, is settled.
-    pub(crate) fn successors_are_settled(&self, step: StepIndex) -> bool {
-        self.definition.step(step).successors.iter().all(|next| {
-            // What was never started has nothing started behind it.
-            matches!(self.steps[next.at()].state, StepState::Pending)
-                || self.is_settled(*next) && self.successors_are_settled(*next)
-        })
+    /// For each step, whether everything that follows it, directly or not, is settled. All at once and each step
+    /// once: the paths through a graph of steps can be more than there is time for.
+    pub(crate) fn settled_behind(&self) -> Vec<bool> {
+        let mut behind = vec![true; self.steps.len()];
+        for step in self.definition.order().iter().rev() {
+            behind[step.at()] = self.definition.step(*step).successors.iter().all(|next| {
+                // What was never started has nothing started behind it.
+                matches!(self.steps[next.at()].state, StepState::Pending)
+                    || self.is_settled(*next) && behind[next.at()]
+            });
+        }
+        behind
     }
 
-    /// Whether the undo of this step is the next thing to do for it.
-    pub(crate) fn is_undo_due(&self, step: StepIndex) -> bool {
-        self.is_owed_undo(step).expect("the step exists") && self.successors_are_settled(step)
+    /// The steps whose undo is the next thing to do for them, last ones first.
+    pub(crate) fn undo_due(&self) -> Vec<StepIndex> {
+        let behind = self.settled_behind();
+        let is_due =
+            |step: &StepIndex| self.is_owed_undo(*step).expect("the step exists") && behind[step.at()];
+        self.definition.order().iter().rev().copied().filter(is_due).collect()
     }
 
     /// Whether nothing is left to do on the way back.

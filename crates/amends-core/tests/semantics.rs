@@ -5,7 +5,9 @@ mod story;
 
 use std::time::Duration;
 
+use amends_core::{Outcome, Status};
 use expect_test::expect;
+use run::{Run, completed};
 use story::{check, final_step, plan, step, step_with_output};
 
 // Order.
@@ -86,6 +88,28 @@ fn a_step_is_undone_once_everything_started_after_it_is_decided_and_undone() {
             = compensated
         "#]],
     );
+}
+
+#[test]
+fn the_way_back_is_walked_once_however_many_paths_lead_through_it() {
+    // Sixty diamonds in a row: 180 steps, and two to the sixtieth paths.
+    let diamond = |n: usize| {
+        let first = match n.checked_sub(1) {
+            None => step("a0").after([]),
+            Some(before) => {
+                step(&format!("a{n}")).after([format!("b{before}").as_str(), format!("c{before}").as_str()])
+            }
+        };
+        let head = format!("a{n}");
+        let side = |name: &str| step(&format!("{name}{n}")).after([head.as_str()]);
+        [first, side("b"), side("c")]
+    };
+    let mut run = Run::start(plan(None, (0..60).flat_map(diamond).chain([step("end")])));
+    while let Some(call) = run.saga.owed().calls.first().copied() {
+        let is_last = run.saga.definition().written(call.step).name == "end";
+        run.answer(call, if is_last { Outcome::refused("no", "not today") } else { completed() }, 1);
+    }
+    assert_eq!(run.saga.status(), Status::Compensated);
 }
 
 // What is undone.
