@@ -3,6 +3,8 @@
 //! `AMENDS_GOLDEN=write cargo test -p amends-journal --test record` writes golden files that are missing. A file that is
 //! there is never written again: it stands for data that people have on their disks.
 
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! How facts are written down.
 //!
-//! Owns [`Record`] and its frame: a format byte, a checksum, a body of the format's own stored shapes ([`v1`]).
+//! Owns [`Record`] and its frame: a format byte, a checksum, a body of the format's own stored shapes (`v1`).
 //! Promises that what decodes is what was encoded for this saga and this place: the checksum covers both, and
 //! anything missing, unknown or left over is an error that says "damaged" or "written by a newer version", never a
 //! default. Payloads are slices of the frame, not copies. Does not know where frames are kept.

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use amends_core::retry::splitmix64;
 use amends_core::{SagaId, Status};
 use bytes::Bytes;
 
@@ -74,8 +75,8 @@ impl Live {
     }
 }
 
-/// Hashes ids with one multiplication. Callers may choose ids, so a secret drawn at the start is mixed in: nobody
-/// outside can choose ids that collide.
+/// Hashes ids in a few nanoseconds. Callers may choose ids, so a secret drawn at the start is mixed in: nobody outside
+/// can choose ids that collide.
 #[derive(Debug, Clone)]
 pub(super) struct IdHash {
     secret: u64,
@@ -100,9 +101,7 @@ pub(super) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write_u128(&mut self, id: u128) {
-        let folded = u128::from(id as u64 ^ self.0)
-            * u128::from((id >> 64) as u64 ^ 0x9E37_79B9_7F4A_7C15 ^ self.0.rotate_left(32));
-        self.0 = folded as u64 ^ (folded >> 64) as u64;
+        self.0 = splitmix64(splitmix64(self.0 ^ id as u64) ^ (id >> 64) as u64);
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -128,7 +127,8 @@ mod tests {
             let buckets: BTreeSet<u64> = (0..256u128)
                 .map(|n| hash.hash_one(SagaId::from_bytes((n << shift).to_be_bytes())) % 1024)
                 .collect();
-            assert!(buckets.len() > 150, "{shift}: {} of 256", buckets.len());
+            // 226 on average; this few would be a wonder.
+            assert!(buckets.len() > 180, "{shift}: {} of 256", buckets.len());
         }
     }
 

@@ -145,7 +145,8 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
         }
     })?;
 
-    let connection = prepare(&path, size, log_size, options).map_err(|error| error.at(&path))?;
+    let found = Found { size, log_size, was_laid_out };
+    let connection = prepare(&path, &found, options).map_err(|error| error.at(&path))?;
     // The files' names must survive a power cut as well as their content.
     sync_directory(directory)?;
     if !was_laid_out {
@@ -161,6 +162,7 @@ enum Trouble {
     Foreign(i64),
     Newer(i64),
     NotDurable { setting: &'static str, found: String, wanted: &'static str },
+    Io(io::Error),
 }
 
 impl From<rusqlite::Error> for Trouble {
@@ -179,13 +181,15 @@ impl Trouble {
             Self::NotDurable { setting, found, wanted } => {
                 OpenError::NotDurable { path, setting, found, wanted }
             }
+            Self::Io(source) => OpenError::Io { path, source },
             Self::Sqlite(error) => from_sqlite(path, error),
         }
     }
 }
 
 pub(super) fn from_sqlite(path: PathBuf, error: rusqlite::Error) -> OpenError {
-    if is_damage(&error) {
+    // All we say to the database is fixed and right: "cannot be understood" means that it is not what we laid out.
+    if is_damage(&error) || error.sqlite_error_code() == Some(ErrorCode::Unknown) {
         OpenError::Damaged { path, details: error.to_string() }
     } else if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
         OpenError::NoSpace { path }
@@ -194,20 +198,29 @@ pub(super) fn from_sqlite(path: PathBuf, error: rusqlite::Error) -> OpenError {
     }
 }
 
-fn prepare(path: &Path, size: u64, log_size: u64, options: &SqliteOptions) -> Result<Connection, Trouble> {
+/// What is in the directory before the database is opened.
+struct Found {
+    size: u64,
+    log_size: u64,
+    /// Whether a journal was laid out here once.
+    was_laid_out: bool,
+}
+
+fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connection, Trouble> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT_MAX)?;
-    let is_fresh = size == 0 || is_empty(&connection)?;
-    if !is_fresh {
-        check_identity(&connection)?;
-        check_content(&connection, size, log_size)?;
-    }
+    check_size(&connection, found)?;
+    let is_fresh = !found.was_laid_out && is_empty(&connection)?;
     if is_fresh {
         // Both only before the first table. The second lets retention give space back in small steps.
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    } else {
+        check_identity(&connection)?;
+        check_content(&connection, found)?;
+        check_writable(path, &connection)?;
     }
     make_durable(&connection)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
@@ -224,6 +237,25 @@ fn prepare(path: &Path, size: u64, log_size: u64, options: &SqliteOptions) -> Re
     }
     Ok(connection)
 }
+
+/// Before anything else: SQLite takes a stump for an empty database, and would write over it.
+fn check_size(connection: &Connection, found: &Found) -> Result<(), Trouble> {
+    if (1..SMALLEST_PAGE).contains(&found.size) {
+        return Err(Trouble::Damaged(format!("it is only {} bytes long: it was cut off", found.size)));
+    }
+    // With a log, the database may rightly be shorter than it says: the end is still in the log.
+    let says = number(connection, "page_count")?.saturating_mul(number(connection, "page_size")?);
+    if found.log_size == 0 && u64::try_from(says).is_ok_and(|says| found.size < says) {
+        return Err(Trouble::Damaged(format!(
+            "it is {} bytes long, and should be {says}: it was cut off",
+            found.size
+        )));
+    }
+    Ok(())
+}
+
+/// The smallest page that SQLite knows, and so the shortest database with anything in it.
+const SMALLEST_PAGE: u64 = 512;
 
 /// A database without a layout: a first start that was cut off.
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
@@ -243,20 +275,25 @@ fn check_identity(connection: &Connection) -> Result<(), Trouble> {
     }
 }
 
-fn check_content(connection: &Connection, size: u64, log_size: u64) -> Result<(), Trouble> {
-    // With a log, the database may rightly be shorter than it says: the end is still in the log.
-    let says = number(connection, "page_count")?.saturating_mul(number(connection, "page_size")?);
-    if log_size == 0 && u64::try_from(says).is_ok_and(|says| size < says) {
-        return Err(Trouble::Damaged(format!(
-            "it is {size} bytes long, and should be {says}: it was cut off"
-        )));
-    }
-    if size + log_size > QUICK_CHECK_BYTES_MAX {
+fn check_content(connection: &Connection, found: &Found) -> Result<(), Trouble> {
+    schema::check(connection)?.map_err(|nonsense| Trouble::Damaged(nonsense.to_string()))?;
+    if found.size + found.log_size > QUICK_CHECK_BYTES_MAX {
         return Ok(());
     }
     let mut check = connection.prepare("PRAGMA quick_check(3)")?;
-    let found: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    if found == ["ok"] { Ok(()) } else { Err(Trouble::Damaged(found.join("; "))) }
+    let said: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if said == ["ok"] { Ok(()) } else { Err(Trouble::Damaged(said.join("; "))) }
+}
+
+/// SQLite opens what it may not write, or does not know how to, for reading only, and says so at the first write.
+fn check_writable(path: &Path, connection: &Connection) -> Result<(), Trouble> {
+    if !connection.is_readonly(rusqlite::MAIN_DB)? {
+        return Ok(());
+    }
+    match fs::OpenOptions::new().write(true).open(path) {
+        Ok(_) => Err(Trouble::Damaged("its header says that it cannot be written".to_owned())),
+        Err(source) => Err(Trouble::Io(source)),
+    }
 }
 
 /// Sets what durability hangs on, and reads it back: SQLite does not complain about settings it does not take.
@@ -281,7 +318,7 @@ fn make_durable(connection: &Connection) -> Result<(), Trouble> {
 const SQLITE_PAGES_MAX: i64 = 4_294_967_294;
 
 /// What `PRAGMA synchronous` answers for FULL: flush at each commit.
-pub(super) const SYNCHRONOUS_FULL: i64 = 2;
+const SYNCHRONOUS_FULL: i64 = 2;
 
 fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
@@ -319,5 +356,32 @@ fn lock_error(directory: &Path, error: LockError) -> OpenError {
     match error {
         LockError::Held => OpenError::InUse { directory: directory.to_owned() },
         LockError::Io { path, source } => OpenError::Io { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_cannot_keep_a_log_is_refused() {
+        let trouble =
+            make_durable(&Connection::open_in_memory().unwrap()).expect_err("memory is not durable");
+        let text = trouble.at(Path::new("/x/journal.db")).to_string();
+        assert!(text.contains("/x/journal.db cannot be made durable: journal_mode is \"memory\""), "{text}");
+    }
+
+    #[test]
+    fn the_settings_that_durability_hangs_on_are_in_force() {
+        let directory = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let opened = open(directory.path(), &SqliteOptions::default()).unwrap();
+            assert_eq!(number(&opened.connection, "synchronous").unwrap(), SYNCHRONOUS_FULL);
+            let mode: String =
+                opened.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+            assert_eq!(number(&opened.connection, "page_size").unwrap(), i64::from(PAGE_BYTES));
+            assert_eq!(number(&opened.connection, "auto_vacuum").unwrap(), 2, "incremental");
+        }
     }
 }

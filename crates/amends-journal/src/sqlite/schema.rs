@@ -18,19 +18,19 @@ pub(super) const APPLICATION_ID: i64 = 0x416D_4A6F;
 /// The layout that this version reads and writes.
 pub(super) const FORMAT: i64 = 1;
 
-const TABLES: &str = "
--- `body` is NULL for a definition that sagas name but that was never stored here.
-CREATE TABLE definition (
+/// Every table and index, word for word as the database keeps them.
+const LAYOUT: [&str; 11] = [
+    // `body` is NULL for a definition that sagas name but that was never stored here.
+    "CREATE TABLE definition (
     no      INTEGER PRIMARY KEY,
     name    TEXT NOT NULL,
     version INTEGER NOT NULL,
     body    BLOB,
     UNIQUE (name, version)
-) STRICT;
-
--- Live sagas: pending (0), in progress (1), compensating (2), failed (3).
--- `wake_at` is set while the saga sleeps. `unreadable` tells why it was quarantined.
-CREATE TABLE saga (
+) STRICT",
+    // Live sagas: pending (0), in progress (1), compensating (2), failed (3).
+    // `wake_at` is set while the saga sleeps. `unreadable` tells why it was quarantined.
+    "CREATE TABLE saga (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL UNIQUE,
     definition  INTEGER NOT NULL,
@@ -41,21 +41,18 @@ CREATE TABLE saga (
     fingerprint BLOB,
     wake_at     INTEGER,
     unreadable  TEXT
-) STRICT;
-
-CREATE INDEX saga_asleep ON saga (wake_at) WHERE wake_at IS NOT NULL;
-
--- The records of live sagas.
-CREATE TABLE record (
+) STRICT",
+    "CREATE INDEX saga_asleep ON saga (wake_at) WHERE wake_at IS NOT NULL",
+    // The records of live sagas.
+    "CREATE TABLE record (
     no   INTEGER NOT NULL,
     seq  INTEGER NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (no, seq)
-) WITHOUT ROWID, STRICT;
-
--- Ended sagas: completed (4), compensated (5), abandoned (6). `records`: every record, each after its length
--- (four bytes, little-endian). An ordinary table: large values in a table without row ids spill and double its size.
-CREATE TABLE ended (
+) WITHOUT ROWID, STRICT",
+    // Ended sagas: completed (4), compensated (5), abandoned (6). `records`: every record, each after its length
+    // (four bytes, little-endian). An ordinary table: large values in a table without row ids spill and double its size.
+    "CREATE TABLE ended (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL UNIQUE,
     definition  INTEGER NOT NULL,
@@ -66,43 +63,50 @@ CREATE TABLE ended (
     key         TEXT,
     fingerprint BLOB,
     records     BLOB NOT NULL
-) STRICT;
-
-CREATE INDEX ended_by_definition ON ended (definition, status);
-
--- Idempotency keys. `ended_at` is set when the saga was removed: from then on the key may be forgotten.
-CREATE TABLE start_key (
+) STRICT",
+    "CREATE INDEX ended_by_definition ON ended (definition, status)",
+    // Idempotency keys. `ended_at` is set when the saga was removed: from then on the key may be forgotten.
+    "CREATE TABLE start_key (
     key         TEXT PRIMARY KEY,
     saga        BLOB NOT NULL,
     fingerprint BLOB,
     ended_at    INTEGER
-) WITHOUT ROWID, STRICT;
-
-CREATE INDEX start_key_of_removed ON start_key (ended_at) WHERE ended_at IS NOT NULL;
-
--- Ids that callers gave to sagas that were removed since.
-CREATE TABLE reserved_id (
+) WITHOUT ROWID, STRICT",
+    "CREATE INDEX start_key_of_removed ON start_key (ended_at) WHERE ended_at IS NOT NULL",
+    // Ids that callers gave to sagas that were removed since.
+    "CREATE TABLE reserved_id (
     id          BLOB PRIMARY KEY,
     fingerprint BLOB,
     ended_at    INTEGER NOT NULL
-) WITHOUT ROWID, STRICT;
-
-CREATE INDEX reserved_id_by_end ON reserved_id (ended_at);
-
--- How many sagas there are, so that nobody has to count them.
-CREATE TABLE tally (
+) WITHOUT ROWID, STRICT",
+    "CREATE INDEX reserved_id_by_end ON reserved_id (ended_at)",
+    // How many sagas there are, so that nobody has to count them.
+    "CREATE TABLE tally (
     definition INTEGER NOT NULL,
     status     INTEGER NOT NULL,
     sagas      INTEGER NOT NULL CHECK (sagas >= 0),
     PRIMARY KEY (definition, status)
-) WITHOUT ROWID, STRICT;
-";
+) WITHOUT ROWID, STRICT",
+];
 
 /// Lays an empty database out, all at once: a stop half-way leaves it empty.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let layout = LAYOUT.join(";\n");
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        "BEGIN IMMEDIATE; {layout}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
+}
+
+/// Whether every table and index is there and as it was laid out. More may be there: an index that somebody added to
+/// look around does no harm.
+pub(super) fn check(connection: &Connection) -> rusqlite::Result<Result<(), Nonsense>> {
+    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let missing = LAYOUT.into_iter().find(|wanted| !found.iter().any(|sql| sql == wanted));
+    Ok(missing.map_or(Ok(()), |wanted| {
+        let first_line = wanted.lines().next().unwrap_or(wanted);
+        Err(Nonsense(format!("its layout has no such part: {first_line}")))
+    }))
 }
 
 /// A stored value that nobody wrote.

@@ -55,7 +55,7 @@ pub(super) fn is_exhausted(directory: &Path, bytes: usize) -> bool {
 }
 
 fn fill(mut file: File, bytes: usize) -> io::Result<()> {
-    const BLOCK: [u8; 64 << 10] = [0xA5; 64 << 10];
+    static BLOCK: [u8; 64 << 10] = [0xA5; 64 << 10];
     for _ in 0..bytes.div_ceil(BLOCK.len()) {
         file.write_all(&BLOCK)?;
     }
