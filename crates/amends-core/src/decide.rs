@@ -12,7 +12,7 @@ use crate::command::{By, Command, Moment, Rejected, Verb};
 use crate::definition::{CompensationSpec, Definition, Role, StepIndex};
 use crate::event::{Cause, Direction, Event, GivenUp, ParkReason};
 use crate::id::SagaId;
-use crate::limits::PENDING_SECONDS_MAX;
+use crate::limits::{ASK_AGAIN_MIN, PENDING_SECONDS_MAX, REST_MAX};
 use crate::outcome::{Outcome, Reason, Refusal};
 use crate::saga::{Phase, Saga, StepState};
 use crate::time::Time;
@@ -185,7 +185,8 @@ impl Plan {
             Outcome::Completed { output } => self.completed(step, output),
             Outcome::Refused(refusal) if is_awaited => self.refused(step, refusal),
             Outcome::Pending { ask_again_after } if is_awaited => {
-                let ask_at = ask_again_after.map_or(Time::NEVER, |rest| self.moment.now.after(rest));
+                let ask_at = ask_again_after
+                    .map_or(Time::NEVER, |rest| self.moment.now.after(rest.clamp(ASK_AGAIN_MIN, REST_MAX)));
                 self.pending(step, direction, attempt, ask_at);
             }
             Outcome::Unknown { reason, retry_after } if is_awaited => {
@@ -193,7 +194,8 @@ impl Plan {
                 let failures = asking.failures.saturating_add(1);
                 let rest = policy
                     .delay(failures, self.moment.entropy.for_step(step))
-                    .max(retry_after.unwrap_or_default());
+                    .max(retry_after.unwrap_or_default())
+                    .min(REST_MAX);
                 self.failed(step, direction, attempt, reason, self.moment.now.after(rest));
             }
             Outcome::Refused(_) | Outcome::Pending { .. } | Outcome::Unknown { .. } => {}
@@ -234,7 +236,11 @@ impl Plan {
 
     fn pending(&mut self, step: StepIndex, direction: Direction, attempt: u32, ask_at: Time) {
         let until = self.state(step).asking().and_then(|(_, asking)| asking.pending_until);
-        let expires_at = until.unwrap_or_else(|| self.moment.now.after(PENDING_SECONDS_MAX));
+        // After the pivot there is no giving up: each time the limit has passed, the wait begins anew.
+        let begins_anew = |until: &Time| self.role(step) == Role::AfterPivot && *until <= self.moment.now;
+        let expires_at = until
+            .filter(|until| !begins_anew(until))
+            .unwrap_or_else(|| self.moment.now.after(PENDING_SECONDS_MAX));
         self.record(Event::AttemptPending { step, direction, attempt, ask_at, expires_at });
     }
 

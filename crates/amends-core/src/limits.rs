@@ -10,3 +10,10 @@ pub const NAME_CHARACTERS_MAX: usize = 128;
 
 /// How long a participant may say *pending* before the step is in doubt.
 pub const PENDING_SECONDS_MAX: Duration = Duration::from_secs(3600);
+
+/// The soonest that a participant which says *pending* is asked again, whatever it wishes: each time costs two records.
+pub const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
+
+/// The longest rest between two attempts, whatever the participant (`Retry-After`) or the policy asks for: a header
+/// must not put a saga to sleep for years.
+pub const REST_MAX: Duration = Duration::from_secs(24 * 3600);

@@ -540,6 +540,69 @@ fn pending_is_waited_for_until_its_own_limit() {
     );
 }
 
+#[test]
+fn after_the_pivot_pending_is_waited_for_anew_each_time_its_limit_has_passed() {
+    check(
+        plan(Some("p"), [final_step("p"), final_step("z")]),
+        "p ok
+         z pending
+         wait 3600000
+         z pending
+         wait 1000
+         wait 3600000
+         z ok",
+        expect![[r#"
+            start: saga started, p started
+            p ok: p completed, z started
+            z pending: z pending #1
+            wait 3600000: z asked #2
+            z pending: z pending #2
+            wait 1000: -
+            wait 3600000: z asked #3
+            z ok: z completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn no_participant_can_ask_to_be_left_alone_for_ever() {
+    check(
+        plan(None, [step("a")]),
+        "a lost:hopeless
+         undo a lost+18446744073709551615
+         wait 86400000
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            undo a lost+18446744073709551615: undo of a unknown #1
+            wait 86400000: undo of a asked #2
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_participant_that_is_pending_is_not_asked_again_at_once() {
+    check(
+        plan(None, [step("a")]),
+        "a pending+0
+         wait 50
+         wait 50
+         a ok",
+        expect![[r#"
+            start: saga started, a started
+            a pending+0: a pending #1
+            wait 50: -
+            wait 50: a asked #2
+            a ok: a completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
 // Cancel.
 
 #[test]
