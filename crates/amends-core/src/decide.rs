@@ -112,18 +112,8 @@ impl Plan {
     }
 
     fn advance_forward(&mut self) {
-        for step in self.saga.definition.clone().order() {
-            let ready = matches!(self.state(*step), StepState::Pending)
-                && self
-                    .saga
-                    .definition
-                    .step(*step)
-                    .predecessors
-                    .iter()
-                    .all(|before| self.state(*before).is_done());
-            if ready {
-                self.record(Event::StepStarted { step: *step });
-            }
+        for step in self.saga.startable() {
+            self.record(Event::StepStarted { step });
         }
         let failed = |step: &&StepIndex| matches!(self.state(**step), StepState::Failed { .. });
         if let Some(&step) = self.saga.definition.order().iter().find(failed) {

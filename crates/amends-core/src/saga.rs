@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::definition::{CompensationSpec, Definition, StepIndex};
+use crate::definition::{CompensationSpec, Definition, Role, StepIndex};
 use crate::event::{Cause, Direction, Event, GivenUp, ParkReason};
 use crate::id::SagaId;
 use crate::outcome::Reason;
@@ -457,11 +457,10 @@ impl Saga {
         if !matches!(self.run(step)?.state, StepState::Pending) {
             return Err("a step starts once");
         }
-        let planned = self.definition.step(step);
-        if !planned.predecessors.iter().all(|before| self.steps[before.at()].state.is_done()) {
+        if !self.startable().contains(&step) {
             return Err("a step starts when all before it are done");
         }
-        let deadline = at.after(planned.limit);
+        let deadline = at.after(self.definition.step(step).limit);
         let run = self.run_mut(step)?;
         run.attempts = 1;
         run.started_at = Some(at);
@@ -666,6 +665,23 @@ impl Saga {
         }
     }
 
+    /// The steps that have not started although everything before them, directly or not, is done. Not only directly: a
+    /// step may be skipped ahead of its turn, and lets nothing through before that.
+    pub(crate) fn startable(&self) -> Vec<StepIndex> {
+        let mut is_through = vec![false; self.steps.len()];
+        let mut startable = Vec::new();
+        for step in self.definition.order() {
+            if self.definition.step(*step).predecessors.iter().all(|before| is_through[before.at()]) {
+                let state = &self.steps[step.at()].state;
+                is_through[step.at()] = state.is_done();
+                if matches!(state, StepState::Pending) {
+                    startable.push(*step);
+                }
+            }
+        }
+        startable
+    }
+
     /// For each step, whether everything that follows it, directly or not, is settled. All at once and each step
     /// once: the paths through a graph of steps can be more than there is time for.
     pub(crate) fn settled_behind(&self) -> Vec<bool> {
@@ -693,11 +709,25 @@ impl Saga {
         self.definition.order().iter().all(|step| self.is_settled(*step))
     }
 
-    /// Whether the pivot was ever sent: then neither limits nor `cancel` turn the saga back.
+    /// Whether the pivot was ever sent: then neither limits nor `cancel` turn the saga back. A pivot that was skipped
+    /// ahead of its turn counts from when its turn has come: what follows it may have been sent since.
     pub(crate) fn is_past_return(&self) -> bool {
-        self.definition
-            .pivot()
-            .is_some_and(|pivot| !matches!(self.steps[pivot.at()].state, StepState::Pending))
+        let is_before = |step: &StepIndex| self.definition.step(*step).role == Role::BeforePivot;
+        self.definition.pivot().is_some_and(|pivot| match &self.steps[pivot.at()].state {
+            StepState::Pending => false,
+            StepState::Skipped { owes_undo: false, .. } => {
+                let mut before = self.definition.order().iter().filter(|step| is_before(step));
+                before.all(|step| self.steps[step.at()].state.is_done())
+            }
+            StepState::InProgress { .. }
+            | StepState::Completed { .. }
+            | StepState::Failed { .. }
+            | StepState::Seeking { .. }
+            | StepState::Compensating { .. }
+            | StepState::CompensationFailed { .. }
+            | StepState::Compensated { .. }
+            | StepState::Skipped { owes_undo: true, .. } => true,
+        })
     }
 
     /// How the call of this direction is repeated.

@@ -716,11 +716,58 @@ fn a_step_skipped_before_it_was_sent_is_never_undone() {
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            skip b: b skipped by ann, c started
-            a ok: a completed
+            skip b: b skipped by ann
+            a ok: a completed, c started
             c no: c refused, turned back (c was refused), undo of a started
             undo a ok: undo of a completed, saga compensated
             = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn skipping_the_pivot_ahead_lets_nothing_after_it_start_before_all_before_it_is_done() {
+    check(
+        plan(Some("p"), [step("a"), final_step("p"), final_step("z")]),
+        "skip p
+         a no",
+        expect![[r#"
+            start: saga started, a started
+            skip p: p skipped by ann
+            a no: a refused, turned back (a was refused), saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(Some("p"), [step("a"), final_step("p"), final_step("z")]),
+        "skip p
+         cancel
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            skip p: p skipped by ann
+            cancel: cancel requested by ann, turned back (cancelled)
+            a ok: a completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(Some("p"), [step("a"), final_step("p"), final_step("z")]),
+        "skip p
+         a ok
+         cancel
+         wait 60000
+         z ok",
+        expect![[r#"
+            start: saga started, a started
+            skip p: p skipped by ann
+            a ok: a completed, z started
+            cancel: cannot cancel a saga that is in_progress: its pivot has been sent, and there is no way back from there
+            wait 60000: -
+            z ok: z completed, saga completed
+            = completed
         "#]],
     );
 }
