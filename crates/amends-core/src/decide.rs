@@ -34,7 +34,7 @@ impl Saga {
         };
         let saga =
             Self::begin(id, definition, &started, moment.now).expect("the event names this definition");
-        let mut plan = Plan { saga, events: vec![started], moment };
+        let mut plan = Plan { saga, events: vec![started], moment, was_parked: None };
         plan.advance();
         (plan.saga, plan.events)
     }
@@ -44,7 +44,8 @@ impl Saga {
     /// # Errors
     /// When an operator's verb does not fit the state.
     pub fn decide(&self, command: Command, moment: Moment) -> Result<Vec<Event>, Rejected> {
-        let mut plan = Plan { saga: self.clone(), events: Vec::new(), moment };
+        let was_parked = self.parked.as_ref().map(|parked| parked.because.clone());
+        let mut plan = Plan { saga: self.clone(), events: Vec::new(), moment, was_parked };
         match command {
             Command::Recover => plan.recover(),
             Command::Answer { step, direction, attempt, outcome } => {
@@ -64,6 +65,8 @@ struct Plan {
     saga: Saga,
     events: Vec<Event>,
     moment: Moment,
+    /// Why the saga waited for an operator before this decision, if it did.
+    was_parked: Option<ParkReason>,
 }
 
 impl Plan {
@@ -102,6 +105,15 @@ impl Plan {
         if self.is_at_rest() {
             return;
         }
+        let failed = |step: &&StepIndex| matches!(self.state(**step), StepState::Failed { .. });
+        if self.is_forward()
+            && let Some(&step) = self.saga.definition.order().iter().find(failed)
+        {
+            self.remains_stuck(step);
+            if self.is_at_rest() {
+                return;
+            }
+        }
         if !self.is_forward() {
             self.give_up_what_rests();
         }
@@ -111,15 +123,28 @@ impl Plan {
         if self.is_forward() { self.advance_forward() } else { self.advance_back() }
     }
 
+    /// A step that failed for good on the way forward: an operator helped another one of several, and nothing new
+    /// starts beside it.
+    fn remains_stuck(&mut self, step: StepIndex) {
+        let error = self.saga.steps[step.at()].error.as_ref();
+        let is_conflict = error.is_some_and(|reason| reason.code == Refusal::PAYLOAD_CONFLICT);
+        if self.role(step) == Role::BeforePivot && !is_conflict {
+            // Refused while the saga was parked: this is the turn that it would have made.
+            return self.turn_back(Cause::Refused(step));
+        }
+        let because = match self.was_parked.take() {
+            Some(because) if because.step() == Some(step) => because,
+            Some(_) | None if is_conflict => ParkReason::PayloadConflict(step),
+            Some(_) | None => ParkReason::RefusedAfterPivot(step),
+        };
+        self.park(because);
+    }
+
     fn advance_forward(&mut self) {
         for step in self.saga.startable() {
             self.record(Event::StepStarted { step });
         }
-        let failed = |step: &&StepIndex| matches!(self.state(**step), StepState::Failed { .. });
-        if let Some(&step) = self.saga.definition.order().iter().find(failed) {
-            // An operator helped one of several failed steps: the saga still waits for the others.
-            self.park(ParkReason::RefusedAfterPivot(step));
-        } else if self.saga.steps.iter().all(|run| run.state.is_done()) {
+        if self.saga.steps.iter().all(|run| run.state.is_done()) {
             self.record(Event::SagaCompleted);
         }
     }

@@ -78,6 +78,20 @@ pub enum ParkReason {
     CompensationFailed,
 }
 
+impl ParkReason {
+    /// The step that is stuck; `None` when it may be more than one.
+    #[must_use]
+    pub const fn step(&self) -> Option<StepIndex> {
+        match self {
+            Self::PivotExhausted(step)
+            | Self::PivotInDoubt(step)
+            | Self::RefusedAfterPivot(step)
+            | Self::PayloadConflict(step) => Some(*step),
+            Self::CompensationFailed => None,
+        }
+    }
+}
+
 /// One fact about one saga.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

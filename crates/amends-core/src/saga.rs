@@ -413,7 +413,7 @@ impl Saga {
             Event::CancelRequested { .. } => Ok(()),
             Event::SagaRetried { .. } => {
                 if self.status == Status::Failed {
-                    self.unpark()
+                    self.unpark(at)
                 } else {
                     Ok(())
                 }
@@ -426,7 +426,7 @@ impl Saga {
                 };
                 let output = output.clone();
                 self.move_step(*step, StepState::Compensated { output })?;
-                if self.status == Status::Failed { self.unpark() } else { Ok(()) }
+                if self.status == Status::Failed { self.unpark(at) } else { Ok(()) }
             }
             Event::SagaPaused { .. } => {
                 if self.paused_since.replace(at).is_some() {
@@ -565,13 +565,19 @@ impl Saga {
         };
         run.finished_at = Some(at);
         self.move_step(step, StepState::Skipped { output: output.clone(), owes_undo })?;
-        if self.status == Status::Failed { self.unpark() } else { Ok(()) }
+        if self.status == Status::Failed { self.unpark(at) } else { Ok(()) }
     }
 
     fn resume(&mut self, at: Time) -> Result<(), &'static str> {
         let since = self.paused_since.take().ok_or("only a paused saga is resumed")?;
-        // Limits stood still meanwhile.
-        let pause = at.since(since);
+        // What passes after it was parked is not the pause's to give back.
+        let until = self.parked.as_ref().map_or(at, |parked| parked.since);
+        self.put_off_limits(until.since(since));
+        Ok(())
+    }
+
+    /// Limits stood still for so long.
+    fn put_off_limits(&mut self, pause: Duration) {
         self.deadline = self.deadline.after(pause);
         for run in &mut self.steps {
             if let StepState::InProgress { deadline, .. } = &mut run.state {
@@ -584,11 +590,15 @@ impl Saga {
                 }
             }
         }
-        Ok(())
     }
 
-    fn unpark(&mut self) -> Result<(), &'static str> {
-        self.parked = None;
+    /// Sends a parked saga on, or back. It waited for a person, which is nothing that limits are about: else the verb
+    /// `retry` would find the saga's limit passed, and turn back what it was to send on.
+    fn unpark(&mut self, at: Time) -> Result<(), &'static str> {
+        let parked = self.parked.take();
+        if let (Some(Parked { since, .. }), None) = (parked, self.paused_since) {
+            self.put_off_limits(at.since(since));
+        }
         let back = self.turned_back.is_some();
         self.move_to(if back { Status::Compensating } else { Status::InProgress })
     }

@@ -773,6 +773,110 @@ fn skipping_the_pivot_ahead_lets_nothing_after_it_start_before_all_before_it_is_
 }
 
 #[test]
+fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
+    let branches = || plan(None, [step("a").after([]), step("b").after([]), step("c").after(["a"])]);
+    check(
+        branches(),
+        "a no:payload_conflict
+         b no:payload_conflict
+         skip a
+         skip b
+         c ok",
+        expect![[r#"
+            start: saga started, a started, b started
+            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            b no:payload_conflict: b given up (PayloadConflict)
+            skip a: a skipped by ann, saga parked (PayloadConflict(StepIndex(1)))
+            skip b: b skipped by ann, c started
+            c ok: c completed, saga completed
+            = completed
+        "#]],
+    );
+    check(
+        branches(),
+        "a no:payload_conflict
+         b no
+         skip a
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started, b started
+            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            b no: b refused
+            skip a: a skipped by ann, turned back (b was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(Some("p"), [final_step("p"), final_step("z")]),
+        "p lost:hopeless
+         skip z
+         retry
+         p ok",
+        expect![[r#"
+            start: saga started, p started
+            p lost:hopeless: p unknown #1, p given up (Exhausted), saga parked (PivotExhausted(StepIndex(0)))
+            skip z: z skipped by ann, saga parked (PivotExhausted(StepIndex(0)))
+            retry: saga retried by ann, p retried, p asked #2
+            p ok: p completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn limits_stand_still_while_a_saga_is_parked() {
+    check(
+        plan(None, [step("a").after([]), step("b").after([]), step("c")]),
+        "b pending
+         a no:payload_conflict
+         wait 7200000
+         retry
+         a ok
+         b ok
+         wait 1000
+         c ok",
+        expect![[r#"
+            start: saga started, a started, b started
+            b pending: b pending #1
+            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            wait 7200000: -
+            retry: saga retried by ann, a retried, a asked #2
+            a ok: a completed
+            b ok: b completed, c started
+            wait 1000: -
+            c ok: c completed, saga completed
+            = completed
+        "#]],
+    );
+    check(
+        plan(None, [step("a"), step("b")]),
+        "wait 1000
+         pause
+         a no:payload_conflict
+         wait 7200000
+         resume
+         wait 7200000
+         skip a
+         wait 3000
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            wait 1000: -
+            pause: saga paused by ann
+            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            wait 7200000: -
+            resume: saga resumed by ann
+            wait 7200000: -
+            skip a: a skipped by ann, b started
+            wait 3000: -
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
 fn resolve_marks_a_compensation_as_done_by_hand() {
     check(
         plan(None, [step("a"), step("b")]),
