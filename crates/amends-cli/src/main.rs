@@ -11,10 +11,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Memory is given back to the system more readily, and threads allocate without waiting for each other.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped as asked (SIGTERM, Ctrl-C)
   1  it could not be done; the message on stderr says why and what to do
@@ -49,7 +45,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("amends: {message}");
+            process::complain(&message);
             ExitCode::FAILURE
         }
     }
