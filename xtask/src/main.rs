@@ -6,6 +6,7 @@
 //! Does not lean on any crate of ours: it builds and watches the product from outside, as a user would.
 
 mod cargo;
+mod generate;
 mod kill;
 mod test_command;
 
@@ -25,6 +26,8 @@ struct CommandLine {
 enum Task {
     /// Everything CI runs: format, lints, tests, release build, crash campaign and its self-test.
     Test(test_command::Arguments),
+    /// Makes what is made from something else: the reference of limits.
+    Generate(generate::Arguments),
     /// The crash campaign: real orders, SIGKILL at random instants, and a check that nothing was lost.
     Kill(kill::Arguments),
 }
@@ -32,6 +35,7 @@ enum Task {
 fn main() -> ExitCode {
     match CommandLine::parse().task {
         Task::Test(arguments) => test_command::run(&arguments),
+        Task::Generate(arguments) => generate::run(&arguments),
         Task::Kill(arguments) => kill::run(&arguments),
     }
 }

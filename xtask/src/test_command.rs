@@ -31,6 +31,8 @@ enum Stage {
     Tools,
     /// Every file is formatted.
     Format,
+    /// What is generated is what its sources make.
+    Generated,
     /// No warning, from the compiler or from clippy.
     Lint,
     /// Every test of the workspace.
@@ -83,6 +85,7 @@ impl Stage {
         match self {
             Stage::Tools => "tools",
             Stage::Format => "format",
+            Stage::Generated => "generated files",
             Stage::Lint => "lint",
             Stage::Tests => "tests",
             Stage::Release => "release build",
@@ -95,6 +98,7 @@ impl Stage {
         match self {
             Stage::Tools => look_for_tools(),
             Stage::Format => call(&["fmt", "--all", "--check"]),
+            Stage::Generated => call(&["xtask", "generate", "--check"]),
             Stage::Lint => call(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
             Stage::Tests => call(&["test", "--workspace"]),
             Stage::Release => call(&["build", "--release", "-p", "amends-cli"]),
@@ -167,9 +171,10 @@ fn run_self_test(seed: Seed) -> Result<(), Failed> {
 }
 
 /// From the quickest to the slowest.
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage::Tools,
     Stage::Format,
+    Stage::Generated,
     Stage::Lint,
     Stage::Tests,
     Stage::Release,
