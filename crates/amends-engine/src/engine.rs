@@ -382,9 +382,9 @@ impl Engine {
             Ok(Reply::NoSpace) => Err(StartError::DiskLow),
             Ok(Reply::Unreadable { saga, why }) => Err(StartError::Unreadable { saga, why }),
             Ok(Reply::Failed { why }) => Err(StartError::Unknown(why)),
-            Ok(Reply::NotFound | Reply::Rejected(_)) => {
-                unreachable!("a start is not answered like a question")
-            }
+            // The journal did not say whether it wrote the saga, and does not have it as of now.
+            Ok(Reply::NotFound) => Err(StartError::Unknown("the journal did not say".to_owned())),
+            Ok(Reply::Rejected(_)) => unreachable!("a start is no verb"),
             Err(_) => Err(StartError::Stopping),
         }
     }

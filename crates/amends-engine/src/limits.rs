@@ -35,6 +35,9 @@ pub const TIMERS_PAGE: usize = 1_000;
 /// How long to wait before an append that met a full disk is tried again.
 pub const NO_SPACE_RETRY: Duration = Duration::from_millis(500);
 
+/// How long to wait before a saga that must be taken up, or a page of recovery, is read again after the journal failed.
+pub const READ_RETRY: Duration = Duration::from_secs(1);
+
 /// Bytes in an idempotency key.
 pub const KEY_BYTES_MAX: usize = 255;
 

@@ -1,7 +1,7 @@
 //! What happens to live sagas when an engine starts.
 //!
-//! Owns the one pass over the journal's live sagas. Promises that sagas go on while the rest is still being read, and
-//! that an unreadable one is parked and stops no other. It is no special path: load, apply, ask what is owed.
+//! Owns the one pass over the journal's live sagas. Promises that sagas go on while the rest is still being read, that
+//! an unreadable one is parked and stops no other, and that none is left out: a page that cannot be read is tried again. It is no special path: load, apply, ask what is owed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use amends_journal::{Cursor, Page, StoredSaga};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use crate::limits::RECOVERY_PAGE;
+use crate::limits::{READ_RETRY, RECOVERY_PAGE};
 use crate::loader;
 use crate::shard::input::Input;
 use crate::shell::{Mailbox, Message, Shared};
@@ -23,9 +23,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<
         let (page, next) = match read_page(shared.clone(), cursor).await {
             Ok(page) => page,
             Err(why) => {
-                // What was not read stays in the journal, and is taken up when it is asked for or at the next start.
-                error!(%why, "recovery stopped before all live sagas were read");
-                break;
+                error!(%why, "live sagas cannot be read; trying again");
+                tokio::time::sleep(READ_RETRY).await;
+                continue;
             }
         };
         count += page.len();
@@ -48,6 +48,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<
             break;
         }
         cursor = next;
+    }
+    for mailbox in &mailboxes {
+        if mailbox.send(Message::Input(Input::RecoveryDone)).is_err() {
+            return;
+        }
     }
     if count > 0 {
         info!(sagas = count, "took up the sagas that were under way");

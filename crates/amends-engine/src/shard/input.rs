@@ -67,6 +67,8 @@ pub enum Input<T> {
         /// What was found.
         found: Found,
     },
+    /// Recovery has read all there was.
+    RecoveryDone,
     /// A sleeping saga's timer is due: take it into memory.
     Awaken {
         /// The saga.

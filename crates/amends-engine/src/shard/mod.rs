@@ -11,7 +11,7 @@ mod live;
 #[cfg(test)]
 mod simulation;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use amends_journal::record::{self, Record};
 use amends_journal::{Append, AppendAnswer, Conflict, Expected, NewSaga, Wake};
 
 use crate::call::Call;
-use crate::limits::{NO_SPACE_RETRY, SLEEP_AT_LEAST};
+use crate::limits::{NO_SPACE_RETRY, READ_RETRY, SLEEP_AT_LEAST};
 use crate::shard::gate::{Attempt, Gate};
 use crate::shard::input::{Found, Input, Output, Reply, Start, Until};
 use crate::shard::live::{Backlog, Live, UnderWay, is_at_rest, is_same_attempt};
@@ -38,6 +38,11 @@ pub struct Shard<T> {
     starts_in_flight: usize,
     /// Who waits for a saga that is being read.
     loading: HashMap<SagaId, Loading<T>>,
+    /// Sagas that left memory while recovery reads: what it brings of them is older than what memory knew.
+    left_while_recovering: Option<HashSet<SagaId>>,
+    /// Sagas that must be taken up but could not be read, and when to try them again.
+    unread: Vec<SagaId>,
+    read_again_at: Time,
     agenda: BTreeSet<(Time, SagaId)>,
     gates: Vec<Gate>,
     /// Appends that met a full disk, and when to try them again.
@@ -51,8 +56,10 @@ pub struct Shard<T> {
 
 #[derive(Debug)]
 struct Loading<T> {
-    /// Whether the saga is to stay in memory: its timer is due, or something is to be done with it.
-    stays: bool,
+    /// Whether the saga itself wants to be in memory: its timer is due, or it was there before.
+    is_taken_up: bool,
+    /// Whether it has been in memory since the read was asked for: what is read may be older than what was told.
+    is_outdated: bool,
     questions: Vec<Backlog<T>>,
 }
 
@@ -71,6 +78,9 @@ impl<T> Shard<T> {
             in_flight: VecDeque::new(),
             starts_in_flight: 0,
             loading: HashMap::new(),
+            left_while_recovering: Some(HashSet::new()),
+            unread: Vec::new(),
+            read_again_at: Time::NEVER,
             agenda: BTreeSet::new(),
             gates,
             without_space: Vec::new(),
@@ -99,13 +109,10 @@ impl<T> Shard<T> {
                     self.appended(answer, moment);
                 }
             }
-            Input::Loaded { saga, found } => self.loaded(saga, found, false, moment),
-            Input::Recovered { saga, found } => self.loaded(saga, found, true, moment),
-            Input::Awaken { saga } => {
-                if !self.live.contains_key(&saga) {
-                    self.load(saga).stays = true;
-                }
-            }
+            Input::Loaded { saga, found } => self.loaded(saga, found, moment),
+            Input::Recovered { saga, found } => self.recovered(saga, found, moment),
+            Input::RecoveryDone => self.left_while_recovering = None,
+            Input::Awaken { saga } => self.take_up(saga),
             Input::Tick => self.tick(moment),
         }
     }
@@ -118,7 +125,8 @@ impl<T> Shard<T> {
     /// When to give the next [`Input::Tick`].
     #[must_use]
     pub fn wake_at(&self) -> Time {
-        self.agenda.first().map_or(Time::NEVER, |(due, _)| *due).min(self.space_retry_at)
+        let due = self.agenda.first().map_or(Time::NEVER, |(due, _)| *due);
+        due.min(self.space_retry_at).min(self.read_again_at)
     }
 
     /// Sagas in memory, those that are about to exist included.
@@ -161,30 +169,67 @@ impl<T> Shard<T> {
             live.backlog.push_back(item);
             self.go_on(saga, moment);
         } else {
-            let loading = self.load(saga);
-            loading.stays |= !matches!(item, Backlog::Ask { until: Until::Now, .. });
-            loading.questions.push(item);
+            self.load(saga).questions.push(item);
         }
     }
 
     fn load(&mut self, saga: SagaId) -> &mut Loading<T> {
         self.loading.entry(saga).or_insert_with(|| {
             self.output.loads.push(saga);
-            Loading { stays: false, questions: Vec::new() }
+            Loading { is_taken_up: false, is_outdated: false, questions: Vec::new() }
         })
     }
 
-    fn loaded(&mut self, saga: SagaId, found: Found, stays: bool, moment: Moment) {
-        let nobody = Loading { stays: false, questions: Vec::new() };
-        let Loading { stays: asked_to_stay, questions } = self.loading.remove(&saga).unwrap_or(nobody);
+    /// Sees to it that a saga that owes something is in memory.
+    fn take_up(&mut self, saga: SagaId) {
+        if !self.live.contains_key(&saga) {
+            self.load(saga).is_taken_up = true;
+        }
+    }
+
+    /// A page of recovery may be older than what happened since it was read: to a saga that is, or was, in memory.
+    fn recovered(&mut self, saga: SagaId, found: Found, moment: Moment) {
+        let has_left = self.left_while_recovering.as_ref().is_some_and(|left| left.contains(&saga));
+        if self.live.contains_key(&saga) || self.loading.contains_key(&saga) || has_left {
+            return self.take_up(saga);
+        }
+        self.take_in(saga, found, true, Vec::new(), moment);
+    }
+
+    fn loaded(&mut self, saga: SagaId, found: Found, moment: Moment) {
+        let Loading { is_taken_up, is_outdated, questions } =
+            self.loading.remove(&saga).expect("each read is asked for once, and answered once");
         if let Some(live) = self.live.get_mut(&saga) {
-            // It was started, or loaded for another reason, while it was read: memory is newer.
+            // It was started, or recovered, while it was read: memory is newer.
             live.backlog.extend(questions);
             return self.go_on(saga, moment);
         }
+        if is_outdated {
+            let loading = self.load(saga);
+            loading.is_taken_up = is_taken_up;
+            loading.questions = questions;
+            return;
+        }
+        self.take_in(saga, found, is_taken_up, questions, moment);
+    }
+
+    fn take_in(
+        &mut self,
+        saga: SagaId,
+        found: Found,
+        is_taken_up: bool,
+        questions: Vec<Backlog<T>>,
+        moment: Moment,
+    ) {
         match found {
             Found::Nothing => self.reply_all(questions, || Reply::NotFound),
-            Found::Failed { why } => self.reply_all(questions, || Reply::Failed { why: why.clone() }),
+            Found::Failed { why } => {
+                self.reply_all(questions, || Reply::Failed { why: why.clone() });
+                if is_taken_up {
+                    self.unread.push(saga);
+                    self.read_again_at = self.read_again_at.min(moment.now.after(READ_RETRY));
+                }
+            }
             Found::Unreadable { why, quarantined } => {
                 if !quarantined {
                     self.output.quarantines.push((saga, why.clone()));
@@ -193,7 +238,9 @@ impl<T> Shard<T> {
             }
             Found::Saga { saga: state, sequence, plan } => {
                 let is_operated = questions.iter().any(|item| matches!(item, Backlog::Operate { .. }));
-                let stays = if is_at_rest(&state) { is_operated } else { stays || asked_to_stay };
+                let is_only_looked_at =
+                    questions.iter().all(|item| matches!(item, Backlog::Ask { until: Until::Now, .. }));
+                let stays = if is_at_rest(&state) { is_operated } else { is_taken_up || !is_only_looked_at };
                 if !stays {
                     return self.reply_all(questions, || Reply::State { saga: state.clone(), sequence });
                 }
@@ -277,9 +324,10 @@ impl<T> Shard<T> {
         let Start { ticket, until, id, plan, fingerprint, .. } = start;
         let reply = match answer {
             AppendAnswer::Committed => {
-                let mut live = Live::new(saga, plan, 1);
+                // Recovery, or somebody who knew the id, may have had it read before this answer came: then memory has
+                // gone on from there.
+                let live = self.live.entry(id).or_insert_with(|| Live::new(saga, plan, 1));
                 live.backlog.push_back(Backlog::Ask { ticket, until });
-                self.live.insert(id, live);
                 return self.go_on(id, moment);
             }
             AppendAnswer::Conflict(Conflict::Exists(entry)) => {
@@ -289,10 +337,9 @@ impl<T> Shard<T> {
             AppendAnswer::NoSpace => Reply::NoSpace,
             AppendAnswer::Conflict(Conflict::Sequence(_)) | AppendAnswer::Fenced | AppendAnswer::Unknown => {
                 // It may have been started: the journal is asked, and if it was, it goes on.
-                let loading = self.load(id);
-                loading.stays = true;
-                loading.questions.push(Backlog::Ask { ticket, until });
-                return;
+                self.outdate(id);
+                self.take_up(id);
+                return self.give(id, Backlog::Ask { ticket, until }, moment);
             }
         };
         self.output.replies.push((ticket, reply));
@@ -319,17 +366,19 @@ impl<T> Shard<T> {
             }
             AppendAnswer::Conflict(_) | AppendAnswer::Fenced | AppendAnswer::Unknown => {
                 // Memory is wrong, or may be: what the journal has is true.
-                let mut live = self.forget(saga, moment);
-                let asked = live.on_commit.drain(..).map(|ticket| Backlog::Ask { ticket, until: Until::Now });
+                let live = self.forget(saga, moment);
+                for ticket in live.on_commit {
+                    let why =
+                        "nobody knows whether this was recorded: look at the saga, and repeat it if need be";
+                    self.output.replies.push((ticket, Reply::Failed { why: why.to_owned() }));
+                }
                 let waiting =
-                    live.waiters.drain(..).map(|ticket| Backlog::Ask { ticket, until: Until::Rest });
-                let questions: Vec<Backlog<T>> = asked
-                    .chain(waiting)
-                    .chain(live.backlog.drain(..).filter(|item| !matches!(item, Backlog::Command(_))))
+                    live.waiters.into_iter().map(|ticket| Backlog::Ask { ticket, until: Until::Rest });
+                let waiting: Vec<Backlog<T>> = waiting
+                    .chain(live.backlog.into_iter().filter(|item| !matches!(item, Backlog::Command(_))))
                     .collect();
-                let loading = self.load(saga);
-                loading.stays = true;
-                loading.questions.extend(questions);
+                self.take_up(saga);
+                self.load(saga).questions.extend(waiting);
             }
         }
     }
@@ -469,6 +518,12 @@ impl<T> Shard<T> {
                 self.in_flight.push_back(InFlight::Further { append });
             }
         }
+        if self.read_again_at <= moment.now {
+            self.read_again_at = Time::NEVER;
+            for saga in std::mem::take(&mut self.unread) {
+                self.take_up(saga);
+            }
+        }
         while let Some((due, id)) = self.agenda.first().copied()
             && due <= moment.now
         {
@@ -516,6 +571,10 @@ impl<T> Shard<T> {
     /// Takes a saga out of memory. Its calls keep no place at the gates.
     fn forget(&mut self, id: SagaId, moment: Moment) -> Live<T> {
         let mut live = self.live.remove(&id).expect("whoever forgets has the saga");
+        self.outdate(id);
+        if let Some(left) = &mut self.left_while_recovering {
+            left.insert(id);
+        }
         self.agenda.remove(&(live.agenda_at, id));
         for under_way in std::mem::take(&mut live.under_way) {
             if under_way.deadline.is_some() {
@@ -525,6 +584,13 @@ impl<T> Shard<T> {
             }
         }
         live
+    }
+
+    /// What is being read of the saga, if it is, may be older than what is there now.
+    fn outdate(&mut self, saga: SagaId) {
+        if let Some(loading) = self.loading.get_mut(&saga) {
+            loading.is_outdated = true;
+        }
     }
 }
 

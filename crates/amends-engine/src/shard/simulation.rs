@@ -45,6 +45,26 @@ struct Stored {
     wake: Wake,
 }
 
+/// The pass over what is live after a start: a page is read, and handed over later.
+#[derive(Debug)]
+enum Recovery {
+    After(Option<SagaId>),
+    Page(Vec<(SagaId, Found)>),
+    Done,
+}
+
+/// What somebody waits for.
+#[derive(Debug, Default)]
+struct Asked {
+    /// The key of a start.
+    key: Option<String>,
+    /// The saga asked for, and how much of it was told to anybody before.
+    told: Option<(SagaId, u64)>,
+    rests: bool,
+    /// Whether it is an operator's verb.
+    operates: bool,
+}
+
 struct World {
     seed: u64,
     now: Time,
@@ -53,12 +73,19 @@ struct World {
     durable: BTreeMap<SagaId, Stored>,
     keys: BTreeMap<String, KeyEntry>,
     queued: VecDeque<Append>,
+    /// Decided and on the disk for whoever reads, but not answered yet.
+    answers: VecDeque<AppendAnswer>,
     calls: Vec<Call>,
     past_calls: Vec<Call>,
     loads: Vec<SagaId>,
+    /// Read from the disk, but not handed over yet: it may be older than what has been written since.
+    read: Vec<(SagaId, Found)>,
+    recovery: Recovery,
     effects: BTreeMap<(SagaId, u16), Effect>,
-    /// Tickets that wait, with the key they started with.
-    asked: BTreeMap<u64, Option<String>>,
+    /// Tickets that wait.
+    asked: BTreeMap<u64, Asked>,
+    /// The newest state of each saga that anybody was told.
+    told: BTreeMap<SagaId, u64>,
     ticket: u64,
     faults: bool,
     sabotaged: bool,
@@ -75,11 +102,15 @@ impl World {
             durable: BTreeMap::new(),
             keys: BTreeMap::new(),
             queued: VecDeque::new(),
+            answers: VecDeque::new(),
             calls: Vec::new(),
             past_calls: Vec::new(),
             loads: Vec::new(),
+            read: Vec::new(),
+            recovery: Recovery::Done,
             effects: BTreeMap::new(),
             asked: BTreeMap::new(),
+            told: BTreeMap::new(),
             ticket: 0,
             faults: true,
             sabotaged: false,
@@ -148,23 +179,60 @@ impl World {
     }
 
     fn check_reply(&mut self, ticket: u64, reply: &Reply) {
-        let key = self.asked.remove(&ticket).expect("each ticket is answered once");
-        if let Reply::State { saga, sequence } = reply {
-            let stored = self.durable.get(&saga.id()).expect("no reply before the saga is durable");
-            let count = usize::try_from(*sequence).unwrap();
-            assert!(count <= stored.records.len(), "a reply says only what is durable");
-            assert_eq!(**saga, Self::rebuild(stored, saga.id(), count), "a reply says what is durable");
-            if let Some(key) = &key {
-                assert_eq!(self.keys[key].saga, saga.id(), "a key gives its own saga");
+        let asked = self.asked.remove(&ticket).expect("each ticket is answered once");
+        match reply {
+            Reply::State { saga, sequence } => {
+                let stored = self.durable.get(&saga.id()).expect("no reply before the saga is durable");
+                let count = usize::try_from(*sequence).unwrap();
+                assert!(count <= stored.records.len(), "a reply says only what is durable");
+                assert_eq!(**saga, Self::rebuild(stored, saga.id(), count), "a reply says what is durable");
+                if let Some(key) = &asked.key {
+                    assert_eq!(self.keys[key].saga, saga.id(), "a key gives its own saga");
+                }
+                if let Some((id, told)) = asked.told {
+                    assert_eq!(saga.id(), id, "a question is answered about its own saga");
+                    assert!(*sequence >= told, "what was told once is not taken back");
+                }
+                if asked.operates {
+                    let record = record::decode(saga.id(), *sequence, stored.records[count - 1].clone());
+                    let events = format!("{:?}", record.unwrap().events);
+                    assert!(
+                        events.contains(&format!("\"ticket {ticket}\"")),
+                        "a verb is answered once recorded"
+                    );
+                }
+                let is_at_rest = saga.status().is_ended() || saga.status() == Status::Failed;
+                assert!(!asked.rests || is_at_rest, "whoever waits for the end is told of the end");
+                let told = self.told.entry(saga.id()).or_default();
+                *told = (*told).max(*sequence);
             }
+            Reply::Exists { saga } => {
+                let key = asked.key.expect("only a named start exists");
+                assert_eq!(self.keys[&key].saga, *saga, "a key gives its own saga");
+            }
+            Reply::NotFound => {
+                if let Some((saga, told)) = asked.told {
+                    assert_eq!(told, 0, "what was told of once is found again: {saga}");
+                }
+            }
+            Reply::KeyReused { .. } | Reply::Rejected(_) | Reply::NoSpace | Reply::Failed { .. } => {}
+            Reply::Unreadable { saga, why } => panic!("nothing is damaged here: {saga}: {why}"),
         }
-        if let Reply::Exists { saga } = reply {
-            assert_eq!(
-                self.keys[&key.expect("only a named start exists")].saga,
-                *saga,
-                "a key gives its own saga"
-            );
-        }
+    }
+
+    fn asks(&mut self, saga: SagaId, rests: bool) -> u64 {
+        let told = self.told.get(&saga).copied().unwrap_or(0);
+        let ticket = self.next_ticket();
+        self.asked.insert(ticket, Asked { told: Some((saga, told)), rests, ..Asked::default() });
+        ticket
+    }
+
+    fn operates(&mut self, saga: SagaId, verb: Verb) {
+        let ticket = self.asks(saga, false);
+        self.asked.get_mut(&ticket).unwrap().operates = true;
+        // The reason names the ticket: that is how its record is found again.
+        let by = By { who: "ann".to_owned(), why: format!("ticket {ticket}") };
+        self.give(Input::Operate { ticket, saga, verb, by });
     }
 
     fn start(&mut self) {
@@ -173,20 +241,34 @@ impl World {
         let name = self.below(30);
         let key = (name < 10).then(|| format!("key-{name}"));
         let variant = if self.one_in(5) { 2 } else { 1 };
-        self.asked.insert(ticket, key.clone());
-        let id =
-            SagaId::from_parts(self.now.milliseconds(), u128::from(self.random()) << 64 | u128::from(ticket));
+        // Some callers choose their id, ask for it before it is there, or choose it twice.
+        let chosen = self.below(40);
+        let id_given = key.is_none() && chosen < 20;
+        let id = if id_given {
+            SagaId::from_parts(1, chosen as u128)
+        } else {
+            SagaId::from_parts(self.now.milliseconds(), u128::from(self.random()) << 64 | u128::from(ticket))
+        };
+        if id_given && self.one_in(2) {
+            self.ask(id);
+        }
         let until = if self.one_in(2) { Until::Now } else { Until::Rest };
+        let name = key.clone().or_else(|| id_given.then(|| id.to_string()));
+        self.asked
+            .insert(ticket, Asked { key: name, told: None, rests: until == Until::Rest, operates: false });
         self.give(Input::Start(Start {
             ticket,
             until,
             id,
-            id_given: false,
+            id_given,
             plan,
             input: Bytes::from_static(b"{}"),
-            fingerprint: key.is_some().then_some(Fingerprint([variant; 32])),
+            fingerprint: (key.is_some() || id_given).then_some(Fingerprint([variant; 32])),
             key: key.map(StartKey),
         }));
+        if id_given && self.one_in(2) {
+            self.ask(id);
+        }
     }
 
     fn next_ticket(&mut self) -> u64 {
@@ -203,13 +285,16 @@ impl World {
     fn commit(&mut self, append: &Append) -> AppendAnswer {
         match &append.expected {
             Expected::New(new) => {
-                if let Some(entry) = new.key.as_ref().and_then(|key| self.keys.get(&key.0)) {
+                // An id that the caller chose is a key like any other.
+                let name = new.key.as_ref().map(|key| key.0.clone());
+                let name = name.or_else(|| new.id_given.then(|| append.saga.to_string()));
+                if let Some(entry) = name.as_ref().and_then(|name| self.keys.get(name)) {
                     return AppendAnswer::Conflict(Conflict::Exists(*entry));
                 }
                 assert!(!self.durable.contains_key(&append.saga), "ids are new");
-                if let Some(key) = &new.key {
+                if let Some(name) = name {
                     let entry = KeyEntry { saga: append.saga, fingerprint: new.fingerprint };
-                    self.keys.insert(key.0.clone(), entry);
+                    self.keys.insert(name, entry);
                 }
                 let known = |plan: &&Arc<Plan>| *plan.definition.name() == new.definition;
                 let plan = self.plans.iter().find(known).unwrap().clone();
@@ -229,13 +314,11 @@ impl World {
         AppendAnswer::Committed
     }
 
-    fn journal_answers(&mut self) {
-        let count = 1 + self.below(self.queued.len());
-        let mut answers = Vec::new();
-        for _ in 0..count {
+    fn journal_writes(&mut self) {
+        for _ in 0..1 + self.below(self.queued.len()) {
             let append = self.queued.pop_front().unwrap();
             let fault = if self.faults { self.below(25) } else { usize::MAX };
-            answers.push(match fault {
+            let answer = match fault {
                 0 => AppendAnswer::NoSpace,
                 1 => AppendAnswer::Unknown,
                 2 => {
@@ -243,8 +326,14 @@ impl World {
                     AppendAnswer::Unknown
                 }
                 _ => self.commit(&append),
-            });
+            };
+            self.answers.push_back(answer);
         }
+    }
+
+    fn journal_answers(&mut self) {
+        let count = 1 + self.below(self.answers.len());
+        let answers = self.answers.drain(..count).collect();
         self.give(Input::Appended(answers));
     }
 
@@ -312,8 +401,42 @@ impl World {
 
     fn read(&mut self) {
         let saga = self.loads.remove(0);
-        let found = self.found(saga);
+        let fails = self.faults && self.one_in(10);
+        let found = if fails { Found::Failed { why: "busy".to_owned() } } else { self.found(saga) };
+        self.read.push((saga, found));
+    }
+
+    fn hand_over(&mut self) {
+        let at = self.below(self.read.len());
+        let (saga, found) = self.read.swap_remove(at);
         self.give(Input::Loaded { saga, found });
+    }
+
+    fn recover(&mut self) {
+        self.recovery = match std::mem::replace(&mut self.recovery, Recovery::Done) {
+            Recovery::After(after) => {
+                let is_next = |id: &SagaId| after.is_none_or(|after| *id > after) && self.is_awake(*id);
+                let page: Vec<SagaId> = self.durable.keys().copied().filter(is_next).take(5).collect();
+                Recovery::Page(page.into_iter().map(|saga| (saga, self.found(saga))).collect())
+            }
+            Recovery::Page(page) if page.is_empty() => {
+                self.give(Input::RecoveryDone);
+                Recovery::Done
+            }
+            Recovery::Page(page) => {
+                let last = page.last().map(|(saga, _)| *saga);
+                for (saga, found) in page {
+                    self.give(Input::Recovered { saga, found });
+                }
+                Recovery::After(last)
+            }
+            Recovery::Done => Recovery::Done,
+        };
+    }
+
+    fn is_awake(&self, id: SagaId) -> bool {
+        let status = self.stored_state(id).expect("it is stored").status();
+        self.durable[&id].wake == Wake::Awake && !status.is_ended() && status != Status::Failed
     }
 
     fn found(&self, saga: SagaId) -> Found {
@@ -345,25 +468,14 @@ impl World {
         for append in self.queued.drain(..).collect::<Vec<_>>().into_iter().take(kept) {
             self.commit(&append);
         }
+        self.answers.clear();
         self.past_calls.append(&mut self.calls);
         self.loads.clear();
+        self.read.clear();
         self.asked.clear();
         self.shard = Shard::new(gates());
         self.shard.sabotage_early_effects = self.sabotaged;
-        let awake: Vec<SagaId> = self
-            .durable
-            .iter()
-            .filter(|(_, stored)| stored.wake == Wake::Awake)
-            .map(|(id, _)| *id)
-            .filter(|id| {
-                let status = self.stored_state(*id).expect("it is stored").status();
-                !status.is_ended() && status != Status::Failed
-            })
-            .collect();
-        for saga in awake {
-            let found = self.found(saga);
-            self.give(Input::Recovered { saga, found });
-        }
+        self.recovery = Recovery::After(None);
     }
 
     fn operate(&mut self) {
@@ -374,17 +486,12 @@ impl World {
             3 => Verb::Pause,
             _ => Verb::Resume,
         };
-        let ticket = self.next_ticket();
-        self.asked.insert(ticket, None);
-        let by = By { who: "ann".to_owned(), why: "test".to_owned() };
-        self.give(Input::Operate { ticket, saga, verb, by });
+        self.operates(saga, verb);
     }
 
-    fn ask(&mut self) {
-        let Some(saga) = self.any_saga() else { return };
-        let ticket = self.next_ticket();
-        self.asked.insert(ticket, None);
+    fn ask(&mut self, saga: SagaId) {
         let until = if self.one_in(2) { Until::Now } else { Until::Rest };
+        let ticket = self.asks(saga, until == Until::Rest);
         self.give(Input::Ask { ticket, saga, until });
     }
 
@@ -398,12 +505,19 @@ impl World {
     fn turn(&mut self) {
         match self.below(40) {
             0..=5 => self.start(),
-            6..=17 if !self.queued.is_empty() => self.journal_answers(),
+            6..=11 if !self.queued.is_empty() => self.journal_writes(),
+            12..=17 if !self.answers.is_empty() => self.journal_answers(),
             18..=27 if !self.calls.is_empty() => self.participant_answers(),
             28 if !self.past_calls.is_empty() => self.repeat_old_call(),
-            29 | 30 if !self.loads.is_empty() => self.read(),
+            29 if !self.loads.is_empty() => self.read(),
+            30 if !self.read.is_empty() => self.hand_over(),
             31 => self.operate(),
-            32 => self.ask(),
+            32 => {
+                if let Some(saga) = self.any_saga() {
+                    self.ask(saga);
+                }
+            }
+            34 | 35 => self.recover(),
             33 if self.one_in(4) => self.crash(),
             _ => self.tick(),
         }
@@ -413,10 +527,16 @@ impl World {
     fn settle(&mut self) {
         self.faults = false;
         for _ in 0..20_000 {
-            if !self.queued.is_empty() {
+            if !self.answers.is_empty() {
                 self.journal_answers();
+            } else if !self.queued.is_empty() {
+                self.journal_writes();
+            } else if !self.read.is_empty() {
+                self.hand_over();
             } else if !self.loads.is_empty() {
                 self.read();
+            } else if !matches!(self.recovery, Recovery::Done) {
+                self.recover();
             } else if !self.calls.is_empty() {
                 self.participant_answers();
             } else if self.shard.wake_at() == Time::NEVER && !self.resume_paused() && !self.has_sleepers() {
@@ -435,10 +555,7 @@ impl World {
         let paused: Vec<SagaId> =
             self.durable.keys().copied().filter(|id| self.stored_state(*id).unwrap().is_paused()).collect();
         for saga in &paused {
-            let ticket = self.next_ticket();
-            self.asked.insert(ticket, None);
-            let by = By { who: "ann".to_owned(), why: "end".to_owned() };
-            self.give(Input::Operate { ticket, saga: *saga, verb: Verb::Resume, by });
+            self.operates(*saga, Verb::Resume);
         }
         !paused.is_empty()
     }
