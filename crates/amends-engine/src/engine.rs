@@ -152,8 +152,10 @@ pub enum StartError {
     /// The key is empty or too long.
     #[error("an idempotency key has 1 to {KEY_BYTES_MAX} bytes")]
     BadKey,
-    /// The id or key belongs to a saga with another input.
-    #[error("this key or id was used before, for the saga {saga} and with another input: use a new one")]
+    /// The id or key belongs to a saga with another definition or input.
+    #[error(
+        "this key or id was used before, for the saga {saga} and with another definition or input: use a new one"
+    )]
     KeyReused {
         /// That saga.
         saga: SagaId,
@@ -353,7 +355,7 @@ impl Engine {
             Wait::Rest => Until::Rest,
         };
         let is_named = request.id.is_some() || request.key.is_some();
-        let fingerprint = match fingerprint::of_json(&request.input) {
+        let fingerprint = match fingerprint::of_start(&request.definition, &request.input) {
             Some(fingerprint) => is_named.then_some(fingerprint),
             None => return Err(StartError::InputNotJson),
         };
@@ -424,21 +426,26 @@ impl Engine {
         fingerprint: Option<Fingerprint>,
         until: Until,
     ) -> Result<Option<SagaView>, StartError> {
-        let Some(key) = request.key.clone() else { return Ok(None) };
-        let journal = self.inner.shared.journal.clone();
-        let entry = tokio::task::spawn_blocking(move || journal.by_key(&key)).await;
-        let entry = match entry {
-            Ok(Ok(entry)) => entry,
-            Ok(Err(error)) => return Err(StartError::Unknown(error.to_string())),
-            Err(error) => return Err(StartError::Unknown(error.to_string())),
-        };
-        match entry {
-            Some(entry) if entry.fingerprint.is_some() && entry.fingerprint == fingerprint => {
-                self.ask_started(entry.saga, until).await.map(Some)
+        if let Some(key) = request.key.clone() {
+            let journal = self.inner.shared.journal.clone();
+            let entry = match tokio::task::spawn_blocking(move || journal.by_key(&key)).await {
+                Ok(Ok(entry)) => entry,
+                Ok(Err(error)) => return Err(StartError::Unknown(error.to_string())),
+                Err(error) => return Err(StartError::Unknown(error.to_string())),
+            };
+            if let Some(entry) = entry {
+                let same = entry.fingerprint.is_some() && entry.fingerprint == fingerprint;
+                return self.repeated(entry.saga, same, until).await.map(Some);
             }
-            Some(entry) => Err(StartError::KeyReused { saga: entry.saga }),
-            None => Ok(None),
         }
+        let Some(id) = request.id else { return Ok(None) };
+        let Ok(Some(SagaView { saga, .. })) = self.saga(id).await else { return Ok(None) };
+        let same = fingerprint::of_start(saga.definition().name(), saga.input()) == fingerprint;
+        self.repeated(id, same, until).await.map(Some)
+    }
+
+    async fn repeated(&self, saga: SagaId, same: bool, until: Until) -> Result<SagaView, StartError> {
+        if same { self.ask_started(saga, until).await } else { Err(StartError::KeyReused { saga }) }
     }
 
     async fn ask_started(&self, saga: SagaId, until: Until) -> Result<SagaView, StartError> {

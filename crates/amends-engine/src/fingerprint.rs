@@ -1,16 +1,19 @@
 //! Whether two starts ask for the same.
 //!
-//! Owns the hash of a JSON document by value: key order, white space and spellings of one number do not count.
-//! Promises that documents of different value have different fingerprints (SHA-256). Does not keep the document.
+//! Owns the hash of a definition's name and a JSON document by value: key order, white space and spellings of one
+//! number do not count, and neither does the definition's version: a repeat may come after an upgrade.
+//! Promises that different names or values have different fingerprints (SHA-256). Does not keep the document.
 
+use amends_core::DefinitionName;
 use amends_journal::Fingerprint;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The fingerprint of a JSON document; `None` if it is not JSON.
-pub(crate) fn of_json(document: &[u8]) -> Option<Fingerprint> {
-    let value: Value = serde_json::from_slice(document).ok()?;
+/// The fingerprint of a start; `None` if the input is not JSON.
+pub(crate) fn of_start(definition: &DefinitionName, input: &[u8]) -> Option<Fingerprint> {
+    let value: Value = serde_json::from_slice(input).ok()?;
     let mut hash = Sha256::new();
+    feed_text(b"s", definition.as_str(), &mut hash);
     feed(&value, &mut hash);
     Some(Fingerprint(hash.finalize().into()))
 }
@@ -78,8 +81,12 @@ fn canonical_number(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn of(input: &str) -> Option<Fingerprint> {
+        of_start(&DefinitionName::new("D"), input.as_bytes())
+    }
+
     fn same(left: &str, right: &str) -> bool {
-        of_json(left.as_bytes()).unwrap() == of_json(right.as_bytes()).unwrap()
+        of(left).unwrap() == of(right).unwrap()
     }
 
     #[test]
@@ -104,6 +111,6 @@ mod tests {
 
     #[test]
     fn what_is_not_json_has_none() {
-        assert_eq!(of_json(b"{"), None);
+        assert_eq!(of("{"), None);
     }
 }

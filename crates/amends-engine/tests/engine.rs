@@ -68,6 +68,24 @@ async fn a_saga_runs_to_its_end_and_a_repeat_finds_it() {
 }
 
 #[tokio::test]
+async fn one_key_for_two_definitions_is_a_conflict_and_no_answer_from_the_wrong_saga() {
+    let spec = DefinitionSpec {
+        name: DefinitionName::new("Other"),
+        ..two_steps(Duration::from_secs(60)).spec().clone()
+    };
+    let engine = EngineBuilder::new(memory())
+        .definition(two_steps(Duration::from_secs(60)))
+        .definition(Definition::check(spec).unwrap())
+        .participant("p", local(|_| async { done() }))
+        .open()
+        .unwrap();
+    engine.start(request(Some("order-1"), Wait::Rest)).await.unwrap();
+    let other =
+        StartRequest { definition: DefinitionName::new("Other"), ..request(Some("order-1"), Wait::Rest) };
+    assert!(matches!(engine.start(other).await, Err(StartError::KeyReused { .. })));
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_is_an_unknown_outcome_and_harms_nobody_else() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
@@ -104,6 +122,13 @@ async fn a_full_engine_turns_new_sagas_away_but_answers_repeats() {
     assert!(matches!(engine.start(request(Some("new"), Wait::Accepted)).await, Err(StartError::Full(1))));
     let repeat = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
     assert_eq!(repeat.saga.id(), first.saga.id());
+    let by_id = |input: &'static str| StartRequest {
+        id: Some(first.saga.id()),
+        input: input.into(),
+        ..request(None, Wait::Accepted)
+    };
+    assert_eq!(engine.start(by_id("{\"n\":1}")).await.unwrap().saga.id(), first.saga.id());
+    assert!(matches!(engine.start(by_id("{\"n\":2}")).await, Err(StartError::KeyReused { .. })));
     gate.notify_one();
     assert_eq!(engine.rest(first.saga.id()).await.unwrap().unwrap().saga.status(), Status::Completed);
     let view = {
