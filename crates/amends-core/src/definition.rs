@@ -77,7 +77,8 @@ pub struct StepSpec {
     pub operation: String,
     /// How long one attempt may take.
     pub attempt_limit: Duration,
-    /// How long all attempts may take; `None`: attempts times `attempt_limit`, at most the saga's limit.
+    /// How long all attempts may take; `None`: attempts times `attempt_limit` and the longest rests between them, at
+    /// most the saga's limit.
     pub limit: Option<Duration>,
     /// How the action is repeated; `None`: the default of the step's role.
     pub retry: Option<RetryPolicy>,
@@ -312,7 +313,9 @@ impl Definition {
             .map(|(((step, predecessors), successors), &role)| {
                 let retry = step.retry.clone().unwrap_or_else(|| default_retry(role));
                 let all_attempts =
-                    retry.attempts.map_or(Duration::MAX, |n| step.attempt_limit.saturating_mul(n));
+                    retry.attempts.zip(retry.longest_rests()).map_or(Duration::MAX, |(attempts, rests)| {
+                        step.attempt_limit.saturating_mul(attempts).saturating_add(rests)
+                    });
                 let limit = step.limit.unwrap_or(all_attempts).min(spec.limit);
                 Step { role, predecessors, successors, retry, limit }
             })
@@ -681,7 +684,7 @@ mod tests {
         let definition =
             Definition::check(spec(vec![step("a"), step("b").attempt_limit(Duration::from_secs(50))], None))
                 .unwrap();
-        assert_eq!(definition.step(StepIndex(0)).limit, Duration::from_secs(8));
+        assert_eq!(definition.step(StepIndex(0)).limit, Duration::from_millis(4 * 2_000 + 200 + 400 + 800));
         assert_eq!(definition.step(StepIndex(1)).limit, Duration::from_secs(60));
     }
 }

@@ -61,6 +61,17 @@ impl RetryPolicy {
         self.first.saturating_mul(growth).min(self.cap)
     }
 
+    /// The longest time that all rests between all attempts can take; `None` if there is no last attempt.
+    #[must_use]
+    pub fn longest_rests(&self) -> Option<Duration> {
+        /// Growth by a factor of two or more has left 32 bits by then; smaller factors do not grow.
+        const GROWN_UP: u32 = 33;
+        let rests = self.attempts?.saturating_sub(1);
+        let growing = (1..=rests.min(GROWN_UP)).map(|failures| self.longest_delay(failures));
+        let grown = self.longest_delay(GROWN_UP).saturating_mul(rests.saturating_sub(GROWN_UP));
+        Some(growing.fold(grown, Duration::saturating_add))
+    }
+
     /// The rest after the `failures`-th failure: anything between nothing and the longest ("full jitter").
     #[must_use]
     pub fn delay(&self, failures: u32, random: u64) -> Duration {

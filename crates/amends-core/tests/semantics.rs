@@ -5,7 +5,7 @@ mod story;
 
 use std::time::Duration;
 
-use amends_core::{Outcome, Status};
+use amends_core::{Outcome, RetryPolicy, Status, StepIndex};
 use expect_test::expect;
 use run::{Run, completed};
 use story::{check, final_step, plan, step, step_with_output};
@@ -490,6 +490,13 @@ fn a_sagas_limit_turns_it_back_and_a_late_success_of_an_undecided_step_still_cou
             = compensated
         "#]],
     );
+}
+
+#[test]
+fn a_steps_limit_leaves_room_for_the_rests_between_its_attempts() {
+    let rests = RetryPolicy { attempts: Some(3), first: Duration::from_secs(20), ..RetryPolicy::action() };
+    let definition = plan(None, [step("a").retry(rests)]);
+    assert_eq!(definition.step(StepIndex(0)).limit, Duration::from_secs(3 * 2 + 20 + 30));
 }
 
 #[test]
