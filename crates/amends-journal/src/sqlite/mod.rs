@@ -10,6 +10,7 @@ mod archive;
 mod definitions;
 mod live;
 mod lock;
+mod look;
 mod open;
 mod queue;
 mod reader;
@@ -129,11 +130,11 @@ impl Journal for SqliteJournal {
     }
 
     fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {
-        self.readers.load(saga)
+        self.readers.read(|look| look.load(saga))
     }
 
     fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
-        self.readers.recoverable(cursor, limit)
+        self.readers.read(|look| look.recoverable(cursor, limit))
     }
 
     fn list(
@@ -142,23 +143,23 @@ impl Journal for SqliteJournal {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<SagaSummary>, JournalError> {
-        self.readers.list(filter, cursor, limit)
+        self.readers.read(|look| look.list(filter, cursor, limit))
     }
 
     fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
-        self.readers.count(filter)
+        self.readers.read(|look| look.count(filter))
     }
 
     fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError> {
-        self.readers.timers_due(until, limit)
+        self.readers.read(|look| look.timers_due(until, limit))
     }
 
     fn next_timer(&self) -> Result<Option<Time>, JournalError> {
-        self.readers.next_timer()
+        self.readers.read(|look| look.next_timer())
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
-        self.readers.by_key(key)
+        self.readers.read(|look| look.by_key(key))
     }
 
     fn quarantine(&self, saga: SagaId, why: &str) -> Result<(), JournalError> {
@@ -183,7 +184,7 @@ impl Journal for SqliteJournal {
     }
 
     fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
-        self.readers.definitions()
+        self.readers.read(|look| look.definitions())
     }
 
     fn is_disk_low(&self) -> bool {

@@ -233,6 +233,8 @@ impl<'c> Writer<'c> {
         };
         self.forget_transaction();
         if self.is_for_want_of_space(&error, bytes) && self.roll_back() {
+            // The log may be what fills the disk: once it is copied it is written from its beginning again.
+            self.copy_log();
             let directory = self.path.parent().unwrap_or(&self.path).display().to_string();
             return Err((Failure::NoSpace, JournalError::NoSpace(directory)));
         }
@@ -324,9 +326,12 @@ impl<'c> Writer<'c> {
     /// Copies the log into the database once it is long. Done here, not in SQLite's own hook, which would hide a failed
     /// flush.
     fn checkpoint_when_due(&mut self) {
-        if self.dead.is_some() || self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
-            return;
+        if self.dead.is_none() && self.wal_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES {
+            self.copy_log();
         }
+    }
+
+    fn copy_log(&mut self) {
         if let Err(error) = self.checkpoint("PASSIVE") {
             let harmless = match &error {
                 // The log stays as it is and is copied later.

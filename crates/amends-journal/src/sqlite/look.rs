@@ -1,0 +1,305 @@
+//! What can be asked of the database, as of one moment.
+//!
+//! Owns the reading queries. Promises that lists of sagas, live and ended together, come in the order of their starts,
+//! and that a saga whose records have a gap shows it as damage of its own. Does not decode records: whoever asked does.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
+use bytes::Bytes;
+use rusqlite::{Row, Transaction, params};
+
+use crate::journal::{Cursor, Filter, KeyEntry, Page, SagaSummary, StoredSaga};
+use crate::record;
+
+use super::archive;
+use super::reader::ReadError;
+use super::schema::{
+    self, NEVER, Nonsense, cursor_at, number_after, row_limit, status_code, status_of, time_code, time_of,
+};
+
+/// The database as of one moment.
+pub(super) struct Look<'m> {
+    moment: &'m Transaction<'m>,
+    /// Those that came up already: most sagas of a list run the same few.
+    definitions: RefCell<BTreeMap<i64, (DefinitionName, u32)>>,
+}
+
+/// How many sagas of one definition have one status.
+struct Pair {
+    definition: i64,
+    status: Status,
+    sagas: u64,
+}
+
+/// Which table a saga is in.
+#[derive(Clone, Copy)]
+enum Table {
+    Live,
+    Ended,
+}
+
+impl<'m> Look<'m> {
+    pub(super) fn at(moment: &'m Transaction<'m>) -> Self {
+        Self { moment, definitions: RefCell::default() }
+    }
+
+    pub(super) fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, ReadError> {
+        let live = self.first(
+            "SELECT no, id, definition, status, unreadable FROM saga WHERE id = ?1",
+            [saga.to_bytes().as_slice()],
+            |row| self.live_row(row),
+        )?;
+        match live {
+            Some((no, live)) => Ok(Some(self.with_records(no, live)?)),
+            None => self.load_ended(saga),
+        }
+    }
+
+    fn load_ended(&self, saga: SagaId) -> Result<Option<StoredSaga>, ReadError> {
+        self.first(
+            "SELECT definition, status, records FROM ended WHERE id = ?1",
+            [saga.to_bytes().as_slice()],
+            |row| {
+                let (definition, version) = self.definition(row.get(0)?)?;
+                let records = archive::split(Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))
+                    .map_err(|Nonsense(details)| Nonsense(format!("the ended saga {saga}: {details}")))?;
+                let status = status_of(row.get(1)?)?;
+                Ok(StoredSaga { id: saga, definition, version, status, unreadable: None, records })
+            },
+        )
+    }
+
+    pub(super) fn recoverable(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<StoredSaga>, ReadError> {
+        let limit = limit.max(1);
+        // Not "status is one of": a status that nobody wrote must come up, and be an error, not be passed over.
+        let found = self.all(
+            "SELECT no, id, definition, status, unreadable FROM saga
+             WHERE no > ?1 AND status <> ?2 AND wake_at IS NULL ORDER BY no LIMIT ?3",
+            params![number_after(cursor), status_code(Status::Failed), row_limit(limit.saturating_add(1))],
+            |row| self.live_row(row),
+        )?;
+        let Page { items: rows, next } = page(found, limit)?;
+        let items = rows.into_iter().map(|(no, live)| self.with_records(no, live));
+        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+    }
+
+    pub(super) fn list(
+        &self,
+        filter: &Filter,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<SagaSummary>, ReadError> {
+        let limit = limit.max(1);
+        let before = cursor.map_or(i64::MAX, |cursor| number_after(Some(cursor)));
+        let rows = row_limit(limit.saturating_add(1));
+        let mut found = Vec::new();
+        if *filter == Filter::default() {
+            for (table, sql) in [
+                (Table::Live, "SELECT no FROM saga WHERE no < ?1 ORDER BY no DESC LIMIT ?2"),
+                (Table::Ended, "SELECT no FROM ended WHERE no < ?1 ORDER BY no DESC LIMIT ?2"),
+            ] {
+                self.find(table, sql, params![before, rows], &mut found)?;
+            }
+        } else {
+            // Only pairs that there are any sagas of: each is one short walk along its own stretch of an index.
+            for pair in self.counts(filter)? {
+                let (table, sql) = match pair.status.is_ended() {
+                    false => (
+                        Table::Live,
+                        "SELECT no FROM saga WHERE definition = ?3 AND status = ?4 AND no < ?1
+                         ORDER BY no DESC LIMIT ?2",
+                    ),
+                    true => (
+                        Table::Ended,
+                        "SELECT no FROM ended WHERE definition = ?3 AND status = ?4 AND no < ?1
+                         ORDER BY no DESC LIMIT ?2",
+                    ),
+                };
+                let parameters = params![before, rows, pair.definition, status_code(pair.status)];
+                self.find(table, sql, parameters, &mut found)?;
+            }
+        }
+        found.sort_unstable_by_key(|(no, _)| std::cmp::Reverse(*no));
+        let Page { items: rows, next } = page(found, limit)?;
+        let items = rows.into_iter().map(|(no, table)| self.summary(no, table));
+        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+    }
+
+    fn find(
+        &self,
+        table: Table,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        found: &mut Vec<(i64, Table)>,
+    ) -> Result<(), ReadError> {
+        found.extend(self.all(sql, parameters, |row| Ok((row.get(0)?, table)))?);
+        Ok(())
+    }
+
+    fn summary(&self, no: i64, table: Table) -> Result<SagaSummary, ReadError> {
+        let sql = match table {
+            Table::Live => "SELECT id, definition, status, started_at, NULL FROM saga WHERE no = ?1",
+            Table::Ended => "SELECT id, definition, status, started_at, ended_at FROM ended WHERE no = ?1",
+        };
+        let found = self.first(sql, [no], |row| {
+            let (definition, version) = self.definition(row.get(1)?)?;
+            let ended_at: Option<i64> = row.get(4)?;
+            Ok(SagaSummary {
+                id: schema::id_of(row.get_ref(0)?.as_blob()?)?,
+                definition,
+                version,
+                status: status_of(row.get(2)?)?,
+                started_at: time_of(row.get(3)?)?,
+                ended_at: ended_at.map(time_of).transpose()?,
+            })
+        })?;
+        found.ok_or_else(|| Nonsense(format!("saga number {no} is in an index, but not in its table")).into())
+    }
+
+    pub(super) fn count(&self, filter: &Filter) -> Result<u64, ReadError> {
+        Ok(self.counts(filter)?.iter().map(|pair| pair.sagas).sum())
+    }
+
+    /// The counts that match, without those of nothing.
+    fn counts(&self, filter: &Filter) -> Result<Vec<Pair>, ReadError> {
+        let name = filter.definition.as_ref().map(DefinitionName::as_str);
+        self.all(
+            "SELECT tally.definition, tally.status, tally.sagas
+             FROM tally JOIN definition ON definition.no = tally.definition
+             WHERE tally.sagas <> 0 AND (?1 IS NULL OR tally.status = ?1) AND (?2 IS NULL OR definition.name = ?2)",
+            params![filter.status.map(status_code), name],
+            |row| {
+                let sagas = schema::count_of(row.get(2)?)?;
+                Ok(Pair { definition: row.get(0)?, status: status_of(row.get(1)?)?, sagas })
+            },
+        )
+    }
+
+    pub(super) fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, ReadError> {
+        self.all(
+            "SELECT wake_at, id FROM saga WHERE wake_at <= ?1 AND wake_at < ?2 ORDER BY wake_at, no LIMIT ?3",
+            params![time_code(until), NEVER, row_limit(limit)],
+            |row| Ok((time_of(row.get(0)?)?, schema::id_of(row.get_ref(1)?.as_blob()?)?)),
+        )
+    }
+
+    pub(super) fn next_timer(&self) -> Result<Option<Time>, ReadError> {
+        let sql = "SELECT wake_at FROM saga WHERE wake_at < ?1 ORDER BY wake_at LIMIT 1";
+        self.first(sql, [NEVER], |row| Ok(time_of(row.get(0)?)?))
+    }
+
+    pub(super) fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, ReadError> {
+        self.first("SELECT saga, fingerprint FROM start_key WHERE key = ?1", [key], |row| {
+            let saga = schema::id_of(row.get_ref(0)?.as_blob()?)?;
+            Ok(KeyEntry { saga, fingerprint: schema::fingerprint_of(row.get_ref(1)?.as_blob_or_null()?)? })
+        })
+    }
+
+    pub(super) fn definitions(&self) -> Result<Vec<DefinitionSpec>, ReadError> {
+        self.all(
+            "SELECT name, version, body FROM definition WHERE body IS NOT NULL ORDER BY name, version",
+            [],
+            |row| {
+                let (name, version): (String, u32) = (row.get(0)?, row.get(1)?);
+                let what = format!("{name} version {version}");
+                let spec =
+                    record::decode_definition(&what, Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))?;
+                if spec.name.as_str() == name && spec.version == version {
+                    Ok(spec)
+                } else {
+                    Err(Nonsense(format!("{what} holds {} version {}", spec.name, spec.version)).into())
+                }
+            },
+        )
+    }
+
+    /// A definition's name and version.
+    fn definition(&self, no: i64) -> Result<(DefinitionName, u32), ReadError> {
+        if let Some(known) = self.definitions.borrow().get(&no) {
+            return Ok(known.clone());
+        }
+        let found = self.first("SELECT name, version FROM definition WHERE no = ?1", [no], |row| {
+            Ok((DefinitionName::new(row.get::<_, String>(0)?), row.get(1)?))
+        })?;
+        let found = found.ok_or_else(|| Nonsense(format!("there is no definition number {no}")))?;
+        self.definitions.borrow_mut().insert(no, found.clone());
+        Ok(found)
+    }
+
+    fn live_row(&self, row: &Row<'_>) -> Result<(i64, StoredSaga), ReadError> {
+        let (definition, version) = self.definition(row.get(2)?)?;
+        let saga = StoredSaga {
+            id: schema::id_of(row.get_ref(1)?.as_blob()?)?,
+            definition,
+            version,
+            status: status_of(row.get(3)?)?,
+            unreadable: row.get(4)?,
+            records: Vec::new(),
+        };
+        Ok((row.get(0)?, saga))
+    }
+
+    /// A gap in the records is filled with nothing, which no decoder takes for a record: the gap is this saga's damage.
+    fn with_records(&self, no: i64, mut saga: StoredSaga) -> Result<StoredSaga, ReadError> {
+        let mut statement =
+            self.moment.prepare_cached("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?;
+        let mut rows = statement.query([no])?;
+        while let Some(row) = rows.next()? {
+            let sequence = schema::count_of(row.get(0)?)?;
+            let missing = sequence.saturating_sub(saga.records.len() as u64 + 1);
+            if missing > GAP_MAX {
+                return Err(Nonsense(format!("saga {} has a record number {sequence}", saga.id)).into());
+            }
+            saga.records.extend((0..missing).map(|_| Bytes::new()));
+            saga.records.push(Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?));
+        }
+        if saga.records.is_empty() {
+            saga.records.push(Bytes::new());
+        }
+        Ok(saga)
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl Fn(&Row<'_>) -> Result<T, ReadError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut statement = self.moment.prepare_cached(sql)?;
+        let mut rows = statement.query(parameters)?;
+        let mut items = Vec::new();
+        while let Some(row) = rows.next()? {
+            items.push(read(row)?);
+        }
+        Ok(items)
+    }
+
+    fn first<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl Fn(&Row<'_>) -> Result<T, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        let mut statement = self.moment.prepare_cached(sql)?;
+        let mut rows = statement.query(parameters)?;
+        rows.next()?.map(read).transpose()
+    }
+}
+
+/// Missing records in a row beyond which a saga's damage is not spelled out any more: a number like that is damaged
+/// itself, and must not make us fill memory.
+const GAP_MAX: u64 = 1_000_000;
+
+/// The first `limit` of rows that were asked for with one more, to know whether there is another page.
+fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Result<Page<(i64, T)>, Nonsense> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(no, _)| cursor_at(*no)).transpose()?;
+    Ok(Page { items: rows, next })
+}
