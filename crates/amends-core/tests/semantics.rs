@@ -5,7 +5,7 @@ mod story;
 
 use std::time::Duration;
 
-use amends_core::{Outcome, RetryPolicy, Status, StepIndex};
+use amends_core::{CompensationSpec, Definition, Outcome, RetryPolicy, Status, StepIndex};
 use expect_test::expect;
 use run::{Run, completed};
 use story::{check, final_step, plan, step, step_with_output};
@@ -146,7 +146,7 @@ fn a_step_that_was_never_answered_for_certain_is_undone() {
             a ok: a completed, b started
             b lost: b unknown #1
             wake: b asked #2
-            b lost: b unknown #2, b given up (Exhausted), turned back (b was exhausted), undo of b started
+            b lost: b unknown #2, b given up (Exhausted), turned back (b was exhausted), undo of b started in doubt
             undo b ok: undo of b completed, undo of a started
             undo a ok: undo of a completed, saga compensated
             = compensated
@@ -166,7 +166,7 @@ fn a_refusal_after_an_unknown_attempt_leaves_the_step_in_doubt() {
             start: saga started, a started
             a lost: a unknown #1
             wake: a asked #2
-            a no: a refused, turned back (a was refused), undo of a started
+            a no: a refused, turned back (a was refused), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],
@@ -231,6 +231,73 @@ fn an_undo_that_needs_an_output_that_never_came_has_the_action_asked_for_it() {
 }
 
 #[test]
+fn an_output_is_sought_with_the_patience_of_the_undo() {
+    let mut patient = step_with_output("a");
+    if let CompensationSpec::Call { retry, .. } = &mut patient.compensation {
+        retry.attempts = Some(3);
+    }
+    check(
+        plan(None, [patient]),
+        "a lost:hopeless
+         a lost
+         wake
+         a lost
+         wake
+         a lost",
+        expect![[r#"
+            start: saga started, a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), output of a sought
+            a lost: a unknown #2
+            wake: a asked #3
+            a lost: a unknown #3
+            wake: a asked #4
+            a lost: a unknown #4, undo of a failed, saga parked (CompensationFailed)
+            = failed
+        "#]],
+    );
+}
+
+#[test]
+fn doubt_outlives_an_operators_retry() {
+    check(
+        plan(None, [step("a")]),
+        "a no:payload_conflict
+         retry
+         a no
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            retry: saga retried by ann, a retried, a asked #2
+            a no: a refused, turned back (a was refused), undo of a started in doubt
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_is_undone_by_an_output_that_an_operator_made_up() {
+    check(
+        plan(None, [step_with_output("a"), step("b")]),
+        "a no:payload_conflict
+         skip a
+         b no
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            skip a: a skipped by ann, b started
+            b no: b refused, turned back (b was refused), output of a sought
+            a ok: output of a found
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
 fn an_undo_that_has_its_output_seeks_none() {
     check(
         plan(None, [step_with_output("a"), step("b")]),
@@ -263,7 +330,7 @@ fn a_call_that_failed_is_repeated_until_its_attempts_are_used_up() {
             start: saga started, a started
             a lost: a unknown #1
             wake: a asked #2
-            a lost: a unknown #2, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            a lost: a unknown #2, a given up (Exhausted), turned back (a was exhausted), undo of a started in doubt
             undo a lost: undo of a unknown #1
             wake: undo of a asked #2
             undo a ok: undo of a completed, saga compensated
@@ -280,7 +347,7 @@ fn a_code_that_is_not_retryable_ends_the_attempts_at_once() {
          undo a lost:hopeless",
         expect![[r#"
             start: saga started, a started
-            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), undo of a started in doubt
             undo a lost:hopeless: undo of a unknown #1, undo of a failed, saga parked (CompensationFailed)
             = failed
         "#]],
@@ -297,7 +364,7 @@ fn attempts_are_counted_across_crashes() {
         expect![[r#"
             start: saga started, a started
             crash: a unknown #1, a asked #2
-            crash: a unknown #2, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            crash: a unknown #2, a given up (Exhausted), turned back (a was exhausted), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],
@@ -409,7 +476,7 @@ fn a_pivot_that_runs_out_of_attempts_parks() {
             p lost: p unknown #1
             wake: p asked #2
             p lost: p unknown #2, p given up (Exhausted), saga parked (PivotExhausted(StepIndex(1)))
-            cancel: cancel requested by ann, turned back (cancelled), undo of p started
+            cancel: cancel requested by ann, turned back (cancelled), undo of p started in doubt
             undo p ok: undo of p completed, undo of a started
             undo a ok: undo of a completed, saga compensated
             = compensated
@@ -465,7 +532,7 @@ fn another_payload_under_the_same_key_parks() {
             b no:payload_conflict: b given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(1)))
             retry: saga retried by ann, b retried, b asked #2
             b no:payload_conflict: b given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(1)))
-            cancel: cancel requested by ann, turned back (cancelled), undo of b started
+            cancel: cancel requested by ann, turned back (cancelled), undo of b started in doubt
             undo b ok: undo of b completed, undo of a started
             undo a no:payload_conflict: undo of a failed, saga parked (CompensationFailed)
             = failed
@@ -508,7 +575,7 @@ fn a_steps_limit_turns_back_and_a_late_success_of_a_step_being_undone_does_not_c
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            wait 4100: a given up (TimedOut), turned back (a timed out), undo of a started
+            wait 4100: a given up (TimedOut), turned back (a timed out), undo of a started in doubt
             a#1 ok: -
             undo a ok: undo of a completed, saga compensated
             = compensated
@@ -523,7 +590,7 @@ fn pending_is_waited_for_until_its_own_limit() {
     let mut spec = plan(None, [patient]).spec().clone();
     spec.limit = Duration::from_secs(86_400);
     check(
-        amends_core::Definition::check(spec).unwrap(),
+        Definition::check(spec).unwrap(),
         "a pending+1000
          wake
          a pending
@@ -540,7 +607,32 @@ fn pending_is_waited_for_until_its_own_limit() {
             a#2 lost: a unknown #2
             wake: a asked #3
             a pending: a pending #3
-            wake: a given up (PendingTooLong), turned back (a timed out), undo of a started
+            wake: a given up (PendingTooLong), turned back (a timed out), undo of a started in doubt
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn the_limit_of_pending_counts_from_the_first_time() {
+    let mut spec = plan(None, [step("a").attempt_limit(Duration::from_secs(86_400))]).spec().clone();
+    spec.limit = Duration::from_secs(86_400);
+    check(
+        Definition::check(spec).unwrap(),
+        "a pending+1800000
+         wait 1800000
+         a pending+1800000
+         wait 1799999
+         wait 1
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a pending+1800000: a pending #1
+            wait 1800000: a asked #2
+            a pending+1800000: a pending #2
+            wait 1799999: -
+            wait 1: a given up (PendingTooLong), turned back (a timed out), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],
@@ -582,7 +674,7 @@ fn no_participant_can_ask_to_be_left_alone_for_ever() {
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), undo of a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), undo of a started in doubt
             undo a lost+18446744073709551615: undo of a unknown #1
             wait 86400000: undo of a asked #2
             undo a ok: undo of a completed, saga compensated
@@ -639,7 +731,7 @@ fn cancel_waits_for_the_answer_under_way_and_starts_no_further_attempt() {
         expect![[r#"
             start: saga started, a started
             cancel: cancel requested by ann, turned back (cancelled)
-            a lost: a unknown #1, a given up (TurnedBack), undo of a started
+            a lost: a unknown #1, a given up (TurnedBack), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],
@@ -706,7 +798,7 @@ fn skip_supplies_the_output_and_what_was_sent_is_still_owed_its_undo() {
             start: saga started, a started
             a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
             skip a: a skipped by ann, b started
-            b no: b refused, turned back (b was refused), undo of a started
+            b no: b refused, turned back (b was refused), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],
@@ -809,7 +901,7 @@ fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
             start: saga started, a started, b started
             a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
             b no: b refused
-            skip a: a skipped by ann, turned back (b was refused), undo of a started
+            skip a: a skipped by ann, turned back (b was refused), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],

@@ -169,7 +169,12 @@ impl Teller {
             Event::OutputSought { step } => format!("output of {} sought", self.name(*step)),
             Event::OutputFound { step, .. } => format!("output of {} found", self.name(*step)),
             Event::NothingToUndo { step } => format!("nothing to undo of {}", self.name(*step)),
-            Event::CompensationStarted { step } => format!("undo of {} started", self.name(*step)),
+            Event::CompensationStarted { step } => {
+                let owed = self.run.saga.owed().calls;
+                let is_doubtful = owed.iter().any(|call| call.step == *step && call.in_doubt);
+                let doubt = if is_doubtful { " in doubt" } else { "" };
+                format!("undo of {} started{doubt}", self.name(*step))
+            }
             Event::CompensationCompleted { step } => format!("undo of {} completed", self.name(*step)),
             Event::CompensationFailed { step, .. } => format!("undo of {} failed", self.name(*step)),
             Event::SagaCompleted => "saga completed".to_owned(),
