@@ -4,7 +4,7 @@
 //! use or damaged is named, with what to do, before anything is changed. Does not contain the shop: `amends-shop` does.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), String> {
                     Leave the flag out"
             .to_owned());
     }
-    start_log();
+    start_log()?;
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -69,11 +69,23 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), String> {
     runtime.block_on(serve(args))
 }
 
+/// Says in words what the system would call "File exists".
+fn require_directory(data: &Path) -> Result<(), String> {
+    match std::fs::metadata(data) {
+        Ok(found) if !found.is_dir() => {
+            Err(format!("{} is not a directory: choose another with --data", data.display()))
+        }
+        // What else is wrong is found, and told, when it is opened.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 async fn serve(args: DemoArgs) -> Result<(), String> {
     // The port first: a second start of the same command must not touch the data.
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port);
     let server = Server::bind(address).await.map_err(|error| format!("{error} (--port)"))?;
     let address = server.address();
+    require_directory(&args.data)?;
 
     let on_fatal = Box::new(|message: String| end_fatally(&message));
     let journal = SqliteJournal::open(&args.data, SqliteOptions::default(), on_fatal)

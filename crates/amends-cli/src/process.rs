@@ -2,6 +2,7 @@
 //!
 //! Owns the one place that ends the process from within. Promises that a fatal error is printed before the end.
 
+use std::ffi::OsString;
 use std::io::Write;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,12 +11,39 @@ use tracing_subscriber::EnvFilter;
 /// Environment variable that says what is logged, in the syntax of `tracing-subscriber`'s filter.
 const LOG: &str = "AMENDS_LOG";
 
+/// What is logged when nobody says.
+const LOG_USUAL: &str = "info";
+
 /// Sends the log to stderr.
-pub(crate) fn start_log() {
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("info"));
+///
+/// # Errors
+/// When the environment asks for a log that cannot be understood.
+pub(crate) fn start_log() -> Result<(), String> {
+    let filter = log_filter(std::env::var_os(LOG))?;
     let colour =
         std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        // A line that cannot be written would be complained about on stderr, and where that is what is broken the
+        // complaint panics, in the midst of whatever wanted to log.
+        .log_internal_errors(false)
+        .init();
+    Ok(())
+}
+
+fn log_filter(asked: Option<OsString>) -> Result<EnvFilter, String> {
+    let wrong = |text: &dyn std::fmt::Debug, why: &dyn std::fmt::Display| {
+        format!(
+            "{LOG} is {text:?}, which says nothing about a log ({why}): send info, debug or amends_engine=trace"
+        )
+    };
+    match asked.as_ref().map(|text| text.to_str()) {
+        None | Some(Some("")) => Ok(EnvFilter::new(LOG_USUAL)),
+        Some(Some(text)) => EnvFilter::try_new(text).map_err(|error| wrong(&text, &error)),
+        Some(None) => Err(wrong(&asked, &"it is not UTF-8")),
+    }
 }
 
 /// Prints a line for people. A reader that has gone away is no reason to stop.
@@ -27,10 +55,14 @@ pub(crate) fn say(line: &str) {
     }
 }
 
+/// Prints why a command failed. Written by hand: a closed stderr must not change the exit code.
+pub(crate) fn complain(message: &str) {
+    drop(writeln!(std::io::stderr(), "amends: {message}"));
+}
+
 /// Ends the process at once: after a failed flush nobody knows what is on the disk, and going on could lie.
 pub(crate) fn end_fatally(message: &str) -> ! {
-    // Written by hand: a closed stderr must not keep the process alive.
-    drop(writeln!(std::io::stderr(), "amends: {message}"));
+    complain(message);
     std::process::exit(1);
 }
 

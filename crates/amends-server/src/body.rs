@@ -16,15 +16,7 @@ use crate::problem::Problem;
 ///
 /// # Errors
 /// When it is too large, too slow or cut short.
-pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let slow = || {
-        let seconds = BODY_TIME_MAX.as_secs();
-        Problem::new(Kind::TooSlow, format!("send the whole body within {seconds} seconds"))
-    };
-    tokio::time::timeout(BODY_TIME_MAX, collect(headers, body)).await.unwrap_or_else(|_| Err(slow()))
-}
-
-async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+pub async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
@@ -34,24 +26,46 @@ async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> 
         // Nothing has been sent yet, and now need not be.
         return Err(too_large());
     }
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(BODY_BYTES_MAX));
-    let mut seen = 0_usize;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            Problem::new(Kind::BadRequest, format!("the body was cut short ({error}); send it again"))
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        seen = seen.saturating_add(data.len());
-        if seen <= BODY_BYTES_MAX {
-            whole.extend_from_slice(&data);
-        } else {
-            whole.clear();
+    // Room for what is announced is taken as it comes: an announcement costs its sender nothing.
+    let mut collected = Collected { whole: BytesMut::new(), seen: 0 };
+    let ended = tokio::time::timeout(BODY_TIME_MAX, collected.take(&mut body)).await;
+    match ended {
+        // Late or not, sending it again would not help.
+        _ if collected.seen > BODY_BYTES_MAX => Err(too_large()),
+        Ok(Ok(())) => Ok(collected.whole.freeze()),
+        Ok(Err(error)) => {
+            Err(Problem::new(Kind::BadRequest, format!("the body was cut short ({error}); send it again")))
         }
-        if seen > BODY_BYTES_DRAINED_MAX {
-            break;
+        Err(_) => {
+            let seconds = BODY_TIME_MAX.as_secs();
+            Err(Problem::new(Kind::TooSlow, format!("send the whole body within {seconds} seconds")))
         }
     }
-    if seen > BODY_BYTES_MAX { Err(too_large()) } else { Ok(whole.freeze()) }
+}
+
+/// What has come so far.
+struct Collected {
+    whole: BytesMut,
+    seen: usize,
+}
+
+impl Collected {
+    /// Takes in the body to its end, or to where reading on is given up.
+    async fn take(&mut self, body: &mut Body) -> Result<(), axum::Error> {
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            self.seen = self.seen.saturating_add(data.len());
+            if self.seen <= BODY_BYTES_MAX {
+                self.whole.extend_from_slice(&data);
+            } else {
+                self.whole = BytesMut::new();
+            }
+            if self.seen > BODY_BYTES_DRAINED_MAX {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn too_large() -> Problem {

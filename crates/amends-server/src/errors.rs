@@ -3,6 +3,7 @@
 //! Owns the list of kinds: code, HTTP status, title and page; and the one mapping from the engine's errors to them.
 //! Promises that each code has a page under `docs/errors/`, served at `/errors/{code}`.
 
+use amends_core::Reason;
 use amends_engine::{ReadError, StartError};
 use axum::http::StatusCode;
 
@@ -86,6 +87,20 @@ kinds! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "A fault of this server";
 }
 
+/// Codes that stand in the place of `saga_compensated` when the engine itself turned a saga back, with their pages.
+const REASONS: &[(&str, &str)] = &[
+    (Reason::EXHAUSTED, include_str!("../../../docs/errors/attempts_exhausted.md")),
+    (Reason::TIMED_OUT, include_str!("../../../docs/errors/timed_out.md")),
+    (Reason::CANCELLED, include_str!("../../../docs/errors/cancelled.md")),
+];
+
+/// The page that explains a code, in Markdown.
+#[must_use]
+pub fn page_of(code: &str) -> Option<&'static str> {
+    let reason = || REASONS.iter().find(|(reason, _)| *reason == code).map(|(_, page)| *page);
+    Kind::of_code(code).map(Kind::page).or_else(reason)
+}
+
 impl Kind {
     /// The kind of this code.
     #[must_use]
@@ -138,10 +153,10 @@ mod tests {
 
     #[test]
     fn every_code_has_a_page_that_begins_with_its_name_and_says_what_to_do() {
-        for kind in ALL {
-            let page = kind.page();
-            assert!(page.starts_with(&format!("# {}\n", kind.code())), "{}", kind.code());
-            assert!(page.contains("**What to do.**"), "{}", kind.code());
+        for code in ALL.iter().map(|kind| kind.code()).chain(REASONS.iter().map(|(code, _)| *code)) {
+            let page = page_of(code).expect("the list is what is looked in");
+            assert!(page.starts_with(&format!("# {code}\n")), "{code}");
+            assert!(page.contains("**What to do.**"), "{code}");
         }
     }
 

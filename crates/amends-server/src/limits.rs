@@ -6,8 +6,12 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How much of a body that is too large is read and thrown away, so that its sender sees the answer instead of a reset
-/// connection. Beyond it the connection is closed.
-pub const BODY_BYTES_DRAINED_MAX: usize = 16 << 20;
+/// connection. Beyond it the connection is closed. Reading costs no memory and ends with `BODY_TIME_MAX` at the latest.
+pub const BODY_BYTES_DRAINED_MAX: usize = 256 << 20;
+
+/// Bytes in the head of a request, and what one connection buffers at most beside the body. Heads of ours have a few
+/// hundred; without this each of many slow senders holds half a MiB.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// How long the head of a request may take.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);

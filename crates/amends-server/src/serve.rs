@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, warn};
 
-use crate::errors::Kind;
-use crate::limits::{CLOSE_TIME_MAX, CONNECTIONS_MAX, HEAD_TIME_MAX};
+use crate::errors::{self, Kind};
+use crate::limits::{CLOSE_TIME_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIME_MAX};
 use crate::problem::Problem;
 
 /// A bound listener.
@@ -90,6 +90,7 @@ impl Server {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME_MAX)
+                .max_buf_size(HEAD_BYTES_MAX)
                 .serve_connection(TokioIo::new(stream), service.clone());
             let connection = graceful.watch(connection);
             connections.spawn(async move {
@@ -149,9 +150,14 @@ fn finish(router: Router) -> Router {
 
 async fn error_page(uri: Uri) -> Response {
     let code = uri.path().rsplit('/').next().unwrap_or("");
-    match Kind::of_code(code) {
-        Some(kind) => ([(axum::http::header::CONTENT_TYPE, "text/markdown; charset=utf-8")], kind.page())
-            .into_response(),
+    match errors::page_of(code) {
+        Some(page) => markdown(page),
         None => Problem::new(Kind::NotFound, format!("there is no error {code:?}")).into_response(),
     }
+}
+
+/// A page in Markdown, for applications that explain codes of their own under `/errors/`.
+#[must_use]
+pub fn markdown(page: &'static str) -> Response {
+    ([(axum::http::header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page).into_response()
 }

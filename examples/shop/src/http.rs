@@ -12,6 +12,7 @@ use amends_journal::Filter;
 use amends_participant::DataError;
 use amends_server::errors::Kind;
 use amends_server::saga_json::{self, SagaJson};
+use amends_server::serve::markdown;
 use amends_server::{Problem, body, request};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -40,7 +41,12 @@ pub struct Shop {
 
 /// The shop's routes.
 pub fn router(shop: Shop) -> Router {
-    Router::new()
+    let router = Router::new();
+    PAGES
+        .iter()
+        .fold(router, |router, (code, page)| {
+            router.route(&format!("/errors/{code}"), get(async || markdown(page)))
+        })
         .route("/", get(index))
         .route("/health", get(health))
         .route("/orders", post(place))
@@ -245,6 +251,17 @@ async fn look<T: Send + 'static>(
     }
 }
 
+macro_rules! pages {
+    ($($code:literal)*) => { &[$(($code, include_str!(concat!("../../../docs/errors/", $code, ".md")))),*] };
+}
+
+/// The shop's own codes, those of requests first and then those of refusals, each with its page.
+const PAGES: &[(&str, &str)] = pages! {
+    "not_json" "nesting_too_deep" "duplicate_field" "missing_field" "wrong_type"
+    "empty_user_id" "empty_order" "quantity_not_positive" "price_not_positive" "too_many_decimals" "overflow"
+    "amount_over_limit" "unknown_product" "insufficient_stock"
+};
+
 fn last_segment(uri: &Uri) -> &str {
     uri.path().rsplit('/').next().unwrap_or("")
 }
@@ -252,6 +269,14 @@ fn last_segment(uri: &Uri) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_page_begins_with_its_code_and_says_what_to_do() {
+        for (code, page) in PAGES {
+            assert!(page.starts_with(&format!("# {code}\n")), "{code}");
+            assert!(page.contains("**What to do.**"), "{code}");
+        }
+    }
 
     #[test]
     fn a_page_is_cursor_and_limit_and_nothing_else() {
