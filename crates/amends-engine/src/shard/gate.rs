@@ -36,6 +36,12 @@ impl Gate {
         Self { places, taken: 0, queue: VecDeque::new() }
     }
 
+    /// Whether nobody has a place.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.taken == 0
+    }
+
     /// Takes a place if there is one; queues the attempt otherwise.
     pub(crate) fn enter(&mut self, attempt: Attempt) -> bool {
         let free = self.taken < self.places;

@@ -7,6 +7,8 @@
 
 pub mod gate;
 pub mod input;
+#[cfg(test)]
+mod late_page;
 mod live;
 #[cfg(test)]
 mod simulation;

@@ -6,7 +6,7 @@
 //! and what the participants hold agrees). A failing seed is printed; `SIMULATION_SEED=n cargo test -p amends-engine
 //! simulation` replays it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,7 @@ enum Recovery {
 struct Asked {
     /// The key of a start.
     key: Option<String>,
+    fingerprint: Option<Fingerprint>,
     /// The saga asked for, and how much of it was told to anybody before.
     told: Option<(SagaId, u64)>,
     rests: bool,
@@ -82,6 +83,9 @@ struct World {
     read: Vec<(SagaId, Found)>,
     recovery: Recovery,
     effects: BTreeMap<(SagaId, u16), Effect>,
+    sent: BTreeSet<(SagaId, u16, Direction, u32)>,
+    /// The earliest timer, as of when the shard last told that a saga fell asleep.
+    sleeper_looks_at: Time,
     /// Tickets that wait.
     asked: BTreeMap<u64, Asked>,
     /// The newest state of each saga that anybody was told.
@@ -109,6 +113,8 @@ impl World {
             read: Vec::new(),
             recovery: Recovery::Done,
             effects: BTreeMap::new(),
+            sent: BTreeSet::new(),
+            sleeper_looks_at: Time::NEVER,
             asked: BTreeMap::new(),
             told: BTreeMap::new(),
             ticket: 0,
@@ -138,6 +144,11 @@ impl World {
         self.outputs_seen += output.calls.len() + output.replies.len();
         for (_, call) in &output.calls {
             self.check_call_is_durable(call);
+            let attempt = (call.saga, call.step.0, call.direction, call.attempt);
+            assert!(self.sent.insert(attempt), "an attempt is sent once, crashes or not: {call:?}");
+        }
+        if output.slept {
+            self.sleeper_looks_at = self.earliest_timer();
         }
         for (ticket, reply) in output.replies {
             self.check_reply(ticket, &reply);
@@ -207,15 +218,21 @@ impl World {
                 *told = (*told).max(*sequence);
             }
             Reply::Exists { saga } => {
-                let key = asked.key.expect("only a named start exists");
-                assert_eq!(self.keys[&key].saga, *saga, "a key gives its own saga");
+                let entry = self.keys[&asked.key.expect("only a named start exists")];
+                assert_eq!(entry.saga, *saga, "a key gives its own saga");
+                assert_eq!(entry.fingerprint, asked.fingerprint, "another input is not the same start");
+            }
+            Reply::KeyReused { saga } => {
+                let entry = self.keys[&asked.key.expect("only a named start is in conflict")];
+                assert_eq!(entry.saga, *saga, "a key names its own saga");
+                assert_ne!(entry.fingerprint, asked.fingerprint, "the same start is no conflict");
             }
             Reply::NotFound => {
                 if let Some((saga, told)) = asked.told {
                     assert_eq!(told, 0, "what was told of once is found again: {saga}");
                 }
             }
-            Reply::KeyReused { .. } | Reply::Rejected(_) | Reply::NoSpace | Reply::Failed { .. } => {}
+            Reply::Rejected(_) | Reply::NoSpace | Reply::Failed { .. } => {}
             Reply::Unreadable { saga, why } => panic!("nothing is damaged here: {saga}: {why}"),
         }
     }
@@ -254,8 +271,9 @@ impl World {
         }
         let until = if self.one_in(2) { Until::Now } else { Until::Rest };
         let name = key.clone().or_else(|| id_given.then(|| id.to_string()));
-        self.asked
-            .insert(ticket, Asked { key: name, told: None, rests: until == Until::Rest, operates: false });
+        let fingerprint = name.is_some().then_some(Fingerprint([variant; 32]));
+        let rests = until == Until::Rest;
+        self.asked.insert(ticket, Asked { key: name, fingerprint, rests, ..Asked::default() });
         self.give(Input::Start(Start {
             ticket,
             until,
@@ -263,7 +281,7 @@ impl World {
             id_given,
             plan,
             input: Bytes::from_static(b"{}"),
-            fingerprint: (key.is_some() || id_given).then_some(Fingerprint([variant; 32])),
+            fingerprint,
             key: key.map(StartKey),
         }));
         if id_given && self.one_in(2) {
@@ -450,7 +468,18 @@ impl World {
         }
     }
 
+    fn earliest_timer(&self) -> Time {
+        let timers = self.durable.values().filter_map(|stored| match stored.wake {
+            Wake::At(time) => Some(time),
+            Wake::Awake => None,
+        });
+        timers.min().unwrap_or(Time::NEVER)
+    }
+
     fn wake_sleepers(&mut self) {
+        if self.sleeper_looks_at > self.now {
+            return;
+        }
         let due: Vec<SagaId> = self
             .durable
             .iter()
@@ -460,6 +489,8 @@ impl World {
         for saga in due {
             self.give(Input::Awaken { saga });
         }
+        // What is due and not yet awake is looked at again.
+        self.sleeper_looks_at = self.earliest_timer();
     }
 
     /// The process dies: what the journal had begun to write may be there or not; all else is forgotten.
@@ -476,6 +507,7 @@ impl World {
         self.shard = Shard::new(gates());
         self.shard.sabotage_early_effects = self.sabotaged;
         self.recovery = Recovery::After(None);
+        self.sleeper_looks_at = self.earliest_timer();
     }
 
     fn operate(&mut self) {
@@ -541,6 +573,7 @@ impl World {
                 self.participant_answers();
             } else if self.shard.wake_at() == Time::NEVER && !self.resume_paused() && !self.has_sleepers() {
                 assert_eq!(self.shard.population(), 0, "what rests leaves memory");
+                assert!(self.shard.gates.iter().all(Gate::is_empty), "who left memory holds no place");
                 return;
             } else {
                 self.now = self.now.max(self.shard.wake_at().min(self.now.after(Duration::from_secs(400))));
