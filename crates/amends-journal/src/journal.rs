@@ -15,7 +15,8 @@ pub type OnAnswers = Box<dyn FnOnce(Vec<AppendAnswer>) + Send>;
 /// A store of sagas. All methods but [`Journal::submit`] block the calling thread.
 pub trait Journal: Send + Sync {
     /// Queues a batch of appends; `on_answers` runs on the journal's own thread once all of them are decided and
-    /// durable. Never blocks on the disk; blocks when the named queue limit is reached.
+    /// durable (in memory: on the caller's, before this returns). Never blocks on the disk; blocks when the named queue
+    /// limit is reached, except in the midst of an answer.
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers);
 
     /// One saga with all its records, live or ended.
@@ -31,7 +32,8 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::load`].
     fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError>;
 
-    /// Sagas that match, newest start first, at most `limit`, from after `cursor`.
+    /// Sagas that match, newest start first, at most `limit`, from after `cursor`. In every list a limit of zero counts
+    /// as one, so that whoever pages gets on.
     ///
     /// # Errors
     /// As [`Journal::load`].
@@ -66,7 +68,8 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::load`].
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError>;
 
-    /// Parks a live saga whose records cannot be read: status `failed`, with the reason kept beside it.
+    /// Parks a live saga whose records cannot be read: status `failed`, no timer, the reason kept beside it until an
+    /// append changes the status. Ended and unknown sagas are left alone.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -138,7 +141,8 @@ pub struct NewSaga {
     pub definition: DefinitionName,
     /// The definition's version.
     pub version: u32,
-    /// Whether the caller chose the id: it then stays reserved after retention.
+    /// Whether the caller chose the id: it is then looked up among ended and removed sagas too, and stays reserved after
+    /// retention. An id that the engine made must be one that never was before.
     pub id_given: bool,
     /// The idempotency key, if the caller gave one.
     pub key: Option<StartKey>,
@@ -159,7 +163,7 @@ pub struct Fingerprint(pub [u8; 32]);
 pub enum Wake {
     /// The saga is awake (in memory): it has no timer.
     Awake,
-    /// The saga sleeps until then.
+    /// The saga sleeps until then; until something from outside wakes it, if that is [`Time::NEVER`].
     At(Time),
 }
 
@@ -209,7 +213,7 @@ pub struct StoredSaga {
     pub status: Status,
     /// Why it was quarantined, if it was.
     pub unreadable: Option<String>,
-    /// The encoded records; number n at place n - 1.
+    /// The encoded records; number n at place n - 1. One that is missing is empty, and does not decode.
     pub records: Vec<Bytes>,
 }
 

@@ -685,6 +685,23 @@ fn an_error_that_leaves_the_disk_in_doubt_is_fatal_once_and_for_ever() {
 }
 
 #[test]
+fn a_database_damaged_under_way_is_said_to_be_damaged() {
+    let place = Place::new();
+    let journal = place.open();
+    fill(&journal);
+    let database = Connection::open(place.file("journal.db")).unwrap();
+    database.execute("UPDATE saga SET id = x'00' WHERE no = 15", []).unwrap();
+    database
+        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no = 11")
+        .unwrap();
+    let error = journal.recoverable(None, 100).unwrap_err();
+    assert!(error.to_string().contains("damaged"), "{error}");
+    // Asleep, so not in the writer's memory: it is read back.
+    assert_eq!(submit(&journal, vec![next(11, 3)]), [AppendAnswer::Unknown]);
+    assert!(place.fatal()[0].contains("damaged"), "{:?}", place.fatal());
+}
+
+#[test]
 fn a_receiver_that_panics_stops_the_process_but_not_the_other_answers() {
     let place = Place::new();
     let journal = place.open();

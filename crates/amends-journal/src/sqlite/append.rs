@@ -8,6 +8,7 @@ use amends_core::{SagaId, Status};
 use bytes::Bytes;
 
 use crate::journal::{Append, AppendAnswer, Conflict, Expected, Fingerprint, KeyEntry, NewSaga, Wake};
+use crate::limits::KEPT_BYTES_PER_SAGA_MAX;
 
 use super::archive;
 use super::live::{Kept, Live};
@@ -334,6 +335,8 @@ impl Writer<'_> {
         insert.raw_bind_parameter(9, fingerprint_bytes(&live.fingerprint))?;
         insert.raw_bind_parameter(10, self.value.as_slice())?;
         insert.raw_execute()?;
+        // One huge saga must not leave its size behind.
+        self.value.shrink_to(KEPT_BYTES_PER_SAGA_MAX);
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::limits::CHECKPOINT_PAGES;
 use super::definitions::DefinitionNumbers;
 use super::live::LiveSagas;
 use super::queue::{Batch, Queue, Upkeep, Work};
+use super::reader::is_damage;
 use super::schema::Nonsense;
 use super::space;
 use super::statements::Statements;
@@ -64,7 +65,7 @@ impl Counters {
 pub(super) enum WriteError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    #[error("damaged: {0}")]
+    #[error(transparent)]
     Nonsense(#[from] Nonsense),
     #[error("a bug: {0}")]
     Panicked(String),
@@ -106,6 +107,8 @@ pub(super) struct Writer<'c> {
     wal_pages: Arc<AtomicU32>,
     shared: Arc<Shared>,
     on_fatal: OnFatal,
+    /// Whether the running transaction has got as far as its commit.
+    is_committing: bool,
     /// Why nothing is written any more.
     dead: Option<String>,
 }
@@ -138,6 +141,7 @@ impl<'c> Writer<'c> {
             wal_pages,
             shared,
             on_fatal,
+            is_committing: false,
             dead: None,
         })
     }
@@ -216,10 +220,12 @@ impl<'c> Writer<'c> {
         if let Some(why) = &self.dead {
             return Err((Failure::Fatal, store_error(&self.path, why.clone().into())));
         }
+        self.is_committing = false;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             self.statements.begin.raw_execute()?;
             let done = work(self)?;
             self.write_tally()?;
+            self.is_committing = true;
             self.statements.commit.raw_execute()?;
             Ok(done)
         }));
@@ -289,11 +295,12 @@ impl<'c> Writer<'c> {
             return true;
         }
         match error.extended_code {
-            // The shared memory beside the log could not grow.
-            ffi::SQLITE_IOERR_SHMSIZE => true,
-            // SQLite tells only `ENOSPC` apart; a full quota looks like a broken disk. Not so a failed flush, which
-            // has a code of its own and is never forgiven.
-            ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMMAP => {
+            // The shared memory beside the log could not grow. A commit lets it grow after its flush: then the commit is
+            // on the disk, though this process has taken it back.
+            ffi::SQLITE_IOERR_SHMSIZE => !self.is_committing,
+            // SQLite tells only `ENOSPC` apart; a full quota looks like a broken disk. All writing comes before the
+            // flush; a failed flush has a code of its own and is never forgiven.
+            ffi::SQLITE_IOERR_WRITE => {
                 let directory = self.path.parent().unwrap_or(&self.path);
                 space::is_exhausted(directory, bytes + SPACE_ASKED_FOR_BESIDES)
             }
@@ -312,8 +319,14 @@ impl<'c> Writer<'c> {
         if self.dead.is_some() {
             return;
         }
+        let is_damaged = match error {
+            WriteError::Sqlite(error) => is_damage(error),
+            WriteError::Nonsense(_) => true,
+            WriteError::Panicked(_) => false,
+        };
+        let what = if is_damaged { "is damaged" } else { "failed while writing" };
         let message = format!(
-            "the journal {} failed while writing: {error}. What is on the disk is not known before it is read again: \
+            "the journal {} {what}: {error}. What is on the disk is not known before it is read again: \
              this process must stop and be started again",
             self.path.display()
         );
@@ -332,6 +345,8 @@ impl<'c> Writer<'c> {
     }
 
     fn copy_log(&mut self) {
+        // The next commit counts anew; it goes on from here only if a reader kept the log from being used again.
+        self.wal_pages.store(0, Ordering::Relaxed);
         if let Err(error) = self.checkpoint("PASSIVE") {
             let harmless = match &error {
                 // The log stays as it is and is copied later.
