@@ -538,7 +538,9 @@ impl Engine {
     #[must_use]
     pub fn live(&self) -> usize {
         let count = |population: &Arc<Population>| {
-            population.settled.load(Ordering::Relaxed) + population.queued.load(Ordering::Relaxed)
+            // In the order opposite to the shard's, which counts a start in before it counts it out of the queue: one
+            // that is just being taken in is counted twice rather than not at all.
+            population.queued.load(Ordering::Acquire) + population.settled.load(Ordering::Relaxed)
         };
         self.inner.populations.iter().map(count).sum()
     }

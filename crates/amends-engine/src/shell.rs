@@ -92,7 +92,7 @@ impl Shell {
                         self.shard.handle(input, self.shared.clock.moment());
                         if is_start {
                             self.population.settled.fetch_add(1, Ordering::Relaxed);
-                            self.population.queued.fetch_sub(1, Ordering::Relaxed);
+                            self.population.queued.fetch_sub(1, Ordering::Release);
                         }
                     }
                     Message::Recovered(inputs, done) => {
