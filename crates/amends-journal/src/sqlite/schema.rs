@@ -18,7 +18,8 @@ pub(super) const APPLICATION_ID: i64 = 0x416D_4A6F;
 /// The layout that this version reads and writes.
 pub(super) const FORMAT: i64 = 1;
 
-/// Every table and index, word for word as the database keeps them.
+/// Every table and index, word for word as the database keeps them. They are compared at opening: once released, any
+/// change here is a new format, with a step that upgrades the old one in place.
 const LAYOUT: [&str; 12] = [
     // `body` is NULL for a definition that sagas name but that was never stored here.
     "CREATE TABLE definition (
