@@ -14,6 +14,7 @@ use amends_journal::{
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tracing::warn;
 
 use crate::call::Participant;
 use crate::clock::Clock;
@@ -271,7 +272,7 @@ impl EngineBuilder {
     pub fn open(self) -> Result<Engine, StartUpError> {
         let Self { journal, definitions, participants, options } = self;
         assert!(options.shards > 0, "an engine has at least one shard");
-        let registry = Registry::new(definitions, participants)
+        let mut registry = Registry::new(definitions, participants)
             .map_err(|(step, participant)| StartUpError::NoParticipant { step, participant })?;
         for plan in registry.plans() {
             let spec = plan.definition.spec();
@@ -283,6 +284,13 @@ impl EngineBuilder {
                         version: spec.version,
                     });
                 }
+            }
+        }
+        for spec in journal.definitions()? {
+            let (name, version) = (spec.name.clone(), spec.version);
+            let is_staffed = Definition::check(spec).is_ok_and(|definition| registry.remember(definition));
+            if !is_staffed {
+                warn!(%name, version, "sagas of this definition rest: this program lacks a participant of it");
             }
         }
         let shared = Arc::new(Shared {

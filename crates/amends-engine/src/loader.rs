@@ -35,10 +35,12 @@ pub(crate) fn found(registry: &Registry, stored: &StoredSaga) -> Found {
     }
     let unreadable = |why: String| Found::Unreadable { why, quarantined: false };
     let Some(plan) = registry.plan(&stored.definition, stored.version) else {
-        return unreadable(format!(
-            "the definition {} version {} is not registered here: start a program that has it",
+        // Nothing is wrong with the saga, so it is not marked: a program that has what it needs takes it up.
+        let why = format!(
+            "this program lacks the definition {} version {}, or a participant of it: start one that has them",
             stored.definition, stored.version
-        ));
+        );
+        return Found::Unreadable { why, quarantined: true };
     };
     match catch_unwind(AssertUnwindSafe(|| rebuild(plan, stored))) {
         Ok(Ok(saga)) if saga.status() == stored.status => {

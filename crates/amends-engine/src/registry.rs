@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use amends_core::{Definition, DefinitionName, StepIndex};
+use amends_core::{Definition, DefinitionName, StepIndex, StepSpec};
 
 use crate::call::Participant;
 use crate::shard::gate::{Gate, ParticipantIndex};
@@ -39,6 +39,8 @@ impl Plan {
 pub(crate) struct Registry {
     pub(crate) participants: Vec<Registered>,
     plans: BTreeMap<(DefinitionName, u32), Arc<Plan>>,
+    /// Of the journal, not of this program.
+    earlier: BTreeMap<(DefinitionName, u32), Arc<Plan>>,
 }
 
 impl Registry {
@@ -48,29 +50,47 @@ impl Registry {
         definitions: Vec<Definition>,
         participants: Vec<Registered>,
     ) -> Result<Self, (String, String)> {
-        let mut plans = BTreeMap::new();
+        let mut registry = Self { participants, plans: BTreeMap::new(), earlier: BTreeMap::new() };
         for definition in definitions {
-            let places: Result<Vec<ParticipantIndex>, (String, String)> = definition
-                .spec()
-                .steps
-                .iter()
-                .map(|step| {
-                    let place = participants.iter().position(|known| known.name == step.participant);
-                    place.map(ParticipantIndex).ok_or_else(|| (step.name.clone(), step.participant.clone()))
-                })
-                .collect();
             let key = (definition.name().clone(), definition.version());
-            let plan = Plan { definition: Arc::new(definition), participants: places? };
-            plans.insert(key, Arc::new(plan));
+            let plan = registry.staff(definition)?;
+            registry.plans.insert(key, plan);
         }
-        Ok(Self { participants, plans })
+        Ok(registry)
+    }
+
+    /// Takes in a definition that the journal has and this program does not register: sagas that run it go on, and no
+    /// new ones are started. Whether all its participants are here.
+    pub(crate) fn remember(&mut self, definition: Definition) -> bool {
+        let key = (definition.name().clone(), definition.version());
+        if self.plans.contains_key(&key) {
+            return true;
+        }
+        match self.staff(definition) {
+            Ok(plan) => {
+                self.earlier.insert(key, plan);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Finds a participant for every step.
+    fn staff(&self, definition: Definition) -> Result<Arc<Plan>, (String, String)> {
+        let place = |step: &StepSpec| {
+            let found = self.participants.iter().position(|known| known.name == step.participant);
+            found.map(ParticipantIndex).ok_or_else(|| (step.name.clone(), step.participant.clone()))
+        };
+        let participants = definition.spec().steps.iter().map(place).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Plan { definition: Arc::new(definition), participants }))
     }
 
     pub(crate) fn plan(&self, name: &DefinitionName, version: u32) -> Option<&Arc<Plan>> {
-        self.plans.get(&(name.clone(), version))
+        let key = (name.clone(), version);
+        self.plans.get(&key).or_else(|| self.earlier.get(&key))
     }
 
-    /// The newest version of this name.
+    /// The newest version of this name that this program registers.
     pub(crate) fn newest(&self, name: &DefinitionName) -> Option<&Arc<Plan>> {
         self.plans.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next_back().map(|(_, plan)| plan)
     }

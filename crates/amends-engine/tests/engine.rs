@@ -8,7 +8,8 @@ use amends_core::{
     By, Definition, DefinitionName, DefinitionSpec, Outcome, RetryPolicy, Status, StepSpec, Verb,
 };
 use amends_engine::{
-    Call, Engine, EngineBuilder, Options, Participant, StartError, StartRequest, StartUpError, Wait, local,
+    Call, Engine, EngineBuilder, Options, Participant, ReadError, StartError, StartRequest, StartUpError,
+    Wait, local,
 };
 use amends_journal::{Journal, MemoryJournal, SqliteJournal, SqliteOptions};
 use tokio::sync::Notify;
@@ -176,6 +177,34 @@ async fn an_operator_reverses_a_completed_saga() {
     let reversed = engine.rest(id).await.unwrap().unwrap();
     assert_eq!(reversed.saga.status(), Status::Compensated);
     assert!(engine.operate(id, Verb::Reverse, by).await.is_err(), "what is undone is not undone again");
+}
+
+#[tokio::test]
+async fn a_saga_keeps_its_own_version_and_waits_for_a_program_that_can_run_it() {
+    let journal = memory();
+    let engine = open(journal.clone(), local(|_| std::future::pending()), Options::default());
+    let begun = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
+    engine.stop(Duration::ZERO).await;
+
+    let other = || {
+        let mut spec = two_steps(Duration::from_secs(60)).spec().clone();
+        spec.version = 2;
+        spec.steps[0].participant = "q".to_owned();
+        spec.steps[1].participant = "q".to_owned();
+        EngineBuilder::new(journal.clone())
+            .definition(Definition::check(spec).unwrap())
+            .participant("q", local(|_| async { done() }))
+    };
+    let without = other().open().unwrap();
+    let refused = without.saga(begun.saga.id()).await;
+    assert!(matches!(refused, Err(ReadError::Unreadable { .. })), "nobody here can run it: {refused:?}");
+    without.stop(Duration::ZERO).await;
+
+    let with = other().participant("p", local(|_| async { done() })).open().unwrap();
+    let view = with.rest(begun.saga.id()).await.unwrap().unwrap();
+    assert_eq!((view.saga.status(), view.saga.definition().version()), (Status::Completed, 1));
+    let new = with.start(request(None, Wait::Rest)).await.unwrap();
+    assert_eq!(new.saga.definition().version(), 2, "new sagas run the version that is registered");
 }
 
 #[tokio::test]

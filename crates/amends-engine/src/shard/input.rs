@@ -126,7 +126,7 @@ pub enum Found {
     Unreadable {
         /// What is wrong with them.
         why: String,
-        /// Whether the journal knows that already.
+        /// Whether the journal knows that already, or need not: it is then not marked.
         quarantined: bool,
     },
     /// The journal itself could not be read.
