@@ -22,12 +22,18 @@ use crate::clock::Clock;
 use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX};
 use crate::loader;
 use crate::registry::Registry;
-use crate::shard::Shard;
 use crate::shard::gate::ParticipantIndex;
 use crate::shard::input::{Input, Output, Reply};
+use crate::shard::{self, Shard};
 
 /// Who asked.
 pub(crate) type Ticket = oneshot::Sender<Reply>;
+
+impl shard::input::Ticket for Ticket {
+    fn is_given_up(&self) -> bool {
+        self.is_closed()
+    }
+}
 
 /// What reaches a shard's task. The channel has no limit of its own: starts and questions are admitted by count before
 /// they are sent, and everything else answers something that the shard itself asked for.

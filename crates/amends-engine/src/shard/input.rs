@@ -13,6 +13,20 @@ use crate::call::Call;
 use crate::registry::Plan;
 use crate::shard::gate::ParticipantIndex;
 
+/// Who asked.
+pub trait Ticket {
+    /// Whether nobody waits for the answer any more.
+    fn is_given_up(&self) -> bool;
+}
+
+/// Tests ask by number, and wait for ever.
+#[cfg(test)]
+impl Ticket for u64 {
+    fn is_given_up(&self) -> bool {
+        false
+    }
+}
+
 /// Something that came in.
 #[derive(Debug)]
 pub enum Input<T> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use amends_core::{By, CallParticipant, Command, Saga, Status, Time, Verb};
 
 use crate::registry::Plan;
-use crate::shard::input::Until;
+use crate::shard::input::{Ticket, Until};
 
 /// A saga in memory.
 #[derive(Debug)]
@@ -66,6 +66,26 @@ impl<T> Live<T> {
         }
     }
 
+    /// Adds one who waits for the saga to rest. Those who gave up are let go whenever the list has doubled: clients that
+    /// come and go must not fill memory.
+    pub(crate) fn wait(&mut self, ticket: T)
+    where
+        T: Ticket,
+    {
+        if self.waiters.len() == self.waiters.capacity() {
+            self.waiters.retain(|waiter| !waiter.is_given_up());
+        }
+        self.waiters.push(ticket);
+    }
+
+    /// Whether somebody still waits for the saga to rest.
+    pub(crate) fn is_waited_for(&self) -> bool
+    where
+        T: Ticket,
+    {
+        self.waiters.iter().any(|waiter| !waiter.is_given_up())
+    }
+
     /// Whether only an operator can move it.
     pub(crate) fn is_at_rest(&self) -> bool {
         is_at_rest(&self.saga)
@@ -82,4 +102,48 @@ pub(crate) fn is_at_rest(saga: &Saga) -> bool {
 
 pub(crate) fn is_same_attempt(left: &CallParticipant, right: &CallParticipant) -> bool {
     (left.step, left.direction, left.attempt) == (right.step, right.direction, right.attempt)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use amends_core::{
+        Definition, DefinitionName, DefinitionSpec, Entropy, Moment, Saga, SagaId, StepSpec, Time,
+    };
+
+    use super::*;
+    use crate::shard::gate::ParticipantIndex;
+
+    struct Waiter(bool);
+
+    impl Ticket for Waiter {
+        fn is_given_up(&self) -> bool {
+            self.0
+        }
+    }
+
+    #[test]
+    fn waiters_that_gave_up_do_not_pile_up() {
+        let definition = Definition::check(DefinitionSpec {
+            name: DefinitionName::new("One"),
+            version: 1,
+            limit: Duration::from_secs(1),
+            pivot: None,
+            steps: vec![StepSpec::new("a", "p", "a").undone_by("undo")],
+        });
+        let definition = Arc::new(definition.unwrap());
+        let moment = Moment { now: Time::from_milliseconds(1), entropy: Entropy(1) };
+        let (saga, _) =
+            Saga::start(SagaId::from_parts(1, 1), definition.clone(), bytes::Bytes::new(), moment);
+        let plan = Arc::new(Plan { definition, participants: vec![ParticipantIndex(0)] });
+        let mut live = Live::new(saga, plan, 1);
+        live.wait(Waiter(false));
+        for _ in 0..10_000 {
+            live.wait(Waiter(true));
+        }
+        assert!(live.waiters.len() < 100, "{} are kept", live.waiters.len());
+        assert!(live.is_waited_for(), "one still waits");
+    }
 }

@@ -26,7 +26,7 @@ use amends_journal::{Append, AppendAnswer, Conflict, Expected, NewSaga, Wake};
 use crate::call::Call;
 use crate::limits::{NO_SPACE_RETRY, READ_RETRY, SLEEP_AT_LEAST};
 use crate::shard::gate::{Attempt, Gate};
-use crate::shard::input::{Found, Input, Output, Reply, Start, Until};
+use crate::shard::input::{Found, Input, Output, Reply, Start, Ticket, Until};
 use crate::shard::live::{Backlog, Live, UnderWay, is_at_rest, is_same_attempt};
 
 /// Many sagas, driven by inputs.
@@ -71,7 +71,7 @@ enum InFlight<T> {
     Further { append: Append },
 }
 
-impl<T> Shard<T> {
+impl<T: Ticket> Shard<T> {
     /// A shard without sagas.
     #[must_use]
     pub fn new(gates: Vec<Gate>) -> Self {
@@ -404,7 +404,7 @@ impl<T> Shard<T> {
                 let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
                 self.output.replies.push((ticket, reply));
             }
-        } else if live.falls_asleep && live.waiters.is_empty() && live.under_way.is_empty() {
+        } else if live.falls_asleep && !live.is_waited_for() && live.under_way.is_empty() {
             self.forget(id, moment);
             self.output.slept = true;
         } else {
@@ -422,7 +422,7 @@ impl<T> Shard<T> {
                     let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
                     self.output.replies.push((ticket, reply));
                 } else {
-                    live.waiters.push(ticket);
+                    live.wait(ticket);
                 }
             }
             Backlog::Command(command) => match decide(&live.saga, command, moment) {
@@ -618,10 +618,10 @@ fn decide(
 }
 
 /// Until when a saga may leave memory: it owes nothing, and will not for a good while.
-fn sleeps_until<T>(live: &Live<T>, now: Time) -> Option<Time> {
+fn sleeps_until<T: Ticket>(live: &Live<T>, now: Time) -> Option<Time> {
     /// The store keeps signed numbers; this is as good as never.
     const FAR: Time = Time::from_milliseconds(i64::MAX as u64);
-    if live.is_at_rest() || !live.waiters.is_empty() || !live.under_way.is_empty() {
+    if live.is_at_rest() || live.is_waited_for() || !live.under_way.is_empty() {
         return None;
     }
     let owed = live.saga.owed();
