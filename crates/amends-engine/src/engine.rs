@@ -363,10 +363,13 @@ impl Engine {
             Wait::Rest => Until::Rest,
         };
         let is_named = request.id.is_some() || request.key.is_some();
-        let fingerprint = match fingerprint::of_start(&request.definition, &request.input) {
-            Some(fingerprint) => is_named.then_some(fingerprint),
-            None => return Err(StartError::InputNotJson),
+        let fingerprint = if is_named {
+            fingerprint::of_start(&request.definition, &request.input).map(Some)
+        } else {
+            // Nobody can repeat this start: its input is judged, and compared with nothing.
+            fingerprint::is_json(&request.input).then_some(None)
         };
+        let fingerprint = fingerprint.ok_or(StartError::InputNotJson)?;
         let id = request.id.unwrap_or_else(|| self.inner.shared.clock.new_saga_id());
         if let Err(full) = self.admit(id) {
             return self.find_started(&request, fingerprint, until).await?.ok_or(full);
