@@ -38,7 +38,7 @@ pub const PAGE_BYTES: u32 = 8 << 10;
 pub const WRITER_CACHE_KIB: i64 = 8 << 10;
 
 /// One reader's page cache, in KiB.
-pub const READER_CACHE_KIB: i64 = 4 << 10;
+pub const READER_CACHE_KIB: i64 = 1 << 10;
 
 /// Pages in the write-ahead log from which on it is copied into the database (16 MiB). Measured: from a
 /// quarter of this the copying costs a tenth of the throughput, and the more there is, the longer one copy stalls all.

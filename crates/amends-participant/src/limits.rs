@@ -31,7 +31,7 @@ pub const WAL_BYTES_KEPT: u64 = 16 * 1024 * 1024;
 
 /// Page cache of the writing connection in KiB: small, since a machine may run many services; the system's page cache
 /// is behind it.
-pub const WRITER_CACHE_KIB: u32 = 2048;
+pub const WRITER_CACHE_KIB: u32 = 1024;
 
 /// Page cache of a reading connection in KiB.
 pub const READER_CACHE_KIB: u32 = 512;
