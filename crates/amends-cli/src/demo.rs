@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_engine::{EngineBuilder, Options};
-use amends_journal::{Journal, SqliteJournal, SqliteOptions};
+use amends_engine::{EngineBuilder, Options, StartUpError};
+use amends_journal::{Journal, JournalError, SqliteJournal, SqliteOptions};
 use amends_server::serve::Server;
 use amends_shop::http::{Shop, router};
 use amends_shop::saga;
@@ -80,6 +80,27 @@ fn require_directory(data: &Path) -> Result<(), String> {
     }
 }
 
+/// Adds the directory, and what to do, to what the journal says when it was opened and then could not be read.
+fn cannot_run(data: &Path, error: StartUpError) -> String {
+    let file = data.join("journal.db");
+    let journal = file.display();
+    match error {
+        StartUpError::Journal(error @ (JournalError::Unreadable(_) | JournalError::Damaged { .. })) => {
+            format!(
+                "{journal} is damaged: {error}. Keep a copy of the directory, then restore a backup, or start with an \
+             empty directory"
+            )
+        }
+        StartUpError::Journal(error @ (JournalError::NoSpace(_) | JournalError::Store { .. })) => {
+            format!("{journal}: {error}")
+        }
+        StartUpError::DefinitionChanged { .. } => {
+            format!("{journal}: {error}. If nobody changed it, the file is damaged: restore a backup")
+        }
+        StartUpError::NoParticipant { .. } => error.to_string(),
+    }
+}
+
 async fn serve(args: DemoArgs) -> Result<(), String> {
     // The port first: a second start of the same command must not touch the data.
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port);
@@ -107,7 +128,7 @@ async fn serve(args: DemoArgs) -> Result<(), String> {
         ..Options::default()
     };
     let engine = EngineBuilder::new(journal.clone()).options(options);
-    let engine = saga::register(engine, &services).open().map_err(|error| error.to_string())?;
+    let engine = saga::register(engine, &services).open().map_err(|error| cannot_run(&args.data, error))?;
 
     let stop = asked_to_stop().map_err(|error| format!("signals cannot be watched: {error}"))?;
     say(&format!("The shop is open: http://{address}  (data in {})", args.data.display()));

@@ -81,11 +81,12 @@ impl Original {
         let shop = match Shop::try_open_in(data, &[]) {
             Ok(shop) => shop,
             Err(ended) => {
-                assert_eq!(ended.code, Some(1), "{ended:?}");
-                assert!(!ended.stderr.contains("panicked"), "{ended:?}");
-                assert!(ended.stderr.contains("damaged"), "{ended:?}");
                 let name = Path::new(file).file_name().unwrap().to_str().unwrap().trim_end_matches("-wal");
-                assert!(ended.stderr.contains(name), "{file} is not named: {ended:?}");
+                let words = ["damaged", name, "directory"];
+                let is_clear = words.iter().all(|word| ended.stderr.contains(word));
+                if ended.code != Some(1) || !is_clear || ended.stderr.contains("panicked") {
+                    return Found::Different(format!("it is refused without {words:?}: {ended:?}"));
+                }
                 return Found::Refused;
             }
         };
@@ -110,7 +111,9 @@ impl Original {
         for (path, text) in &self.gets {
             compare(path, wire.call("GET", path, &[], None).unwrap(), (200, text));
         }
-        assert!(!shop.stderr().contains("panicked"), "{}", shop.stderr());
+        if shop.stderr().contains("panicked") {
+            found = Found::Different(shop.stderr());
+        }
         found
     }
 }
@@ -123,7 +126,7 @@ enum Found {
     Same,
     /// It answers as before, or that what is asked for is damaged.
     PartlyDamaged,
-    /// It tells something else.
+    /// It tells something else, or is refused without a clear word.
     Different(String),
 }
 
@@ -195,7 +198,7 @@ fn two_databases_in_each_others_place_are_refused() {
 }
 
 #[test]
-fn a_blank_page_is_refused() {
+fn a_blank_page_never_changes_an_answer() {
     let original = Original::make(End::Stopped);
     for file in DATABASES {
         let bytes = original.bytes(file);
@@ -212,8 +215,8 @@ fn a_log_that_is_broken_in_its_middle_is_refused() {
     let original = Original::make(End::Killed);
     for file in DATABASES.map(|file| format!("{file}-wal")) {
         let bytes = original.bytes(&file);
-        // The last transaction cannot be told from one that a power cut tore.
-        for at in offsets(&file, bytes.len() * 3 / 4, 4) {
+        // The last transactions look like what a power cut tore; these are far enough from them.
+        for at in offsets(&file, bytes.len() / 2, 5) {
             let found = original.with_bytes(&file, &flipped(&bytes, at));
             assert_eq!(found, Found::Refused, "{file} byte {at}");
         }
@@ -237,7 +240,7 @@ fn sweep_no_damage_ever_changes_an_answer() {
             let bytes = original.bytes(file);
             let mut note = |found: Found, what: String| {
                 if let Found::Different(how) = found {
-                    different.push(format!("{name}: {file} {what}: {how:.200}"));
+                    different.push(format!("{name}: {file} {what}: {how:.300}"));
                 }
             };
             note(original.with(file, |path| fs::remove_file(path).unwrap()), "removed".to_owned());

@@ -188,8 +188,9 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        if self.ended.get_mut().unwrap_or_else(PoisonError::into_inner).try_recv().is_err() {
-            // It may have ended meanwhile, which is as well.
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Once it has ended, its number may be another's.
+        if let Err(mpsc::TryRecvError::Empty) = ended.try_recv() {
             let _ = kill_process(self.pid, Signal::KILL);
         }
     }

@@ -126,7 +126,14 @@ impl Wire {
 
     fn more(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 << 10];
-        match self.stream.read(&mut buffer)? {
+        let read = loop {
+            match self.stream.read(&mut buffer) {
+                // A read with a limit ends so when the process was stopped and goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        match read {
             0 if self.unread.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
             0 => Err(no_http("cut off")),
             read => {
