@@ -40,8 +40,8 @@ const INSIDE: &str = "AMENDS_TEST_MAY_MOUNT";
 /// Size of the disk: some times the reserve that `amends demo` keeps free.
 const DISK_MIB: u64 = 64;
 
-/// Less than the reserve, yet enough for what is under way.
-const LEFT_FOR_THOSE_UNDER_WAY: u64 = 6 << 20;
+/// Less than the reserve, yet enough for what is under way, and for what is started before the lack is noticed.
+const LEFT_FOR_THOSE_UNDER_WAY: u64 = 12 << 20;
 
 fn main() -> ExitCode {
     if std::env::var_os(INSIDE).is_some() {
