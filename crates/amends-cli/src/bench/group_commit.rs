@@ -113,7 +113,7 @@ fn create(path: &Path) -> Result<File, BenchError> {
 }
 
 fn fill(file: &mut File, size: u64) -> io::Result<()> {
-    const BLOCK: [u8; 1 << 16] = [0; 1 << 16];
+    static BLOCK: [u8; 1 << 16] = [0; 1 << 16];
     for _ in 0..size.div_ceil(BLOCK.len() as u64) {
         file.write_all(&BLOCK)?;
     }
