@@ -5,7 +5,6 @@
 //! flush, without any timer: whoever comes while a flush runs is in the next one.
 //! Does not retry and does not interpret the work it is given. Start reading at [`Database::submit`], then `writer.rs`.
 
-mod log_check;
 mod open;
 mod queue;
 mod readers;

@@ -431,6 +431,21 @@ fn an_emptied_file_with_a_log_is_damaged_not_new() {
     assert_damaged(&copy);
 }
 
+#[test]
+fn a_file_cut_off_anywhere_is_damaged_not_new_or_shorter() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    for n in 0..50 {
+        wait(&submit(&database, move |c| insert(c, &n.to_string()))).unwrap();
+    }
+    drop(database);
+    let whole = std::fs::read(&path).unwrap();
+    for length in [1, 15, 99, 100, 512, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert_damaged(&path);
+    }
+}
+
 /// Damage anywhere in the log either is reported, or loses nothing but the end that a power cut could have taken too.
 #[test]
 fn a_log_broken_before_its_last_commits_is_damaged() {

@@ -19,7 +19,6 @@ mod space;
 mod statements;
 mod tally;
 mod upkeep;
-mod wal;
 mod writer;
 
 use std::path::{Path, PathBuf};

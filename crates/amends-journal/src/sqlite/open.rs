@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use amends_sqlite_log::LogError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::limits::{BUSY_WAIT_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
@@ -16,7 +17,6 @@ use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
 use super::reader::is_damage;
 use super::schema::{self, APPLICATION_ID, FORMAT};
-use super::wal::{self, WalError};
 
 /// Why a journal could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -138,11 +138,9 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
         let details = "there was a journal, and its database is gone or empty".to_owned();
         return Err(OpenError::Damaged { path, details });
     }
-    wal::check(&log).map_err(|error| match error {
-        WalError::Io(source) => OpenError::Io { path: log.clone(), source },
-        WalError::Damaged(nonsense) => {
-            OpenError::Damaged { path: log.clone(), details: nonsense.to_string() }
-        }
+    amends_sqlite_log::check(&path).map_err(|error| match error {
+        LogError::Io { path, source } => OpenError::Io { path, source },
+        LogError::Damaged { path, reason } => OpenError::Damaged { path, details: reason },
     })?;
 
     let found = Found { size, log_size, was_laid_out };

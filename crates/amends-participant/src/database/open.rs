@@ -5,12 +5,13 @@
 //! Does not repair: a damaged file is left as it is. Start reading at `writer`.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use amends_sqlite_log::{Log, LogError};
 use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
 
-use super::{Format, log_check};
+use super::Format;
 use crate::error::is_damage;
 use crate::limits::{
     LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT, WAL_BYTES_KEPT, WRITER_CACHE_KIB,
@@ -112,7 +113,11 @@ impl OpenError {
 /// Opens or creates the file for writing.
 pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenError> {
     let bytes = length(path)?;
-    log_check::check(path, bytes)?;
+    let log = amends_sqlite_log::check(path).map_err(|error| match error {
+        LogError::Io { path, source } => OpenError::Io { path, source },
+        LogError::Damaged { path, reason } => OpenError::Damaged { path, reason },
+    })?;
+    check_length(path, bytes, log)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| OpenError::database(path, error);
@@ -132,6 +137,41 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
     accept_format(&mut connection, path, format)?;
     make_entry_durable(path)?;
     Ok(connection)
+}
+
+/// Refuses a file that is shorter than it says. SQLite takes a file of a few bytes for a new one, and does not
+/// miss what was cut off until it reads it.
+fn check_length(path: &Path, bytes: u64, log: Log) -> Result<(), OpenError> {
+    const HEADER_BYTES: u64 = 100;
+    if log == Log::Holds {
+        // The log has the last word on the file's length; an empty file can have none.
+        return if bytes == 0 {
+            Err(OpenError::damaged(path, "it is empty or missing, but its write-ahead log is not"))
+        } else {
+            Ok(())
+        };
+    }
+    let is_being_made = path.with_extension("db-journal").exists();
+    if bytes == 0 || is_being_made {
+        return Ok(());
+    }
+    if bytes < HEADER_BYTES {
+        return Err(OpenError::damaged(path, format!("it is cut off after {bytes} bytes")));
+    }
+    let mut header = [0; HEADER_BYTES as usize];
+    let mut file = File::open(path).map_err(|source| OpenError::io(path, source))?;
+    file.read_exact(&mut header).map_err(|source| OpenError::io(path, source))?;
+    // <https://www.sqlite.org/fileformat2.html#the_database_header>: 1 stands for 65,536, which two bytes cannot hold.
+    let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        other => u64::from(other),
+    };
+    let pages = u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]));
+    if bytes < page_bytes * pages {
+        let reason = format!("it has {bytes} bytes and says {pages} pages of {page_bytes}: it was cut off");
+        return Err(OpenError::damaged(path, reason));
+    }
+    Ok(())
 }
 
 /// Opens the file for reading, beside an open writer.

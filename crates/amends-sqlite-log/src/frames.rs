@@ -1,80 +1,78 @@
-//! A second look at the write-ahead log.
+//! The frames of a log.
 //!
-//! Owns the check that SQLite leaves out: it reads its log up to the first frame whose checksum fails and takes the rest
-//! for the torn end of an interrupted write, so one flipped byte makes commits vanish that were answered. Promises to
-//! tell the two apart: every commit is flushed before the next one is written, so a broken frame that comes before a
-//! finished transaction *and* something after that was once whole. Damage within the very last transaction looks like
-//! an interrupted write and cannot be told from one. Does not repair, and reads the log only before SQLite does.
-//!
-//! The format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
+//! Owns the running checksum and the judgement of a break: a torn end, or damage. Promises to count the frames that
+//! SQLite would read, and to find a broken one with finished commits behind it. Does not know files.
 
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
-use std::path::Path;
-
-use super::schema::Nonsense;
+use std::io::{self, ErrorKind, Read};
 
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// What the check found.
-#[derive(Debug)]
-pub(super) enum WalError {
-    Io(io::Error),
-    Damaged(Nonsense),
+/// What a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frames {
+    /// No log, or one that never began.
+    None,
+    /// So many frames one after the other.
+    Sound {
+        /// The log's salts, as they lie in its header.
+        salts: [u8; 8],
+        /// How many.
+        count: u64,
+    },
 }
 
-impl From<io::Error> for WalError {
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum ScanError {
+    Io(io::Error),
+    Broken(String),
+}
+
+impl From<io::Error> for ScanError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-/// Checks the log, if there is one.
-pub(super) fn check(path: &Path) -> Result<(), WalError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    if file.metadata()?.len() == 0 {
-        return Ok(());
-    }
-    check_log(&mut BufReader::with_capacity(1 << 20, file))
-}
-
-fn check_log(log: &mut impl Read) -> Result<(), WalError> {
+/// Reads a log to its end.
+pub(crate) fn scan(log: &mut impl Read) -> Result<Frames, ScanError> {
     let mut header = [0; HEADER];
-    if !read_whole(log, &mut header)? {
-        return Err(damaged("its log is cut off inside the header"));
+    let length = read_as_far(log, &mut header)?;
+    if length == 0 {
+        return Ok(Frames::None);
+    }
+    if length < HEADER {
+        return Err(damaged("it is cut off inside the header"));
     }
     if header == [0; HEADER] {
-        return only_zeros(log);
+        only_zeros(log)?;
+        return Ok(Frames::None);
     }
     let Some(mut chain) = Chain::begin(&header) else {
-        return Err(damaged("the header of its log does not match its checksum"));
+        return Err(damaged("its header does not match its checksum"));
     };
+    let salts = header[16..24].try_into().expect("eight bytes were cut out");
     let mut frame = vec![0; FRAME_HEADER + chain.page_size];
-    let mut number = 0u64;
-    while read_whole(log, &mut frame)? {
-        number += 1;
+    let mut count = 0;
+    while read_as_far(log, &mut frame)? == frame.len() {
         if !chain.follows(&frame) {
-            return check_rest(log, &chain, &mut frame, number);
+            check_rest(log, &chain, &mut frame, count + 1)?;
+            break;
         }
+        count += 1;
     }
-    Ok(())
+    Ok(Frames::Sound { salts, count })
 }
 
 /// After a broken frame: an end if nothing was ever finished behind it.
-fn check_rest(log: &mut impl Read, chain: &Chain, frame: &mut [u8], number: u64) -> Result<(), WalError> {
+fn check_rest(log: &mut impl Read, chain: &Chain, frame: &mut [u8], number: u64) -> Result<(), ScanError> {
     // The broken frame counts as of this log if half its mark is right; leftovers of an earlier log have neither half.
     let mut finished = chain.may_own(frame) && word(frame, 4) != 0;
-    while read_whole(log, frame)? {
+    while read_as_far(log, frame)? == frame.len() {
         if chain.owns(frame) {
             if finished {
-                return Err(damaged(&format!(
-                    "frame {number} of its log is broken, and finished commits follow it"
-                )));
+                return Err(damaged(&format!("frame {number} is broken, and finished commits follow it")));
             }
             finished = word(frame, 4) != 0;
         }
@@ -83,23 +81,28 @@ fn check_rest(log: &mut impl Read, chain: &Chain, frame: &mut [u8], number: u64)
 }
 
 /// A log that was never written: the power went before its header reached the disk.
-fn only_zeros(log: &mut impl Read) -> Result<(), WalError> {
+fn only_zeros(log: &mut impl Read) -> Result<(), ScanError> {
     let mut rest = Vec::new();
     log.read_to_end(&mut rest)?;
-    if rest.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(damaged("the header of its log is blank")) }
+    if rest.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(damaged("its header is blank")) }
 }
 
-fn damaged(details: &str) -> WalError {
-    WalError::Damaged(Nonsense(details.to_owned()))
+fn damaged(details: &str) -> ScanError {
+    ScanError::Broken(details.to_owned())
 }
 
-/// Whether the buffer could be filled; a shorter end is a write that was cut off.
-fn read_whole(log: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
-    match log.read_exact(buffer) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
+/// How much of the buffer the log still fills; less than all of it is the end.
+fn read_as_far(log: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match log.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(filled)
 }
 
 /// The running checksum through the log.
@@ -185,10 +188,10 @@ mod tests {
     }
 
     fn is_damaged(bytes: &[u8]) -> bool {
-        match check_log(&mut &*bytes) {
-            Ok(()) => false,
-            Err(WalError::Damaged(_)) => true,
-            Err(WalError::Io(error)) => panic!("{error}"),
+        match scan(&mut &*bytes) {
+            Ok(_) => false,
+            Err(ScanError::Broken(_)) => true,
+            Err(ScanError::Io(error)) => panic!("{error}"),
         }
     }
 
