@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use amends_sqlite_log::LogError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::limits::{BUSY_WAIT_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
+use crate::limits::{
+    BUSY_WAIT_MAX, INTEGRITY_CHECK_BYTES_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX,
+    WRITER_CACHE_KIB,
+};
 
 use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
@@ -275,10 +278,12 @@ fn check_identity(connection: &Connection) -> Result<(), Trouble> {
 
 fn check_content(connection: &Connection, found: &Found) -> Result<(), Trouble> {
     schema::check(connection)?.map_err(|nonsense| Trouble::Damaged(nonsense.to_string()))?;
-    if found.size + found.log_size > QUICK_CHECK_BYTES_MAX {
-        return Ok(());
-    }
-    let mut check = connection.prepare("PRAGMA quick_check(3)")?;
+    let check = match found.size + found.log_size {
+        0..=INTEGRITY_CHECK_BYTES_MAX => "PRAGMA integrity_check(3)",
+        ..=QUICK_CHECK_BYTES_MAX => "PRAGMA quick_check(3)",
+        _ => return Ok(()),
+    };
+    let mut check = connection.prepare(check)?;
     let said: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     if said == ["ok"] { Ok(()) } else { Err(Trouble::Damaged(said.join("; "))) }
 }

@@ -14,7 +14,8 @@ use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
 use super::Format;
 use crate::error::is_damage;
 use crate::limits::{
-    LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT, WAL_BYTES_KEPT, WRITER_CACHE_KIB,
+    INTEGRITY_CHECK_BYTES_MAX, LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT,
+    WAL_BYTES_KEPT, WRITER_CACHE_KIB,
 };
 
 /// Why a database file was not opened.
@@ -131,8 +132,10 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
     require_setting(&connection, path, "synchronous", "FULL", "2")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT as i64).map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-    if bytes <= QUICK_CHECK_BYTES_MAX {
-        quick_check(&connection, path)?;
+    if bytes <= INTEGRITY_CHECK_BYTES_MAX {
+        check_pages(&connection, path, "PRAGMA integrity_check(3)")?;
+    } else if bytes <= QUICK_CHECK_BYTES_MAX {
+        check_pages(&connection, path, "PRAGMA quick_check(3)")?;
     }
     accept_format(&mut connection, path, format)?;
     make_entry_durable(path)?;
@@ -213,9 +216,9 @@ fn require_setting(
     Err(OpenError::Setting { path: path.to_owned(), setting, wanted, found })
 }
 
-fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+fn check_pages(connection: &Connection, path: &Path, check: &str) -> Result<(), OpenError> {
     let findings: Result<Vec<String>, Error> = connection
-        .prepare("PRAGMA quick_check(3)")
+        .prepare(check)
         .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect());
     match findings {
         Ok(findings) if findings == ["ok"] => Ok(()),
