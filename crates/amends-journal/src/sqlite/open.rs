@@ -278,11 +278,12 @@ fn check_identity(connection: &Connection) -> Result<(), Trouble> {
 
 fn check_content(connection: &Connection, found: &Found) -> Result<(), Trouble> {
     schema::check(connection)?.map_err(|nonsense| Trouble::Damaged(nonsense.to_string()))?;
-    let check = match found.size + found.log_size {
-        0..=INTEGRITY_CHECK_BYTES_MAX => "PRAGMA integrity_check(3)",
-        ..=QUICK_CHECK_BYTES_MAX => "PRAGMA quick_check(3)",
-        _ => return Ok(()),
-    };
+    let size = found.size + found.log_size;
+    if size > QUICK_CHECK_BYTES_MAX {
+        return Ok(());
+    }
+    let is_small = size <= INTEGRITY_CHECK_BYTES_MAX;
+    let check = if is_small { "PRAGMA integrity_check(3)" } else { "PRAGMA quick_check(3)" };
     let mut check = connection.prepare(check)?;
     let said: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     if said == ["ok"] { Ok(()) } else { Err(Trouble::Damaged(said.join("; "))) }
