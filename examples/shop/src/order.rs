@@ -33,7 +33,11 @@ pub(crate) const TABLES: &str = "
         created_at_ms INTEGER NOT NULL,   -- since 1970, in UTC
         id TEXT NOT NULL,
         saga TEXT NOT NULL,
-        user_id TEXT NOT NULL
+        user_id TEXT NOT NULL,
+        -- What the row was written with, and whether that is what it holds.
+        seal INTEGER NOT NULL AS (seal(number, status, total, created_at_ms, id, saga, user_id)) STORED,
+        sound INTEGER AS (seal = seal(number, status, total, created_at_ms, id, saga, user_id)) VIRTUAL,
+        CHECK (sound)
     );
     CREATE INDEX orders_by_id ON orders (id);
     CREATE INDEX orders_by_saga ON orders (saga);
@@ -42,7 +46,11 @@ pub(crate) const TABLES: &str = "
         line INTEGER NOT NULL,            -- from 0, as ordered
         product_id TEXT NOT NULL,
         quantity INTEGER NOT NULL,
-        price INTEGER NOT NULL,           -- minor units, of one
+        price INTEGER NOT NULL,
+        -- What the row was written with, and whether that is what it holds.
+        seal INTEGER NOT NULL AS (seal(order_number, line, product_id, quantity, price)) STORED,
+        sound INTEGER AS (seal = seal(order_number, line, product_id, quantity, price)) VIRTUAL,
+        CHECK (sound),
         PRIMARY KEY (order_number, line)
     ) WITHOUT ROWID;";
 
@@ -162,7 +170,7 @@ pub(crate) struct Order {
 
 /// The columns [`Order::read`] takes, in their order.
 pub(crate) const COLUMNS: &str = "orders.number, orders.id, orders.saga, orders.user_id, orders.total, orders.status, \
-                                  orders.created_at_ms";
+                                  orders.created_at_ms, orders.sound";
 
 impl Order {
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Order> {
@@ -179,8 +187,8 @@ impl Order {
 }
 
 /// The columns [`read_item`] takes, in their order.
-pub(crate) const ITEM_COLUMNS: &str =
-    "order_items.order_number, order_items.product_id, order_items.quantity, order_items.price";
+pub(crate) const ITEM_COLUMNS: &str = "order_items.order_number, order_items.product_id, order_items.quantity, order_items.price, \
+     order_items.sound";
 
 /// An item and the number of its order.
 pub(crate) fn read_item(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Item)> {

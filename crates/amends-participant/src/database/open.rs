@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use amends_sqlite_log::{Log, LogError};
 use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
 
-use super::Format;
+use super::{Format, seal};
 use crate::error::is_damage;
 use crate::limits::{
     INTEGRITY_CHECK_BYTES_MAX, LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT,
@@ -186,6 +186,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
 }
 
 fn settle(connection: &Connection, cache_kib: u32) -> Result<(), Error> {
+    seal::install_seal(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.busy_timeout(LOCK_WAIT_MAX)?;
     connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use amends_participant::database::install_seal;
 use amends_shop::ids::OrderId;
 use amends_shop::messages::ConfirmOrder;
 use amends_shop::operation::{Operation, ServiceName};
@@ -16,6 +17,7 @@ fn tampered(service: ServiceName, sql: &str) -> (Shop, OrderId) {
     let shop = Shop::new();
     let id = shop.place("saga-1", &[("product_1", 2, 100)]);
     let other = rusqlite::Connection::open(shop.dir.path().join(service.file())).unwrap();
+    install_seal(&other).unwrap();
     assert!(other.execute(sql, []).unwrap() > 0, "{sql}");
     (shop, id)
 }
@@ -130,4 +132,50 @@ fn a_fresh_data_directory_is_small() {
         std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes < 2_000_000, "{bytes} bytes");
     drop(services);
+}
+
+/// Everything the views say, as text.
+fn told(services: &Services, id: &OrderId) -> Result<[String; 4], String> {
+    let text = |error: amends_participant::DataError| error.to_string();
+    Ok([
+        format!("{:?}", services.order(id).map_err(text)?),
+        format!("{:?}", services.orders(None, PageLimit::USUAL).map_err(text)?),
+        format!("{:?}", services.inventory().map_err(text)?),
+        format!("{:?}", services.ledger().map_err(text)?),
+    ])
+}
+
+#[test]
+fn a_flipped_bit_is_damage_or_changes_nothing_that_is_told() {
+    let shop = Shop::new();
+    let id = shop.place("saga-1", &[("product_1", 2, 100), ("product_3", 1, 5)]);
+    shop.place("saga-2", &[("product_2", 1, 250)]);
+    let before = told(&shop.services, &id).unwrap();
+    let Shop { services, dir } = shop;
+    drop(services);
+    let mut found = 0;
+    for name in ServiceName::ALL {
+        let path = dir.path().join(name.file());
+        let sound = std::fs::read(&path).unwrap();
+        for at in (0..sound.len()).step_by(101) {
+            let mut broken = sound.clone();
+            broken[at] ^= 1 << (at % 8);
+            std::fs::write(&path, broken).unwrap();
+            let after = match Services::open(dir.path(), &Stock::usual(), never_fatal()) {
+                Ok(services) => told(&services, &id),
+                Err(error) => Err(error.to_string()),
+            };
+            match after {
+                Ok(after) => assert_eq!(after, before, "{name} at {at}"),
+                Err(error) => {
+                    assert!(error.contains("damaged"), "{name} at {at}: {error}");
+                    found += 1;
+                }
+            }
+            let _none = std::fs::remove_file(path.with_extension("db-wal"));
+            let _none = std::fs::remove_file(path.with_extension("db-shm"));
+            std::fs::write(&path, &sound).unwrap();
+        }
+    }
+    assert!(found > 20, "only {found} flips were noticed");
 }
