@@ -35,17 +35,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 pub(crate) fn run(args: &BenchChildArgs) -> ExitCode {
     end_with_parent();
-    let done = match args.half {
+    super::end(match args.half {
         Half::Fill => fill(args),
         Half::Recover => recover(args),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    })
 }
 
 /// The parent holds the other end of our standard input for as long as it lives.

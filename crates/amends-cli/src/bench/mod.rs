@@ -21,6 +21,7 @@ mod sagas;
 mod table;
 mod workload;
 
+use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,34 +38,43 @@ use progress::Progress;
 use report::Report;
 use workload::Workload;
 
+use crate::process::complain;
+
 /// How long each measurement runs before it counts: connections are made, caches and the log's file are warm.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Measures and prints.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
-    match measure(args).and_then(|report| print(&report, args.output)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                eprintln!("  because: {cause}");
-                source = cause.source();
-            }
-            ExitCode::from(error.exit_code())
-        }
+    end(measure(args).and_then(|report| print(&report, args.output)))
+}
+
+/// Says what went wrong, with its causes, and what that means for whoever called.
+fn end(done: Result<(), BenchError>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
     }
+    complain(&message);
+    ExitCode::from(error.exit_code())
 }
 
 fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     let parts = args.parts();
     let place = Place::choose(args.data.as_deref())?;
-    note(&format!("measuring in {} (removed afterwards)", place.directory().display()));
+    if std::io::stderr().is_terminal() {
+        eprintln!("measuring in {}, which is removed afterwards", place.directory().display());
+    }
     if let Some(warning) = place.warning() {
-        note(&format!("warning: {warning}"));
+        eprintln!("warning: {warning}");
     }
     if cfg!(debug_assertions) {
-        note("warning: this is a debug build, several times slower than a release build");
+        eprintln!("warning: this is a debug build, several times slower than a release build");
+    }
+    if parts.contains(&Part::Disk) && !parts.contains(&Part::Ok) && !parts.contains(&Part::Undo) {
+        eprintln!("{}", disk::without_sagas());
     }
     let window = Window { warm_up: WARM_UP, measured: Duration::from_secs(u64::from(args.seconds)) };
     let mut run =
@@ -106,10 +116,7 @@ impl Run {
             }
         }
         if parts.contains(&Part::Disk) {
-            let appends = Appends::mean(&made).unwrap_or_else(|| {
-                note(&disk::without_sagas());
-                Appends::WITHOUT_SAGAS
-            });
+            let appends = Appends::mean(&made).unwrap_or(Appends::WITHOUT_SAGAS);
             self.progress.begin(format!("the disk alone, {clients} clients"));
             let row = disk::measure(&self.place, clients, appends, self.window, &self.progress)?;
             for (saga, appends) in self.report.sagas[first..].iter_mut().zip(&made) {
@@ -118,13 +125,6 @@ impl Run {
             self.report.disk.push(row);
         }
         Ok(())
-    }
-}
-
-/// What a person should know, kept out of the document: only on a terminal.
-fn note(text: &str) {
-    if std::io::stderr().is_terminal() {
-        eprintln!("{text}");
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
+use crate::process::complain;
+
 use super::error::BenchError;
 
 /// The exit code of a program that was interrupted.
@@ -153,7 +155,7 @@ fn remove_when_interrupted(directory: PathBuf, child: Arc<Mutex<Option<Working>>
         let removed =
             (0..REMOVALS_MAX).any(|_| fs::remove_dir_all(&directory).is_ok() || !directory.exists());
         if !removed {
-            eprintln!("error: interrupted; {} could not be removed", directory.display());
+            complain(&format!("interrupted; {} could not be removed", directory.display()));
         }
         std::process::exit(INTERRUPTED);
     };
