@@ -10,6 +10,7 @@ mod child;
 mod disk;
 mod error;
 mod group_commit;
+mod interruption;
 mod latency;
 mod load;
 mod machine;
@@ -22,7 +23,7 @@ mod table;
 mod workload;
 
 use std::error::Error;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -64,17 +65,15 @@ fn end(done: Result<(), BenchError>) -> ExitCode {
 fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     let parts = args.parts();
     let place = Place::choose(args.data.as_deref())?;
-    if std::io::stderr().is_terminal() {
-        eprintln!("measuring in {}, which is removed afterwards", place.directory().display());
-    }
+    complain(&format!("measuring in {}, which is removed afterwards", place.directory().display()));
     if let Some(warning) = place.warning() {
-        eprintln!("warning: {warning}");
+        complain(&format!("warning: {warning}"));
     }
     if cfg!(debug_assertions) {
-        eprintln!("warning: this is a debug build, several times slower than a release build");
+        complain("warning: this is a debug build, several times slower than a release build");
     }
     if parts.contains(&Part::Disk) && !parts.contains(&Part::Ok) && !parts.contains(&Part::Undo) {
-        eprintln!("{}", disk::without_sagas());
+        complain(&disk::without_sagas());
     }
     let window = Window { warm_up: WARM_UP, measured: Duration::from_secs(u64::from(args.seconds)) };
     let mut run =

@@ -1,40 +1,23 @@
 //! Where the measurement takes place.
 //!
-//! Owns the directory on the disk to be measured, and the child process working in it. Promises a directory of its own
-//! that is gone afterwards, after Ctrl-C as well; and, unless told otherwise, one on a disk and not in memory. Touches
-//! nothing outside of it.
+//! Owns the directory on the disk to be measured. Promises a directory of its own that is gone afterwards, after Ctrl-C
+//! as well; and, unless told otherwise, one on a disk and not in memory. Touches nothing outside of it.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ExitStatus};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
-use crate::process::complain;
-
 use super::error::BenchError;
-
-/// The exit code of a program that was interrupted.
-const INTERRUPTED: i32 = 130;
-
-/// How often removing is tried after Ctrl-C: threads that still write may add a file meanwhile.
-const REMOVALS_MAX: usize = 10;
+use super::interruption::{Interruption, keep_signals};
 
 /// The directory that everything is measured in.
 pub(super) struct Place {
     directory: TempDir,
     is_in_memory: bool,
-    child: Arc<Mutex<Option<Working>>>,
-}
-
-/// A child at work, and the end of its standard input whose closing tells it that we are gone. Kept apart from the
-/// child, which would close it as soon as it is waited for.
-struct Working {
-    child: Child,
-    lifeline: Option<ChildStdin>,
+    interruption: Interruption,
 }
 
 impl Place {
@@ -45,15 +28,12 @@ impl Place {
             None => first_on_a_disk(),
         };
         let unusable = |source| BenchError::Unusable { directory: parent.clone(), source };
+        let signals =
+            keep_signals().map_err(|source| BenchError::Threads { what: "the wait for signals", source })?;
         let directory =
             tempfile::Builder::new().prefix("amends-bench-").tempdir_in(&parent).map_err(unusable)?;
-        let place = Self {
-            is_in_memory: is_in_memory(directory.path()),
-            directory,
-            child: Arc::new(Mutex::new(None)),
-        };
-        remove_when_interrupted(place.directory.path().to_owned(), place.child.clone()).map_err(unusable)?;
-        Ok(place)
+        let interruption = signals.watch(directory.path().to_owned()).map_err(unusable)?;
+        Ok(Self { is_in_memory: is_in_memory(directory.path()), directory, interruption })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -72,39 +52,16 @@ impl Place {
         made.map_err(|source| BenchError::File { path: self.directory().to_owned(), source })
     }
 
-    /// Takes charge of a child: it is killed when we are interrupted.
-    pub(super) fn own_child(&self, mut child: Child) {
-        let lifeline = child.stdin.take();
-        *lock(&self.child) = Some(Working { child, lifeline });
-    }
-
-    /// Kills the child and waits until it is gone.
-    pub(super) fn kill_child(&self) -> io::Result<()> {
-        match lock(&self.child).take() {
-            Some(mut working) => working.kill(),
-            None => Ok(()),
-        }
-    }
-
-    /// Waits for the child to end by itself.
-    pub(super) fn wait_for_child(&self) -> io::Result<ExitStatus> {
-        // Not under the lock: the handler of Ctrl-C must not wait for it. A child ends with us anyway.
-        let working = lock(&self.child).take();
-        let Working { mut child, lifeline } = working.ok_or_else(|| io::Error::other("it is gone"))?;
-        let status = child.wait();
-        drop(lifeline);
-        status
+    /// Keeps a child process from outliving this one.
+    pub(super) fn interruption(&self) -> &Interruption {
+        &self.interruption
     }
 }
 
-impl Working {
-    fn kill(&mut self) -> io::Result<()> {
-        self.child.kill().and_then(|()| self.child.wait()).map(drop)
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.interruption.let_pass();
     }
-}
-
-fn lock(child: &Mutex<Option<Working>>) -> MutexGuard<'_, Option<Working>> {
-    child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the files of a directory take on the disk, in bytes (as `du` counts: blocks, not lengths).
@@ -131,38 +88,6 @@ fn is_in_memory(directory: &Path) -> bool {
     const RAMFS: u64 = 0x8584_58F6;
     rustix::fs::statfs(directory)
         .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| [TMPFS, RAMFS].contains(&kind)))
-}
-
-/// A thread of its own: the measurement blocks its threads as it likes.
-fn remove_when_interrupted(directory: PathBuf, child: Arc<Mutex<Option<Working>>>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let wait = async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            // Then a signal ends the process as it always does, and the directory stays.
-            return;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if let Some(working) = lock(&child).as_mut() {
-            // It may have ended by itself.
-            let _ = working.kill();
-        }
-        let removed =
-            (0..REMOVALS_MAX).any(|_| fs::remove_dir_all(&directory).is_ok() || !directory.exists());
-        if !removed {
-            complain(&format!("interrupted; {} could not be removed", directory.display()));
-        }
-        std::process::exit(INTERRUPTED);
-    };
-    std::thread::Builder::new()
-        .name("bench-signals".to_owned())
-        .spawn(move || runtime.block_on(wait))
-        .map(drop)
 }
 
 #[cfg(test)]

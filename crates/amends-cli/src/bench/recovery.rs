@@ -34,7 +34,7 @@ fn fill(place: &Place, directory: &Path, in_flight: u32) -> Result<(), BenchErro
     let mut lines = start(place, "fill", directory, in_flight, FILLS)?;
     expect(place, &mut lines, DURABLE, FILLS)?;
     // On Unix this is SIGKILL: the process has no chance to tidy up.
-    place.kill_child().map_err(|error| failed(FILLS, &error))
+    place.interruption().kill_child().map_err(|error| failed(FILLS, &error))
 }
 
 type Lines = BufReader<ChildStdout>;
@@ -56,7 +56,7 @@ fn start(
         .spawn();
     let mut child: Child = child.map_err(|error| failed(what, &error))?;
     let lines = BufReader::new(child.stdout.take().expect("its output was asked for"));
-    place.own_child(child);
+    place.interruption().own_child(child);
     Ok(lines)
 }
 
@@ -73,7 +73,7 @@ fn expect(place: &Place, lines: &mut Lines, expected: &str, what: &'static str) 
 
 /// Waits for the child to end by itself.
 fn end(place: &Place, what: &'static str) -> Result<(), BenchError> {
-    match place.wait_for_child() {
+    match place.interruption().wait_for_child() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(BenchError::Child { what, how: status.to_string() }),
         Err(error) => Err(failed(what, &error)),

@@ -1,0 +1,123 @@
+//! `amends bench` from outside: the real binary on a real directory.
+//!
+//! Owns what a caller relies on: one document on standard output, exit codes, nothing left behind. Promises nothing
+//! about the numbers, which are the machine's.
+
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn bench(data: &Path, flags: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amends"));
+    command.arg("bench").args(flags.split_whitespace()).arg("--data").arg(data);
+    command
+}
+
+fn run(flags: &str) -> Output {
+    let parent = tempfile::tempdir().unwrap();
+    let output = bench(parent.path(), flags).output().unwrap();
+    assert_is_empty(parent.path());
+    output
+}
+
+fn document(flags: &str) -> Value {
+    let output = run(flags);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains('\r'), "progress is for terminals: {stderr:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn assert_is_empty(directory: &Path) {
+    let left: Vec<_> = std::fs::read_dir(directory).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn one_run_puts_sagas_beside_the_disk() {
+    let found = document("--clients 1,4 --seconds 1 --only disk,ok,undo --output json");
+    assert_eq!(keys(&found), ["disk", "machine", "recovery", "sagas"]);
+    assert_eq!(found["recovery"], serde_json::json!([]));
+    for row in found["disk"].as_array().unwrap() {
+        assert_eq!(keys(row), ["appends_per_second", "clients", "p50_us", "p99_us"]);
+    }
+    let sagas = found["sagas"].as_array().unwrap();
+    let told = |row: &Value| format!("{} {}", row["workload"].as_str().unwrap(), row["clients"]);
+    assert_eq!(sagas.iter().map(told).collect::<Vec<_>>(), ["ok 1", "ok 4", "undo 1", "undo 4"]);
+    for row in sagas {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        let disk = found["disk"].as_array().unwrap().iter().find(|disk| disk["clients"] == row["clients"]);
+        let appends = if row["workload"] == "ok" { 5.0 } else { 6.0 };
+        let share = number("per_second") * appends / disk.unwrap()["appends_per_second"].as_f64().unwrap();
+        assert!((number("share_of_disk") - share).abs() < 0.001, "{row} {share}");
+        assert!(number("cpu_s_per_1000") > 0.0 && number("p50_us") <= number("p99_us"), "{row}");
+        assert!((100.0..10_000.0).contains(&number("bytes_per_saga")), "{row}");
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_carried_to_its_end() {
+    let found = document("recovery --in-flight 1,2000 --output json");
+    let rows = found["recovery"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["in_flight"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2_000]);
+    for row in rows {
+        assert!(row["first_ms"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["first_ms"].as_f64().unwrap() <= row["all_ms"].as_f64().unwrap(), "{row}");
+    }
+}
+
+#[test]
+fn without_a_disk_to_compare_with_there_is_no_share() {
+    let found = document("ok --clients 2 --seconds 1 --output json");
+    assert_eq!(found["sagas"][0]["share_of_disk"], Value::Null);
+    assert_eq!(found["disk"], serde_json::json!([]));
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named_with_exit_code_two() {
+    for directory in ["/proc/self", "/no/such/directory"] {
+        let output = bench(Path::new(directory), "ok --seconds 1").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
+        assert!(stderr.contains(directory) && stderr.contains("--data"), "{stderr}");
+    }
+}
+
+#[test]
+fn bad_flags_are_exit_code_two() {
+    for flags in ["--clients 0", "--seconds 0", "--only http", "--in-flight 0", "--output xml"] {
+        assert_eq!(run(flags).status.code(), Some(2), "{flags}");
+    }
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    for (flags, signal) in [
+        ("ok --seconds 600 --clients 8", Signal::INT),
+        ("disk --seconds 600 --clients 8", Signal::TERM),
+        ("recovery --in-flight 1000000", Signal::INT),
+    ] {
+        let parent = tempfile::tempdir().unwrap();
+        let mut child = bench(parent.path(), flags).stderr(Stdio::piped()).spawn().unwrap();
+        let line = BufReader::new(child.stderr.take().unwrap()).lines().next().unwrap().unwrap();
+        assert!(line.contains("measuring in"), "{line}");
+        kill_process(pid(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{flags}");
+        assert_is_empty(parent.path());
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
