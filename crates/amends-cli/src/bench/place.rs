@@ -76,7 +76,7 @@ pub(super) fn size_of(directory: &Path) -> Result<u64, BenchError> {
 
 /// The current directory, or the next best that does not lie in memory.
 fn first_on_a_disk() -> PathBuf {
-    let here = PathBuf::from(".");
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let home = std::env::home_dir();
     let candidates = std::iter::once(here.clone()).chain(home).chain([PathBuf::from("/var/tmp")]);
     candidates.into_iter().find(|path| path.is_dir() && !is_in_memory(path)).unwrap_or(here)
