@@ -54,9 +54,6 @@ const _: () =
 /// Up to this size (database and write-ahead log) the whole database is checked when it is opened: about 0.1 s.
 pub const QUICK_CHECK_BYTES_MAX: u64 = 32 << 20;
 
-/// Up to this size the indexes are held against their tables as well: about 5 ms per MiB.
-pub const INTEGRITY_CHECK_BYTES_MAX: u64 = 8 << 20;
-
 /// Free pages that are left in the database for the next sagas before retention gives any back to the file system.
 pub const FREE_PAGES_KEPT: i64 = 512;
 

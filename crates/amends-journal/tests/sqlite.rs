@@ -14,8 +14,13 @@ use amends_journal::{
     SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
 };
 use bytes::Bytes;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
+
+/// The journal's database, as SQLite shows it: what is changed through this has sound pages.
+fn database_of(place: &Place) -> Connection {
+    amends_sqlite::open(&place.file("journal.db"), OpenFlags::default(), None).unwrap()
+}
 
 /// A directory for a journal, and what was said when it died.
 struct Place {
@@ -246,7 +251,7 @@ fn a_fresh_directory_is_small() {
 fn a_layout_of_a_later_version_is_refused_with_the_reason() {
     let place = Place::new();
     drop(place.open());
-    let database = Connection::open(place.file("journal.db")).unwrap();
+    let database = database_of(&place);
     database.pragma_update(None, "user_version", 2).unwrap();
     drop(database);
     let refusal = place.refusal();
@@ -306,7 +311,7 @@ fn a_first_start_that_was_cut_off_begins_again() {
 
     let place = Place::new();
     fs::create_dir(place.path()).unwrap();
-    let database = Connection::open(place.file("journal.db")).unwrap();
+    let database = database_of(&place);
     database.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL").unwrap();
     drop(database);
     commit(&place.open(), start(1));
@@ -406,14 +411,25 @@ fn damaged_pages_are_found_at_opening_or_by_a_checksum() {
     assert!(found_at_opening > 0);
 }
 
-/// Flips one bit in the place of the file where this record's payload lies.
+/// Flips one bit of this record's payload, wherever it lies, in a page that is sound otherwise.
 fn damage_record(place: &Place, record: &Bytes) {
-    let path = place.file("journal.db");
-    let mut bytes = fs::read(&path).unwrap();
-    let found =
-        bytes.windows(record.len()).position(|window| window == record.as_ref()).expect("it is in the file");
-    bytes[found + record.len() / 2] ^= 1;
-    fs::write(path, bytes).unwrap();
+    let database = database_of(place);
+    let mut hits = 0;
+    for (table, column) in [("record", "body"), ("ended", "records"), ("definition", "body")] {
+        let mut select =
+            database.prepare(&format!("SELECT {column} FROM {table} WHERE {column} IS NOT NULL")).unwrap();
+        let values: Vec<Vec<u8>> =
+            select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        for value in values {
+            let found = value.windows(record.len()).position(|window| window == record.as_ref());
+            let Some(found) = found else { continue };
+            let mut broken = value.clone();
+            broken[found + record.len() / 2] ^= 1;
+            let update = format!("UPDATE {table} SET {column} = ?2 WHERE {column} = ?1");
+            hits += database.execute(&update, (value, broken)).unwrap();
+        }
+    }
+    assert_eq!(hits, 1, "it is in the database once");
 }
 
 #[test]
@@ -435,7 +451,7 @@ fn a_flipped_bit_in_a_record_damages_that_saga_and_no_other() {
 fn a_missing_record_is_damage_of_its_saga_alone() {
     let place = Place::new();
     fill(&place.open());
-    let database = Connection::open(place.file("journal.db")).unwrap();
+    let database = database_of(&place);
     database.execute("DELETE FROM record WHERE no = 15 AND seq = 1", []).unwrap();
     database.execute("DELETE FROM record WHERE no = 16", []).unwrap();
     drop(database);
@@ -451,7 +467,7 @@ fn a_missing_record_is_damage_of_its_saga_alone() {
 fn an_archived_value_that_does_not_come_out_even_is_damaged() {
     let place = Place::new();
     fill(&place.open());
-    let database = Connection::open(place.file("journal.db")).unwrap();
+    let database = database_of(&place);
     database
         .execute("UPDATE ended SET records = substr(records, 1, length(records) - 1) WHERE no = 3", [])
         .unwrap();
@@ -467,7 +483,7 @@ fn an_archived_value_that_does_not_come_out_even_is_damaged() {
 fn a_status_that_nobody_wrote_is_damage() {
     let place = Place::new();
     fill(&place.open());
-    let database = Connection::open(place.file("journal.db")).unwrap();
+    let database = database_of(&place);
     database
         .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no = 15")
         .unwrap();
@@ -664,7 +680,7 @@ fn space_below_the_reserve_is_low() {
 
 /// Makes the writer's next transaction fail for good, by taking a table away from under it.
 fn break_the_database(place: &Place) {
-    let database = Connection::open(place.file("journal.db")).unwrap();
+    let database = database_of(&place);
     database.execute_batch("DROP TABLE record").unwrap();
 }
 
@@ -689,7 +705,7 @@ fn a_database_damaged_under_way_is_said_to_be_damaged() {
     let place = Place::new();
     let journal = place.open();
     fill(&journal);
-    let database = Connection::open(place.file("journal.db")).unwrap();
+    let database = database_of(&place);
     database.execute("UPDATE saga SET id = x'00' WHERE no = 15", []).unwrap();
     database
         .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no = 11")

@@ -8,7 +8,6 @@
 mod open;
 mod queue;
 mod readers;
-mod seal;
 mod writer;
 
 use std::path::Path;
@@ -24,7 +23,6 @@ use crate::limits::{FORGET_ROWS_MAX, FREE_PAGES_MAX};
 pub use open::OpenError;
 use queue::Queue;
 use readers::Readers;
-pub use seal::install_seal;
 use writer::Writer;
 
 /// An open database. Dropping it finishes what is queued and closes the file in good order.

@@ -4,6 +4,7 @@
 //! again). Promises that stored data nobody can read is reported with the word "damaged" and the place, never read as
 //! something else.
 
+use amends_sqlite::{describe, is_damage};
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
@@ -96,7 +97,7 @@ impl From<rusqlite::Error> for DataError {
     /// A value of the wrong type or a malformed page is damage; the rest is a bad day.
     fn from(error: rusqlite::Error) -> DataError {
         if is_damage(&error) {
-            DataError::damaged("the database", error.to_string())
+            DataError::damaged("the database", describe(&error))
         } else {
             DataError::Database(error)
         }
@@ -115,19 +116,6 @@ impl From<DataError> for BarrierError {
 impl From<rusqlite::Error> for BarrierError {
     fn from(error: rusqlite::Error) -> BarrierError {
         DataError::from(error).into()
-    }
-}
-
-/// Whether stored bytes, rather than circumstances, are at fault.
-pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::Utf8Error(..) => true,
-        other => {
-            matches!(other.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-        }
     }
 }
 

@@ -21,9 +21,6 @@ pub const READERS_MAX: usize = 2;
 /// Largest file whose pages are all checked when it is opened. The check costs about 1 ms per MiB.
 pub const QUICK_CHECK_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Largest file whose indexes are held against their tables as well. That costs about 5 ms per MiB.
-pub const INTEGRITY_CHECK_BYTES_MAX: u64 = 8 * 1024 * 1024;
-
 /// Pages in the write-ahead log that set off a checkpoint: SQLite's own default, about 4 MiB. A longer log was measured
 /// to make the slowest commits four times as slow for a tenth more throughput.
 pub const WAL_PAGES_MAX: u32 = 1000;

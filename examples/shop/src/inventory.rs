@@ -34,10 +34,6 @@ const TABLES: &str = "
         start INTEGER NOT NULL,
         free INTEGER NOT NULL,
         reserved INTEGER NOT NULL,
-        -- What the row was written with, and whether that is what it holds.
-        seal INTEGER NOT NULL AS (seal(number, product_id, start, free, reserved)) STORED,
-        sound INTEGER AS (seal = seal(number, product_id, start, free, reserved)) VIRTUAL,
-        CHECK (sound),
         CHECK (free >= 0 AND reserved >= 0 AND start = free + reserved)
     );
     CREATE TABLE reservations (
@@ -45,11 +41,7 @@ const TABLES: &str = "
         status TEXT NOT NULL,
         id TEXT NOT NULL,
         order_id TEXT NOT NULL,
-        saga TEXT NOT NULL,
-        -- What the row was written with, and whether that is what it holds.
-        seal INTEGER NOT NULL AS (seal(number, status, id, order_id, saga)) STORED,
-        sound INTEGER AS (seal = seal(number, status, id, order_id, saga)) VIRTUAL,
-        CHECK (sound)
+        saga TEXT NOT NULL
     );
     CREATE INDEX reservations_by_order ON reservations (order_id);
     CREATE INDEX reservations_by_saga ON reservations (saga);
@@ -58,10 +50,6 @@ const TABLES: &str = "
         line INTEGER NOT NULL,   -- from 0, as asked for
         product_id TEXT NOT NULL,
         quantity INTEGER NOT NULL,
-        -- What the row was written with, and whether that is what it holds.
-        seal INTEGER NOT NULL AS (seal(reservation_number, line, product_id, quantity)) STORED,
-        sound INTEGER AS (seal = seal(reservation_number, line, product_id, quantity)) VIRTUAL,
-        CHECK (sound),
         PRIMARY KEY (reservation_number, line)
     ) WITHOUT ROWID;";
 
@@ -208,7 +196,7 @@ pub(crate) struct Reservation {
 
 /// The columns [`Reservation::read`] takes, in their order.
 pub(crate) const COLUMNS: &str =
-    "reservations.number, reservations.id, reservations.order_id, reservations.status, reservations.sound";
+    "reservations.number, reservations.id, reservations.order_id, reservations.status";
 
 impl Reservation {
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Reservation> {
@@ -217,8 +205,8 @@ impl Reservation {
 }
 
 /// The columns [`read_line`] takes, in their order.
-pub(crate) const LINE_COLUMNS: &str = "reservation_lines.reservation_number, reservation_lines.product_id, reservation_lines.quantity, \
-     reservation_lines.sound";
+pub(crate) const LINE_COLUMNS: &str =
+    "reservation_lines.reservation_number, reservation_lines.product_id, reservation_lines.quantity";
 
 /// A line and the number of its reservation.
 pub(crate) fn read_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Line)> {

@@ -33,11 +33,7 @@ pub(crate) const TABLES: &str = "
         created_at_ms INTEGER NOT NULL,   -- since 1970, in UTC
         id TEXT NOT NULL,
         saga TEXT NOT NULL,
-        user_id TEXT NOT NULL,
-        -- What the row was written with, and whether that is what it holds.
-        seal INTEGER NOT NULL AS (seal(number, status, total, created_at_ms, id, saga, user_id)) STORED,
-        sound INTEGER AS (seal = seal(number, status, total, created_at_ms, id, saga, user_id)) VIRTUAL,
-        CHECK (sound)
+        user_id TEXT NOT NULL
     );
     CREATE INDEX orders_by_id ON orders (id);
     CREATE INDEX orders_by_saga ON orders (saga);
@@ -47,10 +43,6 @@ pub(crate) const TABLES: &str = "
         product_id TEXT NOT NULL,
         quantity INTEGER NOT NULL,
         price INTEGER NOT NULL,
-        -- What the row was written with, and whether that is what it holds.
-        seal INTEGER NOT NULL AS (seal(order_number, line, product_id, quantity, price)) STORED,
-        sound INTEGER AS (seal = seal(order_number, line, product_id, quantity, price)) VIRTUAL,
-        CHECK (sound),
         PRIMARY KEY (order_number, line)
     ) WITHOUT ROWID;";
 
@@ -170,7 +162,7 @@ pub(crate) struct Order {
 
 /// The columns [`Order::read`] takes, in their order.
 pub(crate) const COLUMNS: &str = "orders.number, orders.id, orders.saga, orders.user_id, orders.total, orders.status, \
-                                  orders.created_at_ms, orders.sound";
+                                  orders.created_at_ms";
 
 impl Order {
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Order> {
@@ -187,8 +179,8 @@ impl Order {
 }
 
 /// The columns [`read_item`] takes, in their order.
-pub(crate) const ITEM_COLUMNS: &str = "order_items.order_number, order_items.product_id, order_items.quantity, order_items.price, \
-     order_items.sound";
+pub(crate) const ITEM_COLUMNS: &str =
+    "order_items.order_number, order_items.product_id, order_items.quantity, order_items.price";
 
 /// An item and the number of its order.
 pub(crate) fn read_item(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Item)> {

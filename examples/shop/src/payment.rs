@@ -33,11 +33,7 @@ pub(crate) const TABLES: &str = "
         id TEXT NOT NULL,
         transaction_id TEXT NOT NULL,
         order_id TEXT NOT NULL,
-        saga TEXT NOT NULL,
-        -- What the row was written with, and whether that is what it holds.
-        seal INTEGER NOT NULL AS (seal(number, status, amount, id, transaction_id, order_id, saga)) STORED,
-        sound INTEGER AS (seal = seal(number, status, amount, id, transaction_id, order_id, saga)) VIRTUAL,
-        CHECK (sound)
+        saga TEXT NOT NULL
     );
     CREATE INDEX payments_by_order ON payments (order_id);
     CREATE INDEX payments_by_saga ON payments (saga);";
@@ -102,8 +98,8 @@ pub(crate) struct Payment {
 }
 
 /// The columns [`Payment::read`] takes, in their order.
-pub(crate) const COLUMNS: &str = "payments.id, payments.order_id, payments.status, payments.amount, payments.transaction_id, \
-     payments.sound";
+pub(crate) const COLUMNS: &str =
+    "payments.id, payments.order_id, payments.status, payments.amount, payments.transaction_id";
 
 impl Payment {
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Payment> {

@@ -54,7 +54,7 @@ impl Records<'_> {
     }
 
     pub(crate) fn inventory(self) -> Result<InventoryView, DataError> {
-        let sql = "SELECT product_id, start, free, reserved, sound FROM stock ORDER BY number";
+        let sql = "SELECT product_id, start, free, reserved FROM stock ORDER BY number";
         let read = |row: &Row<'_>| {
             let (start, free, reserved) = (row.get(1)?, row.get(2)?, row.get(3)?);
             Ok(ProductView { product_id: row.get(0)?, start, free, reserved })
@@ -182,7 +182,6 @@ fn with_items(connection: &Connection, orders: Vec<Order>) -> Result<Vec<(Order,
     orders.into_iter().map(with_items).collect()
 }
 
-/// Rows whose last column says whether they are sound; one that is not is damage.
 fn select<T>(
     connection: &Connection,
     sql: &str,
@@ -190,16 +189,8 @@ fn select<T>(
     mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>, DataError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let sound = statement.column_count() - 1;
-    let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        if !row.get::<_, bool>(sound)? {
-            return Err(DataError::damaged("a row", "it does not match its seal"));
-        }
-        found.push(read(row)?);
-    }
-    Ok(found)
+    let rows = statement.query_map(params, |row| read(row))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn grouped<T>(rows: Vec<(i64, T)>) -> BTreeMap<i64, Vec<T>> {
@@ -236,18 +227,14 @@ fn count(
         || "0".to_owned(),
         |(column, status)| format!("coalesce(sum({column}) FILTER (WHERE status = '{status}'), 0)"),
     );
-    let sql = format!("SELECT {counters}count(*), {sum}, count(*) FILTER (WHERE NOT sound) FROM {table}");
+    let sql = format!("SELECT {counters}count(*), {sum} FROM {table}");
     let mut counts = BTreeMap::new();
-    let (all, sum, unsound): (i64, i64, i64) = connection.prepare_cached(&sql)?.query_row([], |row| {
+    let (all, sum): (i64, i64) = connection.prepare_cached(&sql)?.query_row([], |row| {
         for (index, status) in statuses.iter().enumerate() {
             counts.insert(*status, row.get(index)?);
         }
-        Ok((row.get(statuses.len())?, row.get(statuses.len() + 1)?, row.get(statuses.len() + 2)?))
+        Ok((row.get(statuses.len())?, row.get(statuses.len() + 1)?))
     })?;
-    if unsound != 0 {
-        let reason = format!("{unsound} rows do not match their seal");
-        return Err(DataError::damaged(format!("table {table}"), reason));
-    }
     let unknown = all - counts.values().sum::<i64>();
     if unknown != 0 {
         return Err(DataError::damaged(

@@ -31,11 +31,7 @@ pub(crate) const TABLES: &str = "
         id TEXT NOT NULL,
         tracking_number TEXT NOT NULL,
         order_id TEXT NOT NULL,
-        saga TEXT NOT NULL,
-        -- What the row was written with, and whether that is what it holds.
-        seal INTEGER NOT NULL AS (seal(number, status, scheduled_date_ms, id, tracking_number, order_id, saga)) STORED,
-        sound INTEGER AS (seal = seal(number, status, scheduled_date_ms, id, tracking_number, order_id, saga)) VIRTUAL,
-        CHECK (sound)
+        saga TEXT NOT NULL
     );
     CREATE INDEX shipments_by_order ON shipments (order_id);
     CREATE INDEX shipments_by_saga ON shipments (saga);";
@@ -101,7 +97,7 @@ pub(crate) struct Shipment {
 
 /// The columns [`Shipment::read`] takes, in their order.
 pub(crate) const COLUMNS: &str = "shipments.id, shipments.order_id, shipments.status, shipments.tracking_number, \
-                                  shipments.scheduled_date_ms, shipments.sound";
+                                  shipments.scheduled_date_ms";
 
 impl Shipment {
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Shipment> {

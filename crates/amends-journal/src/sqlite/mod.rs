@@ -198,6 +198,7 @@ impl Journal for SqliteJournal {
 /// The writer thread, from first to last.
 fn write(opened: Opened, shared: &Arc<Shared>, on_fatal: OnFatal, ready: &SyncSender<Result<(), OpenError>>) {
     let Opened { mut connection, path, lock } = opened;
+    let closed = path.clone();
     if let Err(error) = serve(&mut connection, &path, shared, on_fatal, ready) {
         // Nobody waits any more if the opener is gone.
         let _ = ready.send(Err(match error {
@@ -208,6 +209,7 @@ fn write(opened: Opened, shared: &Arc<Shared>, on_fatal: OnFatal, ready: &SyncSe
     }
     // The database goes before the lock: the next user must find it closed.
     drop(connection);
+    amends_sqlite::closed(&closed);
     drop(lock);
 }
 

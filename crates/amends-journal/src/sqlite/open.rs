@@ -8,17 +8,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use amends_sqlite_log::LogError;
+use amends_sqlite::{FileError, describe, is_damage};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::limits::{
-    BUSY_WAIT_MAX, INTEGRITY_CHECK_BYTES_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX,
-    WRITER_CACHE_KIB,
-};
+use crate::limits::{BUSY_WAIT_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
 
 use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
-use super::reader::is_damage;
 use super::schema::{self, APPLICATION_ID, FORMAT};
 
 /// Why a journal could not be opened.
@@ -141,9 +137,18 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
         let details = "there was a journal, and its database is gone or empty".to_owned();
         return Err(OpenError::Damaged { path, details });
     }
-    amends_sqlite_log::check(&path).map_err(|error| match error {
-        LogError::Io { path, source } => OpenError::Io { path, source },
-        LogError::Damaged { path, reason } => OpenError::Damaged { path, details: reason },
+    amends_sqlite::prepare(&path).map_err(|error| match error {
+        FileError::Io { path, source } => OpenError::Io { path, source },
+        FileError::Damaged { path, reason } => OpenError::Damaged { path, details: reason },
+        FileError::Foreign { path, application_id } if i64::from(application_id) == APPLICATION_ID => {
+            OpenError::Damaged {
+                path,
+                details: "its header says that its pages have no checksums".to_owned(),
+            }
+        }
+        FileError::Foreign { path, application_id } => {
+            OpenError::Foreign { path, found: application_id.into() }
+        }
     })?;
 
     let found = Found { size, log_size, was_laid_out };
@@ -164,6 +169,13 @@ enum Trouble {
     Newer(i64),
     NotDurable { setting: &'static str, found: String, wanted: &'static str },
     Io(io::Error),
+    File(FileError),
+}
+
+impl From<FileError> for Trouble {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
 }
 
 impl From<rusqlite::Error> for Trouble {
@@ -183,7 +195,24 @@ impl Trouble {
                 OpenError::NotDurable { path, setting, found, wanted }
             }
             Self::Io(source) => OpenError::Io { path, source },
+            Self::File(error) => from_file(error),
             Self::Sqlite(error) => from_sqlite(path, error),
+        }
+    }
+}
+
+fn from_file(error: FileError) -> OpenError {
+    match error {
+        FileError::Io { path, source } => OpenError::Io { path, source },
+        FileError::Damaged { path, reason } => OpenError::Damaged { path, details: reason },
+        FileError::Foreign { path, application_id } if i64::from(application_id) == APPLICATION_ID => {
+            OpenError::Damaged {
+                path,
+                details: "its header says that its pages have no checksums".to_owned(),
+            }
+        }
+        FileError::Foreign { path, application_id } => {
+            OpenError::Foreign { path, found: application_id.into() }
         }
     }
 }
@@ -191,7 +220,7 @@ impl Trouble {
 pub(super) fn from_sqlite(path: PathBuf, error: rusqlite::Error) -> OpenError {
     // All we say to the database is fixed and right: "cannot be understood" means that it is not what we laid out.
     if is_damage(&error) || error.sqlite_error_code() == Some(ErrorCode::Unknown) {
-        OpenError::Damaged { path, details: error.to_string() }
+        OpenError::Damaged { path, details: describe(&error) }
     } else if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
         OpenError::NoSpace { path }
     } else {
@@ -210,19 +239,19 @@ struct Found {
 fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connection, Trouble> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = amends_sqlite::open(path, flags, (found.size == 0).then_some(PAGE_BYTES))?;
     connection.busy_timeout(BUSY_WAIT_MAX)?;
     check_size(&connection, found)?;
     let is_fresh = !found.was_laid_out && is_empty(&connection)?;
     if is_fresh {
-        // Both only before the first table. The second lets retention give space back in small steps.
-        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+        // Only before the first table: lets retention give space back in small steps.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     } else {
         check_identity(&connection)?;
         check_content(&connection, found)?;
         check_writable(path, &connection)?;
     }
+    amends_sqlite::accept(path, &connection)?;
     make_durable(&connection)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES_MAX)?;
@@ -278,15 +307,10 @@ fn check_identity(connection: &Connection) -> Result<(), Trouble> {
 
 fn check_content(connection: &Connection, found: &Found) -> Result<(), Trouble> {
     schema::check(connection)?.map_err(|nonsense| Trouble::Damaged(nonsense.to_string()))?;
-    let size = found.size + found.log_size;
-    if size > QUICK_CHECK_BYTES_MAX {
+    if found.size + found.log_size > QUICK_CHECK_BYTES_MAX {
         return Ok(());
     }
-    let is_small = size <= INTEGRITY_CHECK_BYTES_MAX;
-    let check = if is_small { "PRAGMA integrity_check(3)" } else { "PRAGMA quick_check(3)" };
-    let mut check = connection.prepare(check)?;
-    let said: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    if said == ["ok"] { Ok(()) } else { Err(Trouble::Damaged(said.join("; "))) }
+    amends_sqlite::quick_check(connection)?.map_or(Ok(()), |reason| Err(Trouble::Damaged(reason)))
 }
 
 /// SQLite opens what it may not write, or does not know how to, for reading only, and says so at the first write.

@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use amends_sqlite::{describe, is_damage};
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::journal::JournalError;
 use crate::limits::{BUSY_WAIT_MAX, READER_CACHE_KIB, READERS_MAX};
@@ -101,7 +102,7 @@ impl Readers {
                 JournalError::Damaged { what: path, details: nonsense.to_string() }
             }
             ReadError::Sqlite(error) if is_damage(&error) => {
-                JournalError::Damaged { what: path, details: error.to_string() }
+                JournalError::Damaged { what: path, details: describe(&error) }
             }
             ReadError::Sqlite(error) => JournalError::Store { path, source: error.into() },
         }
@@ -127,21 +128,9 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Whether SQLite says that the file is not what was written. A value of another type than its column was not either.
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-        || matches!(
-            error,
-            rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::Utf8Error(..)
-        )
-}
-
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = amends_sqlite::open(path, flags, None)?;
     connection.busy_timeout(BUSY_WAIT_MAX)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     // More than there are queries: none is prepared twice.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use amends_sqlite::is_damage;
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, ErrorCode, ffi};
@@ -20,7 +21,6 @@ use crate::limits::CHECKPOINT_PAGES;
 use super::definitions::DefinitionNumbers;
 use super::live::LiveSagas;
 use super::queue::{Batch, Queue, Upkeep, Work};
-use super::reader::is_damage;
 use super::schema::Nonsense;
 use super::space;
 use super::statements::Statements;

@@ -8,14 +8,12 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use amends_sqlite_log::{Log, LogError};
+use amends_sqlite::{FileError, Log, describe, is_damage};
 use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
 
-use super::{Format, seal};
-use crate::error::is_damage;
+use super::Format;
 use crate::limits::{
-    INTEGRITY_CHECK_BYTES_MAX, LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT,
-    WAL_BYTES_KEPT, WRITER_CACHE_KIB,
+    LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT, WAL_BYTES_KEPT, WRITER_CACHE_KIB,
 };
 
 /// Why a database file was not opened.
@@ -97,13 +95,26 @@ pub enum OpenError {
 impl OpenError {
     pub(super) fn database(path: &Path, error: Error) -> OpenError {
         if is_damage(&error) {
-            return OpenError::damaged(path, error.to_string());
+            return OpenError::damaged(path, describe(&error));
         }
         OpenError::Database { path: path.to_owned(), source: error }
     }
 
     pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> OpenError {
         OpenError::Damaged { path: path.to_owned(), reason: reason.into() }
+    }
+
+    fn file(error: FileError, expected: i32) -> OpenError {
+        match error {
+            FileError::Io { path, source } => OpenError::Io { path, source },
+            FileError::Damaged { path, reason } => OpenError::Damaged { path, reason },
+            FileError::Foreign { path, application_id } if application_id == expected => {
+                OpenError::damaged(&path, "its header says that its pages have no checksums")
+            }
+            FileError::Foreign { path, application_id } => {
+                OpenError::Foreign { path, found: application_id, expected }
+            }
+        }
     }
 
     fn io(path: &Path, source: io::Error) -> OpenError {
@@ -114,30 +125,30 @@ impl OpenError {
 /// Opens or creates the file for writing.
 pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenError> {
     let bytes = length(path)?;
-    let log = amends_sqlite_log::check(path).map_err(|error| match error {
-        LogError::Io { path, source } => OpenError::Io { path, source },
-        LogError::Damaged { path, reason } => OpenError::Damaged { path, reason },
-    })?;
+    let expected = format.application_id;
+    let log = amends_sqlite::prepare(path).map_err(|error| OpenError::file(error, expected))?;
     check_length(path, bytes, log)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| OpenError::database(path, error);
-    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let mut connection = amends_sqlite::open(path, flags, None).map_err(failed)?;
     if bytes == 0 {
         // Only possible before the first table; gives disk space back after retention.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
     }
     settle(&connection, WRITER_CACHE_KIB).map_err(failed)?;
+    if bytes <= QUICK_CHECK_BYTES_MAX {
+        let damage = amends_sqlite::quick_check(&connection).map_err(failed)?;
+        if let Some(reason) = damage {
+            return Err(OpenError::damaged(path, reason));
+        }
+    }
+    accept_format(&mut connection, path, format)?;
+    amends_sqlite::accept(path, &connection).map_err(|error| OpenError::file(error, expected))?;
     require_setting(&connection, path, "journal_mode", "WAL", "wal")?;
     require_setting(&connection, path, "synchronous", "FULL", "2")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT as i64).map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-    if bytes <= INTEGRITY_CHECK_BYTES_MAX {
-        check_pages(&connection, path, "PRAGMA integrity_check(3)")?;
-    } else if bytes <= QUICK_CHECK_BYTES_MAX {
-        check_pages(&connection, path, "PRAGMA quick_check(3)")?;
-    }
-    accept_format(&mut connection, path, format)?;
     make_entry_durable(path)?;
     Ok(connection)
 }
@@ -146,10 +157,11 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
 /// miss what was cut off until it reads it.
 fn check_length(path: &Path, bytes: u64, log: Log) -> Result<(), OpenError> {
     const HEADER_BYTES: u64 = 100;
+    const SMALLEST_PAGE_BYTES: u64 = 512;
     if log == Log::Holds {
-        // The log has the last word on the file's length; an empty file can have none.
-        return if bytes == 0 {
-            Err(OpenError::damaged(path, "it is empty or missing, but its write-ahead log is not"))
+        // The log has the last word on the file's length, but a file without a single page can have no log.
+        return if bytes < SMALLEST_PAGE_BYTES {
+            Err(OpenError::damaged(path, "it is missing or cut off, but its write-ahead log is not"))
         } else {
             Ok(())
         };
@@ -180,13 +192,12 @@ fn check_length(path: &Path, bytes: u64, log: Log) -> Result<(), OpenError> {
 /// Opens the file for reading, beside an open writer.
 pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = amends_sqlite::open(path, flags, None)?;
     settle(&connection, READER_CACHE_KIB)?;
     Ok(connection)
 }
 
 fn settle(connection: &Connection, cache_kib: u32) -> Result<(), Error> {
-    seal::install_seal(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.busy_timeout(LOCK_WAIT_MAX)?;
     connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
@@ -215,17 +226,6 @@ fn require_setting(
         return Ok(());
     }
     Err(OpenError::Setting { path: path.to_owned(), setting, wanted, found })
-}
-
-fn check_pages(connection: &Connection, path: &Path, check: &str) -> Result<(), OpenError> {
-    let findings: Result<Vec<String>, Error> = connection
-        .prepare(check)
-        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect());
-    match findings {
-        Ok(findings) if findings == ["ok"] => Ok(()),
-        Ok(findings) => Err(OpenError::damaged(path, findings.join("; "))),
-        Err(error) => Err(OpenError::database(path, error)),
-    }
 }
 
 fn accept_format(connection: &mut Connection, path: &Path, format: Format) -> Result<(), OpenError> {

@@ -197,6 +197,8 @@ impl Writer {
     fn close_in_order(self) {
         // Whatever stays in the log is found there by the next start, so an error here loses nothing.
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        drop(self.connection);
+        amends_sqlite::closed(Path::new(&self.path));
     }
 
     fn execute(&self, sql: &'static str) -> Result<(), Error> {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use amends_participant::database::install_seal;
 use amends_shop::ids::OrderId;
 use amends_shop::messages::ConfirmOrder;
 use amends_shop::operation::{Operation, ServiceName};
@@ -17,7 +16,6 @@ fn tampered(service: ServiceName, sql: &str) -> (Shop, OrderId) {
     let shop = Shop::new();
     let id = shop.place("saga-1", &[("product_1", 2, 100)]);
     let other = rusqlite::Connection::open(shop.dir.path().join(service.file())).unwrap();
-    install_seal(&other).unwrap();
     assert!(other.execute(sql, []).unwrap() > 0, "{sql}");
     (shop, id)
 }

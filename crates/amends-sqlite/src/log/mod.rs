@@ -20,10 +20,12 @@ mod index;
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use frames::Frames;
 use index::Wanted;
+
+use crate::{FileError, beside};
 
 /// What a log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,27 +36,6 @@ pub enum Log {
     Holds,
 }
 
-/// Why a log is not to be trusted.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// The system does not let it be read.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is not what was written.
-    #[error("{path} is damaged: {reason}", path = path.display())]
-    Damaged {
-        /// The log's file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
 /// Bytes read at a time: some tens of frames.
 const BUFFER_BYTES: usize = 1 << 18;
 
@@ -62,14 +43,14 @@ const BUFFER_BYTES: usize = 1 << 18;
 ///
 /// # Errors
 /// When the log cannot be read, or is not what was written.
-pub fn check(database: &Path) -> Result<Log, LogError> {
+pub(crate) fn check(database: &Path) -> Result<Log, FileError> {
     let path = beside(database, "-wal");
-    let io_error = |path: &Path, source| LogError::Io { path: path.to_owned(), source };
+    let io_error = |path: &Path, source| FileError::Io { path: path.to_owned(), source };
     let frames = match open(&path).map_err(|source| io_error(&path, source))? {
         Some(file) => {
             frames::scan(&mut BufReader::with_capacity(BUFFER_BYTES, file)).map_err(|error| match error {
                 frames::ScanError::Io(source) => io_error(&path, source),
-                frames::ScanError::Broken(reason) => LogError::Damaged { path: path.clone(), reason },
+                frames::ScanError::Broken(reason) => FileError::Damaged { path: path.clone(), reason },
             })?
         }
         None => Frames::None,
@@ -80,7 +61,7 @@ pub fn check(database: &Path) -> Result<Log, LogError> {
         None => None,
     };
     if let Some(reason) = wanted.and_then(|wanted| what_is_missing(wanted, frames)) {
-        return Err(LogError::Damaged { path, reason });
+        return Err(FileError::Damaged { path, reason });
     }
     Ok(match frames {
         Frames::None | Frames::Sound { count: 0, .. } => Log::Empty,
@@ -108,12 +89,6 @@ fn first(salts: [u8; 8]) -> u32 {
     u32::from_be_bytes([salts[0], salts[1], salts[2], salts[3]])
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(ending);
-    path.into()
-}
-
 fn open(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
@@ -125,6 +100,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use rusqlite::Connection;
     use tempfile::TempDir;
@@ -155,12 +131,12 @@ mod tests {
             self.directory.path().join(name)
         }
 
-        fn check(&self) -> Result<Log, LogError> {
+        fn check(&self) -> Result<Log, FileError> {
             check(&self.file("x.db"))
         }
 
         fn is_damaged(&self) -> bool {
-            matches!(self.check(), Err(LogError::Damaged { .. }))
+            matches!(self.check(), Err(FileError::Damaged { .. }))
         }
     }
 
