@@ -680,7 +680,7 @@ fn space_below_the_reserve_is_low() {
 
 /// Makes the writer's next transaction fail for good, by taking a table away from under it.
 fn break_the_database(place: &Place) {
-    let database = database_of(&place);
+    let database = database_of(place);
     database.execute_batch("DROP TABLE record").unwrap();
 }
 
