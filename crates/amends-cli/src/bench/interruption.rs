@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -17,8 +19,11 @@ use crate::process::{asked_to_stop, complain};
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// How often removing is tried: threads that still write may add a file meanwhile.
+/// How often removing is tried: a thread that is just opening something may lay the directory out again.
 const REMOVALS_MAX: usize = 10;
+
+/// Longer than a thread needs from making a directory to failing in it.
+const COMES_BACK_WITHIN: Duration = Duration::from_millis(20);
 
 /// Signals that are kept from now on, until somebody waits for them.
 pub(super) struct Signals<F> {
@@ -58,7 +63,7 @@ impl<F: Future<Output = ()> + Send + 'static> Signals<F> {
             runtime.block_on(asked);
             tidy_up(&directory, &for_thread)
         };
-        std::thread::Builder::new().name("bench-signals".to_owned()).spawn(wait)?;
+        thread::Builder::new().name("bench-signals".to_owned()).spawn(wait)?;
         Ok(Interruption { child })
     }
 }
@@ -70,10 +75,20 @@ fn tidy_up(directory: &Path, child: &Mutex<Option<Working>>) -> ! {
         // It may have ended by itself.
         let _ = working.kill();
     }
-    if !(0..REMOVALS_MAX).any(|_| fs::remove_dir_all(directory).is_ok() || !directory.exists()) {
+    if !(0..REMOVALS_MAX).any(|_| remove(directory)) {
         complain(&format!("interrupted; {} could not be removed", directory.display()));
     }
     std::process::exit(INTERRUPTED)
+}
+
+/// Whether the directory is gone, and stays so. It gets another name first: then nothing new can be put into it, for
+/// threads that still write do so by its old one.
+fn remove(directory: &Path) -> bool {
+    let aside = directory.with_extension("removed");
+    let is_aside = fs::rename(directory, &aside).is_ok();
+    let is_removed = fs::remove_dir_all(&aside).is_ok() || !is_aside;
+    thread::sleep(COMES_BACK_WITHIN);
+    is_removed && !directory.exists() && !aside.exists()
 }
 
 impl Interruption {
