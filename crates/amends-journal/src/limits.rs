@@ -18,9 +18,25 @@ pub const QUEUE_BYTES_MAX: usize = 4 * BYTES_PER_TRANSACTION_MAX;
 /// Maintenance jobs (retention, definitions, quarantine) that wait for the writer before the next one blocks.
 pub const QUEUE_JOBS_MAX: usize = 1_024;
 
-/// Bytes of one live saga's records that the writer keeps in memory, so that the saga's end needs no read. What is
-/// larger is read back instead: a saga of many large payloads must not cost its size in memory twice.
-pub const KEPT_BYTES_PER_SAGA_MAX: usize = 64 << 10;
+/// Bytes of one file of the log. Small enough that the first start does not notice two of them, large enough that going from
+/// one to the next is rare.
+pub const LOG_SEGMENT_BYTES: u64 = 2 << 20;
+
+/// Bytes of the log at most, while the database cannot take it in: with a full disk, or when it falls behind.
+pub const LOG_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of the log after which the database is brought up to it. The more there are, the more sagas have ended
+/// meanwhile and cost one row, and the longer a list waits that must see them.
+pub const SETTLE_BYTES: usize = 4 << 20;
+
+/// How long a record may be in the log alone.
+pub const SETTLE_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a round waits for space before it is tried again.
+pub const NO_SPACE_RETRY: Duration = Duration::from_millis(200);
+
+/// Bytes of the buffer for archived records that are kept from one saga to the next.
+pub const ARCHIVE_BUFFER_KEPT_BYTES: usize = 64 << 10;
 
 /// Connections for reading, at most. Reads are short; more would fight the writer for the processor.
 pub const READERS_MAX: usize = 4;

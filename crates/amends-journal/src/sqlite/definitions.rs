@@ -1,6 +1,6 @@
 //! The numbers of definitions.
 //!
-//! Owns the writer's map from name and version to the number that rows carry instead. Promises that a number given in
+//! Owns the settler's map from name and version to the number that rows carry instead. Promises that a number given in
 //! a transaction that failed is forgotten. Does not hold the definitions themselves.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use amends_core::DefinitionName;
 use rusqlite::Connection;
 
-use super::writer::WriteError;
+use super::settler::WriteError;
 
 #[derive(Debug)]
 pub(super) struct DefinitionNumbers {

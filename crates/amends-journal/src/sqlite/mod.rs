@@ -1,33 +1,41 @@
-//! The journal on disk: one SQLite database in a directory.
+//! The journal on disk: a log, and behind it one SQLite database, in a directory.
 //!
-//! Owns [`SqliteJournal`]: one writer thread with group commit, a few readers beside it. Promises that *committed* means
-//! flushed to the disk, that a directory has one user, and that after an error which leaves the disk in doubt nothing
-//! more is written: `on_fatal` is called once, and every append from then on is answered *unknown*. Does not decode
-//! records. Start reading at [`SqliteJournal::open`], then `writer.rs`.
+//! Owns [`SqliteJournal`]: a thread that makes appends durable in the log (the committer), one that brings the database up to
+//! it in rounds (the settler), and a few readers beside them. Promises that *committed* means flushed to the disk, that a
+//! directory has one user, and that after an error which leaves the disk in doubt nothing more is written: `on_fatal` is
+//! called once, and every append from then on is answered *unknown*. Does not decode records. Start reading at
+//! [`SqliteJournal::open`], then `committer.rs`, then `settler.rs`.
 
-mod append;
 mod archive;
+mod committer;
 mod definitions;
-mod live;
+mod entry;
 mod lock;
+mod log;
 mod look;
+mod lookup;
 mod open;
 mod queue;
 mod reader;
+mod sagas;
 mod schema;
+mod settle;
+mod settler;
+mod shared;
 mod space;
 mod statements;
 mod tally;
 mod upkeep;
-mod writer;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use amends_core::{DefinitionSpec, SagaId, Time};
+use bytes::Bytes;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
@@ -35,29 +43,39 @@ use crate::journal::{
     Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
     Stats, StoredSaga, Sweep,
 };
-use crate::limits::DISK_RESERVE_BYTES;
+use crate::limits::{DISK_RESERVE_BYTES, LOG_BYTES_MAX};
 
 pub use open::OpenError;
 
+use committer::Committer;
+use lock::DirectoryLock;
+use lookup::Lookup;
 use open::Opened;
-use queue::{Batch, Job, Reply, Upkeep};
+use queue::{Ahead, Batch, Job, Question, Reply, Upkeep};
 use reader::Readers;
+use settler::{Done, Settler, Task, WriteError};
+use shared::{OnFatal, Shared};
 use space::Space;
-use writer::{OnFatal, Shared, WriteError, Writer};
 
 /// What can be chosen when a journal is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteOptions {
     /// Free space below which [`Journal::is_disk_low`] says so.
     pub disk_reserve_bytes: u64,
-    /// How large the database may grow, the log beside it aside; beyond, appends are answered *no space*. A quota, and
-    /// the way to try a full disk out. `None`: as large as the disk.
+    /// How large the database may grow, the log beside it aside; beyond, it takes nothing in. A quota, and the way
+    /// to try a full disk out. `None`: as large as the disk.
     pub database_bytes_max: Option<u64>,
+    /// How large the log may grow while the database cannot take it in; beyond, appends are answered *no space*.
+    pub log_bytes_max: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { disk_reserve_bytes: DISK_RESERVE_BYTES, database_bytes_max: None }
+        Self {
+            disk_reserve_bytes: DISK_RESERVE_BYTES,
+            database_bytes_max: None,
+            log_bytes_max: LOG_BYTES_MAX,
+        }
     }
 }
 
@@ -67,7 +85,8 @@ pub struct SqliteJournal {
     readers: Readers,
     space: Space,
     path: PathBuf,
-    writer: Option<JoinHandle<()>>,
+    committer: Option<JoinHandle<()>>,
+    settler: Option<JoinHandle<()>>,
 }
 
 impl SqliteJournal {
@@ -77,29 +96,45 @@ impl SqliteJournal {
     /// # Errors
     /// When the directory is in use, its data damaged, foreign or from a later version, or cannot be made durable.
     pub fn open(directory: &Path, options: SqliteOptions, on_fatal: OnFatal) -> Result<Self, OpenError> {
-        let opened = open::open(directory, &options)?;
-        let path = opened.path.clone();
-        let shared = Arc::new(Shared::default());
-        let (ready, is_ready) = sync_channel(1);
-        let for_thread = Arc::clone(&shared);
-        let writer = std::thread::Builder::new()
-            .name("amends-journal".to_owned())
-            .spawn(move || write(opened, &for_thread, on_fatal, &ready))
-            .map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        is_ready.recv().expect("the writer reports before it ends")?;
+        let Opened { connection, path, lock, log } = open::open(directory, &options)?;
+        let shared = Arc::new(Shared::new(on_fatal));
+        let (tasks, to_do) = channel();
+        let (done, results) = channel();
+        let at = path.clone();
+        let for_settler = Arc::clone(&shared);
+        let settler = start("amends-settler", &path, move |ready| {
+            settle(connection, at, lock, &for_settler, &to_do, &done, ready);
+        })?;
+        let at = path.clone();
+        let for_committer = Arc::clone(&shared);
+        let committer = start("amends-journal", &path, move |ready| {
+            commit(at, &for_committer, log, tasks, results, ready);
+        })?;
         Ok(Self {
             shared,
             readers: Readers::new(path.clone()),
             space: Space::new(directory, options.disk_reserve_bytes),
             path,
-            writer: Some(writer),
+            committer: Some(committer),
+            settler: Some(settler),
         })
     }
 
-    fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Upkeep) -> Result<T, JournalError> {
+    /// Waits until the database has everything that was answered.
+    fn catch_up(&self) -> Result<(), JournalError> {
+        if self.shared.is_ahead() {
+            self.ask(|reply| Job::Question(Question::Settle { reply }))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, JournalError> {
         let (reply, answer) = sync_channel(1);
-        self.shared.queue.push(Job::Upkeep(job(reply)));
-        answer.recv().unwrap_or_else(|_| Err(writer::store_error(&self.path, "its writer has ended".into())))
+        self.shared.queue.push(job(reply));
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(settler::store_error(&self.path, "its threads have ended".into())))
     }
 }
 
@@ -114,11 +149,11 @@ impl Drop for SqliteJournal {
         self.readers.close();
         let drops_itself = self.shared.queue.is_emptied_by_this_thread();
         self.shared.queue.close();
-        if let Some(writer) = self.writer.take()
-            && !drops_itself
-        {
-            // It reported whatever made it panic.
-            let _ = writer.join();
+        for thread in [self.committer.take(), self.settler.take()].into_iter().flatten() {
+            if !drops_itself {
+                // It reported whatever made it panic.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -129,10 +164,22 @@ impl Journal for SqliteJournal {
     }
 
     fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {
-        self.readers.read(|look| look.load(saga))
+        let ahead = match self.shared.is_ahead() {
+            true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
+            false => None,
+        };
+        let stored = self.readers.read(|look| look.load(saga))?;
+        Ok(match ahead {
+            Some(ahead) => Some(put_together(stored, ahead)),
+            None => stored,
+        })
     }
 
     fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
+        // What the log had at the start is there from the first page on; what came since is its starter's to know.
+        if cursor.is_none() {
+            self.catch_up()?;
+        }
         self.readers.read(|look| look.recoverable(cursor, limit))
     }
 
@@ -142,27 +189,37 @@ impl Journal for SqliteJournal {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<SagaSummary>, JournalError> {
+        self.catch_up()?;
         self.readers.read(|look| look.list(filter, cursor, limit))
     }
 
     fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
+        self.catch_up()?;
         self.readers.read(|look| look.count(filter))
     }
 
     fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError> {
+        self.catch_up()?;
         self.readers.read(|look| look.timers_due(until, limit))
     }
 
     fn next_timer(&self) -> Result<Option<Time>, JournalError> {
+        self.catch_up()?;
         self.readers.read(|look| look.next_timer())
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
+        if self.shared.is_ahead()
+            && let Some(entry) =
+                self.ask(|reply| Job::Question(Question::Key { key: key.to_owned(), reply }))?
+        {
+            return Ok(Some(entry));
+        }
         self.readers.read(|look| look.by_key(key))
     }
 
     fn quarantine(&self, saga: SagaId, why: &str) -> Result<(), JournalError> {
-        self.ask(|reply| Upkeep::Quarantine { saga, why: why.to_owned(), reply })
+        self.ask(|reply| Job::Upkeep(Upkeep::Quarantine { saga, why: why.to_owned(), reply }))
     }
 
     fn remove_ended(
@@ -171,15 +228,17 @@ impl Journal for SqliteJournal {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Sweep, JournalError> {
-        self.ask(|reply| Upkeep::RemoveEnded { before, cursor, limit, reply })
+        self.ask(|reply| {
+            Job::Upkeep(Upkeep::RemoveEnded { before, cursor, limit, except: HashSet::new(), reply })
+        })
     }
 
     fn forget_reservations(&self, before: Time, limit: usize) -> Result<usize, JournalError> {
-        self.ask(|reply| Upkeep::ForgetReservations { before, limit, reply })
+        self.ask(|reply| Job::Upkeep(Upkeep::ForgetReservations { before, limit, reply }))
     }
 
     fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
-        self.ask(|reply| Upkeep::PutDefinition { spec: spec.clone(), reply })
+        self.ask(|reply| Job::Upkeep(Upkeep::PutDefinition { spec: spec.clone(), reply }))
     }
 
     fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
@@ -195,31 +254,62 @@ impl Journal for SqliteJournal {
     }
 }
 
-/// The writer thread, from first to last.
-fn write(opened: Opened, shared: &Arc<Shared>, on_fatal: OnFatal, ready: &SyncSender<Result<(), OpenError>>) {
-    let Opened { mut connection, path, lock } = opened;
-    let closed = path.clone();
-    if let Err(error) = serve(&mut connection, &path, shared, on_fatal, ready) {
+/// What a thread says once it is ready, or cannot be.
+type Ready = SyncSender<Result<(), OpenError>>;
+
+/// Starts a thread and waits until it is ready.
+fn start(
+    name: &str,
+    path: &Path,
+    run: impl FnOnce(Ready) + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
+    let (ready, is_ready) = sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || run(ready))
+        .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    is_ready.recv().expect("the thread reports before it ends")?;
+    Ok(thread)
+}
+
+fn not_ready(path: &Path, error: WriteError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        WriteError::Sqlite(error) => open::from_sqlite(path, error),
+        WriteError::Nonsense(nonsense) => OpenError::Damaged { path, details: nonsense.to_string() },
+        WriteError::Log(source) => OpenError::Io { path, source },
+        WriteError::Panicked(details) => OpenError::Store { path, source: details.into() },
+    }
+}
+
+/// The settler's thread, from first to last. It is the last to have the database, and so the directory.
+fn settle(
+    mut connection: Connection,
+    path: PathBuf,
+    lock: DirectoryLock,
+    shared: &Arc<Shared>,
+    tasks: &Receiver<Task>,
+    done: &Sender<Done>,
+    ready: Ready,
+) {
+    if let Err(error) = settle_over(&mut connection, &path, shared, tasks, done, &ready) {
         // Nobody waits any more if the opener is gone.
-        let _ = ready.send(Err(match error {
-            WriteError::Sqlite(error) => open::from_sqlite(path, error),
-            WriteError::Nonsense(nonsense) => OpenError::Damaged { path, details: nonsense.to_string() },
-            WriteError::Panicked(details) => OpenError::Store { path, source: details.into() },
-        }));
+        let _ = ready.send(Err(not_ready(&path, error)));
     }
     // The database goes before the lock: the next user must find it closed.
     drop(connection);
-    amends_sqlite::closed(&closed);
+    amends_sqlite::closed(&path);
     drop(lock);
 }
 
-/// Gets ready, says so, and writes until the journal is dropped. Fails only before it is ready.
-fn serve(
+/// Fails only before it is ready.
+fn settle_over(
     connection: &mut Connection,
     path: &Path,
     shared: &Arc<Shared>,
-    on_fatal: OnFatal,
-    ready: &SyncSender<Result<(), OpenError>>,
+    tasks: &Receiver<Task>,
+    done: &Sender<Done>,
+    ready: &Ready,
 ) -> Result<(), WriteError> {
     let wal_pages = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&wal_pages);
@@ -227,8 +317,81 @@ fn serve(
         seen.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
         Ok(())
     }))?;
-    let mut writer = Writer::new(connection, path.to_owned(), wal_pages, Arc::clone(shared), on_fatal)?;
+    let settler = Settler::new(connection, path.to_owned(), wal_pages, Arc::clone(shared))?;
     let _ = ready.send(Ok(()));
-    writer.run();
+    settler.run(tasks, |what| {
+        // Without a committer there is nobody to tell.
+        let _ = done.send(what);
+        shared.queue.poke();
+    });
     Ok(())
+}
+
+/// The committer's thread, from first to last.
+fn commit(
+    path: PathBuf,
+    shared: &Arc<Shared>,
+    log: log::Found,
+    tasks: Sender<Task>,
+    results: Receiver<Done>,
+    ready: Ready,
+) {
+    let connection = match reader::open(&path) {
+        Ok(connection) => connection,
+        Err(error) => return drop(ready.send(Err(open::from_sqlite(path, error)))),
+    };
+    let settler = commit_over(&connection, &path, shared, log, tasks, results, &ready);
+    // The settler is to close the database last, and tidies up when it does.
+    drop(connection);
+    match settler {
+        Ok(settler) => drop(settler),
+        // Nobody waits any more if the opener is gone.
+        Err(error) => drop(ready.send(Err(not_ready(&path, error)))),
+    }
+}
+
+/// Fails only before it is ready.
+fn commit_over(
+    connection: &Connection,
+    path: &Path,
+    shared: &Arc<Shared>,
+    log: log::Found,
+    tasks: Sender<Task>,
+    results: Receiver<Done>,
+    ready: &Ready,
+) -> Result<committer::Settling, WriteError> {
+    let last_no = connection.query_row(
+        "SELECT max(coalesce((SELECT max(no) FROM saga), 0), coalesce((SELECT max(no) FROM ended), 0))",
+        [],
+        |row| row.get(0),
+    )?;
+    let lookup = Lookup::prepare(connection)?;
+    let log::Found { log, batches } = log;
+    let mut committer =
+        Committer::new(Arc::clone(shared), path.to_owned(), log, lookup, last_no, tasks, results);
+    for (number, batch) in batches {
+        committer.replay(number, batch)?;
+    }
+    let _ = ready.send(Ok(()));
+    Ok(committer.run())
+}
+
+/// A saga of which the database may not have all. It was asked after the log was, and may have got on meanwhile.
+fn put_together(stored: Option<StoredSaga>, ahead: Ahead) -> StoredSaga {
+    let Ahead { mut saga, stored: certain, is_unreadable } = ahead;
+    let known = certain as usize + saga.records.len();
+    let Some(stored) = stored else {
+        // What the database should have and does not is a gap, which no decoder takes for a record.
+        saga.records.splice(0..0, std::iter::repeat_n(Bytes::new(), certain as usize));
+        return saga;
+    };
+    if stored.records.len() >= known {
+        return stored;
+    }
+    let new = saga.records.split_off(stored.records.len().saturating_sub(certain as usize));
+    saga.records = stored.records;
+    saga.records.resize(known - new.len(), Bytes::new());
+    saga.records.extend(new);
+    saga.unreadable = stored.unreadable.filter(|_| is_unreadable);
+    saga
 }

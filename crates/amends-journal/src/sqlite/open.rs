@@ -15,6 +15,7 @@ use crate::limits::{BUSY_WAIT_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_B
 
 use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
+use super::log::{self, NoRoom, OpenLogError};
 use super::schema::{self, APPLICATION_ID, FORMAT};
 
 /// Why a journal could not be opened.
@@ -120,6 +121,7 @@ pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
     pub(super) lock: DirectoryLock,
+    pub(super) log: log::Found,
 }
 
 pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, OpenError> {
@@ -153,12 +155,37 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
 
     let found = Found { size, log_size, was_laid_out };
     let connection = prepare(&path, &found, options).map_err(|error| error.at(&path))?;
+    let log = open_log(directory, &path, &connection, options)?;
     // The files' names must survive a power cut as well as their content.
     sync_directory(directory)?;
     if !was_laid_out {
         lock.mark().map_err(|error| lock_error(directory, error))?;
     }
-    Ok(Opened { connection, path, lock })
+    Ok(Opened { connection, path, lock, log })
+}
+
+fn open_log(
+    directory: &Path,
+    path: &Path,
+    connection: &Connection,
+    options: &SqliteOptions,
+) -> Result<log::Found, OpenError> {
+    let settled = schema::settled(connection).map_err(|error| from_sqlite(path.to_owned(), error))?;
+    let settled = settled
+        .map_err(|nonsense| OpenError::Damaged { path: path.to_owned(), details: nonsense.to_string() })?;
+    let mut found = log::open(directory, settled, options.log_bytes_max).map_err(from_log)?;
+    match found.log.provide() {
+        // Without space for another file what is there must do, until the first append that needs more is told so.
+        Ok(()) | Err(NoRoom::NoSpace | NoRoom::Full) => Ok(found),
+        Err(NoRoom::Io(source)) => Err(OpenError::Io { path: directory.to_owned(), source }),
+    }
+}
+
+fn from_log(error: OpenLogError) -> OpenError {
+    match error {
+        OpenLogError::Io { path, source } => OpenError::Io { path, source },
+        OpenLogError::Damaged { path, what } => OpenError::Damaged { path, details: what.to_string() },
+    }
 }
 
 /// What can go wrong with the database, before its path is added.
@@ -170,6 +197,7 @@ enum Trouble {
     NotDurable { setting: &'static str, found: String, wanted: &'static str },
     Io(io::Error),
     File(FileError),
+    Log(OpenLogError),
 }
 
 impl From<FileError> for Trouble {
@@ -196,6 +224,7 @@ impl Trouble {
             }
             Self::Io(source) => OpenError::Io { path, source },
             Self::File(error) => from_file(error),
+            Self::Log(error) => from_log(error),
             Self::Sqlite(error) => from_sqlite(path, error),
         }
     }
@@ -259,6 +288,9 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
     // The writer copies the log itself, so as to see what comes of it.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if is_fresh {
+        // The log first: once the database is laid out there must be one.
+        let directory = path.parent().unwrap_or(path);
+        log::create(directory).map_err(Trouble::Log)?;
         schema::create(&connection)?;
     }
     if let Some(bytes) = options.database_bytes_max {

@@ -1,16 +1,17 @@
-//! What waits for the writer.
+//! What waits for the committer.
 //!
-//! Owns the bounded queue between everybody and the one writer thread. Promises to hand over all that waits at once
-//! (up to a transaction's worth), in order, without a timer: while one commit runs, the next one gathers. Does not know
+//! Owns the bounded queue between everybody and the committer's thread. Promises to hand over all that waits at once
+//! (up to a group's worth), in order, without a timer: while one commit runs, the next one gathers. Does not know
 //! what a job means.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Instant;
 
 use amends_core::{DefinitionSpec, SagaId, Time};
 
-use crate::journal::{Append, Cursor, JournalError, OnAnswers, PutDefinition, Sweep};
+use crate::journal::{Append, Cursor, JournalError, KeyEntry, OnAnswers, PutDefinition, StoredSaga, Sweep};
 use crate::limits::{
     APPENDS_PER_TRANSACTION_MAX, BYTES_PER_TRANSACTION_MAX, QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX,
     QUEUE_JOBS_MAX,
@@ -19,10 +20,11 @@ use crate::limits::{
 /// Where an answer to a maintenance job goes.
 pub(super) type Reply<T> = std::sync::mpsc::SyncSender<Result<T, JournalError>>;
 
-/// Something for the writer to do.
+/// Something for the committer to do.
 pub(super) enum Job {
     Batch(Batch),
     Upkeep(Upkeep),
+    Question(Question),
 }
 
 /// Appends submitted together.
@@ -33,12 +35,50 @@ pub(super) struct Batch {
     pub(super) bytes: usize,
 }
 
+/// What only the committer knows.
+pub(super) enum Question {
+    /// Have the database brought up to the log.
+    Settle { reply: Reply<()> },
+    /// What does the log have of this saga that the database may not have?
+    Saga { saga: SagaId, reply: Reply<Option<Ahead>> },
+    /// Whose is this key, if the log says?
+    Key { key: String, reply: Reply<Option<KeyEntry>> },
+}
+
+/// A saga as far as the log is ahead of the database.
+pub(super) struct Ahead {
+    /// The saga; its records are those that the database may not have.
+    pub(super) saga: StoredSaga,
+    /// How many records the database has for certain.
+    pub(super) stored: u64,
+    /// Whether why it was quarantined still counts.
+    pub(super) is_unreadable: bool,
+}
+
 /// Everything else that writes.
 pub(super) enum Upkeep {
-    Quarantine { saga: SagaId, why: String, reply: Reply<()> },
-    RemoveEnded { before: Time, cursor: Option<Cursor>, limit: usize, reply: Reply<Sweep> },
-    ForgetReservations { before: Time, limit: usize, reply: Reply<usize> },
-    PutDefinition { spec: DefinitionSpec, reply: Reply<PutDefinition> },
+    Quarantine {
+        saga: SagaId,
+        why: String,
+        reply: Reply<()>,
+    },
+    RemoveEnded {
+        before: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+        /// Sagas to be left alone; the committer knows.
+        except: HashSet<SagaId>,
+        reply: Reply<Sweep>,
+    },
+    ForgetReservations {
+        before: Time,
+        limit: usize,
+        reply: Reply<usize>,
+    },
+    PutDefinition {
+        spec: DefinitionSpec,
+        reply: Reply<PutDefinition>,
+    },
 }
 
 /// What the writer does next.
@@ -47,6 +87,10 @@ pub(super) enum Work {
     Group(Vec<Batch>),
     /// One maintenance job.
     Upkeep(Upkeep),
+    /// One question.
+    Question(Question),
+    /// Nothing came until the deadline, or something happened elsewhere.
+    Nothing,
     /// The queue is closed and empty.
     Done,
 }
@@ -64,10 +108,11 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    upkeep: usize,
+    others: usize,
     appends: usize,
     bytes: usize,
     closed: bool,
+    poked: bool,
     /// The writer sleeps: only then is it worth a system call to wake it.
     writer_sleeps: bool,
     pushers_sleep: bool,
@@ -88,7 +133,7 @@ impl Queue {
                 waiting.appends += batch.appends.len();
                 waiting.bytes += batch.bytes;
             }
-            Job::Upkeep(_) => waiting.upkeep += 1,
+            Job::Upkeep(_) | Job::Question(_) => waiting.others += 1,
         }
         waiting.jobs.push_back(job);
         let wake = std::mem::take(&mut waiting.writer_sleeps);
@@ -98,15 +143,23 @@ impl Queue {
         }
     }
 
-    /// Takes what is to be done next; sleeps while there is nothing.
-    pub(super) fn take(&self) -> Work {
+    /// Takes what is to be done next; sleeps while there is nothing, until the deadline.
+    pub(super) fn take(&self, deadline: Option<Instant>) -> Work {
         let mut waiting = self.waiting();
         loop {
+            if std::mem::take(&mut waiting.poked) {
+                return Work::Nothing;
+            }
             match waiting.jobs.pop_front() {
                 Some(Job::Upkeep(upkeep)) => {
-                    waiting.upkeep -= 1;
+                    waiting.others -= 1;
                     self.tell_of_room(waiting);
                     return Work::Upkeep(upkeep);
+                }
+                Some(Job::Question(question)) => {
+                    waiting.others -= 1;
+                    self.tell_of_room(waiting);
+                    return Work::Question(question);
                 }
                 Some(Job::Batch(first)) => {
                     let group = waiting.take_group(first);
@@ -115,8 +168,18 @@ impl Queue {
                 }
                 None if waiting.closed => return Work::Done,
                 None => {
+                    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
+                        return Work::Nothing;
+                    }
                     waiting.writer_sleeps = true;
-                    waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    waiting = match left {
+                        None => self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                        Some(left) => {
+                            self.filled.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                        }
+                    };
+                    waiting.writer_sleeps = false;
                 }
             }
         }
@@ -127,6 +190,17 @@ impl Queue {
         drop(waiting);
         if wake {
             self.drained.notify_all();
+        }
+    }
+
+    /// Wakes whoever empties the queue: something happened elsewhere.
+    pub(super) fn poke(&self) {
+        let mut waiting = self.waiting();
+        waiting.poked = true;
+        let wake = std::mem::take(&mut waiting.writer_sleeps);
+        drop(waiting);
+        if wake {
+            self.filled.notify_one();
         }
     }
 
@@ -152,6 +226,19 @@ impl Queue {
     }
 }
 
+impl Upkeep {
+    /// Answers that it cannot be done.
+    pub(super) fn refuse(self, error: JournalError) {
+        // Whoever asked may have given up.
+        match self {
+            Self::Quarantine { reply, .. } => drop(reply.send(Err(error))),
+            Self::RemoveEnded { reply, .. } => drop(reply.send(Err(error))),
+            Self::ForgetReservations { reply, .. } => drop(reply.send(Err(error))),
+            Self::PutDefinition { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
 impl Waiting {
     /// A job that is over a limit all by itself is let in when nothing else waits.
     fn is_full_for(&self, job: &Job) -> bool {
@@ -161,7 +248,7 @@ impl Waiting {
                     && (self.appends + batch.appends.len() > QUEUE_APPENDS_MAX
                         || self.bytes + batch.bytes > QUEUE_BYTES_MAX)
             }
-            Job::Upkeep(_) => self.upkeep >= QUEUE_JOBS_MAX,
+            Job::Upkeep(_) | Job::Question(_) => self.others >= QUEUE_JOBS_MAX,
         }
     }
 
@@ -219,9 +306,11 @@ mod tests {
     }
 
     fn taken(queue: &Queue) -> String {
-        match queue.take() {
+        match queue.take(None) {
             Work::Group(group) => format!("{:?}", group.iter().map(|b| b.appends.len()).collect::<Vec<_>>()),
             Work::Upkeep(_) => "upkeep".to_owned(),
+            Work::Question(_) => "question".to_owned(),
+            Work::Nothing => "nothing".to_owned(),
             Work::Done => "done".to_owned(),
         }
     }

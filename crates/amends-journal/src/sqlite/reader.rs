@@ -128,7 +128,7 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = amends_sqlite::open(path, flags, None)?;
     connection.busy_timeout(BUSY_WAIT_MAX)?;

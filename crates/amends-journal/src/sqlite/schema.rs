@@ -20,7 +20,7 @@ pub(super) const FORMAT: i64 = 1;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once released, any
 /// change here is a new format, with a step that upgrades the old one in place.
-const LAYOUT: [&str; 12] = [
+const LAYOUT: [&str; 13] = [
     // `body` is NULL for a definition that sagas name but that was never stored here.
     "CREATE TABLE definition (
     no      INTEGER PRIMARY KEY,
@@ -83,6 +83,8 @@ const LAYOUT: [&str; 12] = [
     ended_at    INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT",
     "CREATE INDEX reserved_id_by_end ON reserved_id (ended_at)",
+    // The last batch of the log whose every record is here. One row.
+    "CREATE TABLE settled (batch INTEGER NOT NULL) STRICT",
     // How many sagas there are, so that nobody has to count them.
     "CREATE TABLE tally (
     definition INTEGER NOT NULL,
@@ -96,7 +98,7 @@ const LAYOUT: [&str; 12] = [
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     let layout = LAYOUT.join(";\n");
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {layout}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch) VALUES (0); PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
 }
 
@@ -110,6 +112,12 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Result<(), Nons
         let first_line = wanted.lines().next().unwrap_or(wanted);
         Err(Nonsense(format!("its layout has no such part: {first_line}")))
     }))
+}
+
+/// The last batch of the log whose every record is in the database.
+pub(super) fn settled(connection: &Connection) -> rusqlite::Result<Result<u64, Nonsense>> {
+    let batch: i64 = connection.query_row("SELECT batch FROM settled", [], |row| row.get(0))?;
+    Ok(count_of(batch))
 }
 
 /// A stored value that nobody wrote.

@@ -1,7 +1,7 @@
-//! What the writer says to the database.
+//! What the settler says to the database.
 //!
-//! Owns the prepared statements of the hot path, held for as long as the writer lives: looking each up in a cache cost a
-//! tenth of an append. Promises nothing by itself: order and conditions are `append.rs`'s.
+//! Owns the prepared statements of the hot path, held for as long as the settler lives: looking each up in a cache cost a
+//! tenth of the time. Promises nothing by itself: order and conditions are `settle.rs`'s.
 
 use rusqlite::{Connection, Result, Statement};
 
@@ -13,17 +13,15 @@ pub(super) struct Statements<'c> {
     pub(super) update_saga: Statement<'c>,
     pub(super) clear_unreadable: Statement<'c>,
     pub(super) delete_saga: Statement<'c>,
-    pub(super) find_saga: Statement<'c>,
     pub(super) insert_record: Statement<'c>,
     pub(super) delete_records: Statement<'c>,
     pub(super) records: Statement<'c>,
     pub(super) insert_ended: Statement<'c>,
     pub(super) delete_ended: Statement<'c>,
-    pub(super) find_ended: Statement<'c>,
-    pub(super) find_taken_id: Statement<'c>,
-    pub(super) find_key: Statement<'c>,
     pub(super) insert_key: Statement<'c>,
     pub(super) insert_definition: Statement<'c>,
+    pub(super) archived_records: Statement<'c>,
+    pub(super) set_settled: Statement<'c>,
     pub(super) add_to_tally: Statement<'c>,
     pub(super) take_from_tally: Statement<'c>,
 }
@@ -35,19 +33,13 @@ impl<'c> Statements<'c> {
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
             rollback: prepare("ROLLBACK")?,
-            // Ignored, not failed, when the id is there: a conflict must not undo what others have in the transaction.
             insert_saga: prepare(
-                "INSERT OR IGNORE INTO saga (no, id, definition, status, started_at, id_given, key, fingerprint, wake_at)
+                "INSERT INTO saga (no, id, definition, status, started_at, id_given, key, fingerprint, wake_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?,
             update_saga: prepare("UPDATE saga SET status = ?2, wake_at = ?3 WHERE no = ?1")?,
             clear_unreadable: prepare("UPDATE saga SET unreadable = NULL WHERE no = ?1")?,
             delete_saga: prepare("DELETE FROM saga WHERE no = ?1")?,
-            find_saga: prepare(
-                "SELECT no, definition, status, started_at, id_given, key, fingerprint, wake_at,
-                        unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = saga.no)
-                 FROM saga WHERE id = ?1",
-            )?,
             insert_record: prepare("INSERT INTO record (no, seq, body) VALUES (?1, ?2, ?3)")?,
             delete_records: prepare("DELETE FROM record WHERE no = ?1")?,
             records: prepare("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?,
@@ -56,17 +48,10 @@ impl<'c> Statements<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
-            find_ended: prepare(
-                "SELECT no, definition, status, started_at, ended_at, id_given, key, fingerprint, records
-                 FROM ended WHERE id = ?1",
-            )?,
-            find_taken_id: prepare(
-                "SELECT fingerprint FROM ended WHERE id = ?1
-                 UNION ALL SELECT fingerprint FROM reserved_id WHERE id = ?1",
-            )?,
-            find_key: prepare("SELECT saga, fingerprint FROM start_key WHERE key = ?1")?,
             insert_key: prepare("INSERT INTO start_key (key, saga, fingerprint) VALUES (?1, ?2, ?3)")?,
             insert_definition: prepare("INSERT INTO definition (no, name, version) VALUES (?1, ?2, ?3)")?,
+            archived_records: prepare("SELECT records FROM ended WHERE no = ?1")?,
+            set_settled: prepare("UPDATE settled SET batch = ?1")?,
             add_to_tally: prepare(
                 "INSERT INTO tally (definition, status, sagas) VALUES (?1, ?2, ?3)
                  ON CONFLICT (definition, status) DO UPDATE SET sagas = sagas + excluded.sagas",

@@ -3,6 +3,8 @@
 //! Owns quarantine, retention, the end of reservations, and definitions. Promises small transactions, so that sagas
 //! never wait long behind retention. Does not decide what is old: the caller does.
 
+use std::collections::HashSet;
+
 use amends_core::{DefinitionSpec, SagaId, Status, Time};
 use rusqlite::params;
 
@@ -10,12 +12,13 @@ use crate::journal::{Cursor, JournalError, PutDefinition, Sweep};
 use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
 use crate::record;
 
-use super::schema::{cursor_at, number_after, row_limit, status_code, status_of, time_code};
-use super::writer::{WriteError, Writer};
+use super::schema::{cursor_at, id_of, number_after, row_limit, status_code, status_of, time_code};
+use super::settler::{Settler, WriteError};
 
 /// What the retention looks at in an ended saga.
 struct Candidate {
     no: i64,
+    id: SagaId,
     definition: i64,
     status: Status,
     ended_at: i64,
@@ -23,18 +26,19 @@ struct Candidate {
     is_keyed: bool,
 }
 
-impl Writer<'_> {
+impl Settler<'_> {
     pub(super) fn quarantine(&mut self, saga: SagaId, why: &str) -> Result<(), JournalError> {
-        let done = self.transaction(why.len(), |writer| {
-            let Some(live) = writer.find_live(saga)? else { return Ok(()) };
-            writer.touched.push(saga);
-            // The entry would hold what was before; it is read back when somebody asks.
-            writer.live.remove(&saga);
-            writer.tally.moved(live.definition, Some(live.status), Some(Status::Failed));
-            let mut park = writer.connection.prepare_cached(
+        let done = self.transaction(why.len(), |settler| {
+            let sql = "SELECT no, definition, status FROM saga WHERE id = ?1";
+            let mut find = settler.connection.prepare_cached(sql)?;
+            let mut rows = find.query([saga.to_bytes().as_slice()])?;
+            let Some(row) = rows.next()? else { return Ok(()) };
+            let (no, definition, status): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            settler.tally.moved(definition, Some(status_of(status)?), Some(Status::Failed));
+            let mut park = settler.connection.prepare_cached(
                 "UPDATE saga SET status = ?2, wake_at = NULL, unreadable = ?3 WHERE no = ?1",
             )?;
-            let changed = park.execute(params![live.no, status_code(Status::Failed), why])?;
+            let changed = park.execute(params![no, status_code(Status::Failed), why])?;
             assert_eq!(changed, 1, "a live saga has one row");
             Ok(())
         });
@@ -46,16 +50,19 @@ impl Writer<'_> {
         before: Time,
         cursor: Option<Cursor>,
         limit: usize,
+        except: &HashSet<SagaId>,
     ) -> Result<Sweep, JournalError> {
         let limit = limit.max(1);
-        let swept = self.transaction(0, |writer| {
-            let mut candidates = writer.candidates(cursor, limit + 1)?;
+        let swept = self.transaction(0, |settler| {
+            let mut candidates = settler.candidates(cursor, limit + 1)?;
             let more = candidates.len() > limit;
             candidates.truncate(limit);
             let next = candidates.last().filter(|_| more).map(|last| cursor_at(last.no)).transpose()?;
-            candidates.retain(|candidate| candidate.ended_at < time_code(before));
+            candidates.retain(|candidate| {
+                candidate.ended_at < time_code(before) && !except.contains(&candidate.id)
+            });
             for candidate in &candidates {
-                writer.remove(candidate)?;
+                settler.remove(candidate)?;
             }
             Ok(Sweep { removed: candidates.len(), next })
         });
@@ -68,7 +75,7 @@ impl Writer<'_> {
 
     fn candidates(&self, cursor: Option<Cursor>, limit: usize) -> Result<Vec<Candidate>, WriteError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT no, definition, status, ended_at, id_given, key IS NOT NULL
+            "SELECT no, definition, status, ended_at, id_given, key IS NOT NULL, id
              FROM ended WHERE no > ?1 ORDER BY no LIMIT ?2",
         )?;
         let mut rows = statement.query(params![number_after(cursor), row_limit(limit)])?;
@@ -81,6 +88,7 @@ impl Writer<'_> {
                 ended_at: row.get(3)?,
                 id_given: row.get(4)?,
                 is_keyed: row.get(5)?,
+                id: id_of(row.get_ref(6)?.as_blob()?)?,
             });
         }
         Ok(candidates)
@@ -123,8 +131,8 @@ impl Writer<'_> {
     }
 
     pub(super) fn forget_reservations(&mut self, before: Time, limit: usize) -> Result<usize, JournalError> {
-        let done = self.transaction(0, |writer| {
-            let connection = writer.connection;
+        let done = self.transaction(0, |settler| {
+            let connection = settler.connection;
             let mut ids = connection.prepare_cached(
                 "DELETE FROM reserved_id WHERE id IN
                  (SELECT id FROM reserved_id WHERE ended_at < ?1 ORDER BY ended_at, id LIMIT ?2)",
@@ -141,20 +149,20 @@ impl Writer<'_> {
 
     pub(super) fn put_definition(&mut self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
         let frame = record::encode_definition(spec);
-        let done = self.transaction(frame.len(), |writer| {
-            let Some(number) = writer.definitions.find(&spec.name, spec.version) else {
-                let number = writer.definitions.give(&spec.name, spec.version);
+        let done = self.transaction(frame.len(), |settler| {
+            let Some(number) = settler.definitions.find(&spec.name, spec.version) else {
+                let number = settler.definitions.give(&spec.name, spec.version);
                 let sql = "INSERT INTO definition (no, name, version, body) VALUES (?1, ?2, ?3, ?4)";
-                let mut insert = writer.connection.prepare_cached(sql)?;
+                let mut insert = settler.connection.prepare_cached(sql)?;
                 insert.execute(params![number, spec.name.as_str(), spec.version, frame.as_ref()])?;
                 return Ok(Ok(PutDefinition::New));
             };
             let sql = "SELECT body FROM definition WHERE no = ?1";
             let stored: Option<Vec<u8>> =
-                writer.connection.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
+                settler.connection.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
             let Some(stored) = stored else {
                 let sql = "UPDATE definition SET body = ?2 WHERE no = ?1";
-                writer.connection.prepare_cached(sql)?.execute(params![number, frame.as_ref()])?;
+                settler.connection.prepare_cached(sql)?.execute(params![number, frame.as_ref()])?;
                 return Ok(Ok(PutDefinition::New));
             };
             let name = format!("{} version {}", spec.name, spec.version);

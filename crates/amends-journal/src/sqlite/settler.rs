@@ -1,63 +1,61 @@
-//! The one thread that writes.
+//! The one thread that writes to the database.
 //!
-//! Owns the writing connection, group commit and what becomes of errors. Promises one transaction and one flush for all
-//! that waited, answers only after the flush, and a choice of two when something fails: before the commit for want of
-//! space, everything is rolled back and may be tried again; otherwise nobody knows what is on the disk, and nothing is
-//! written ever again. Does not judge appends: that is `append.rs`. Start reading at [`Writer::run`].
+//! Owns the writing connection. Promises one transaction a round, durable before it is told of; that a round for which there
+//! is no space is tried again and nothing else goes before it; and that after an error which leaves the disk in doubt nothing
+//! more is written. Does not decide what goes into a round: the committer does. Start reading at [`Settler::run`].
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use amends_sqlite::is_damage;
+use bytes::Bytes;
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, ErrorCode, ffi};
 
-use crate::journal::{AppendAnswer, JournalError, OnAnswers, Stats};
-use crate::limits::CHECKPOINT_PAGES;
+use crate::journal::JournalError;
+use crate::limits::{CHECKPOINT_PAGES, NO_SPACE_RETRY};
 
 use super::definitions::DefinitionNumbers;
-use super::live::LiveSagas;
-use super::queue::{Batch, Queue, Upkeep, Work};
+use super::log::BatchNumber;
+use super::queue::Upkeep;
+use super::sagas::Row;
 use super::schema::Nonsense;
+use super::shared::Shared;
 use super::space;
 use super::statements::Statements;
 use super::tally::TallyChanges;
 
-/// Called once, with what to tell the operator, when the process must stop.
-pub(super) type OnFatal = Box<dyn Fn(String) + Send + Sync>;
-
-/// What writer and handle share.
-#[derive(Default)]
-pub(super) struct Shared {
-    pub(super) queue: Queue,
-    pub(super) counters: Counters,
+/// What the settler is to do.
+pub(super) enum Task {
+    /// Write these sagas down; then everything up to this batch of the log is.
+    Settle(Round),
+    /// Something else.
+    Upkeep(Upkeep),
+    /// Try the round again that there was no space for.
+    Retry,
 }
 
-/// [`Stats`], as they grow.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    appends: AtomicU64,
-    record_bytes: AtomicU64,
-    commits: AtomicU64,
+/// Sagas that are written down together.
+pub(super) struct Round {
+    pub(super) rows: Vec<Arc<Row>>,
+    pub(super) settled_to: BatchNumber,
 }
 
-impl Counters {
-    fn add(&self, written: Stats) {
-        self.appends.fetch_add(written.appends, Ordering::Relaxed);
-        self.record_bytes.fetch_add(written.record_bytes, Ordering::Relaxed);
-        self.commits.fetch_add(written.commits, Ordering::Relaxed);
-    }
-
-    pub(super) fn stats(&self) -> Stats {
-        Stats {
-            appends: self.appends.load(Ordering::Relaxed),
-            record_bytes: self.record_bytes.load(Ordering::Relaxed),
-            commits: self.commits.load(Ordering::Relaxed),
-        }
-    }
+/// What became of a task.
+pub(super) enum Done {
+    /// The round is in the database.
+    Settled(Round),
+    /// There is no space for the round; it is tried again.
+    Stuck,
+    /// The other task was done, and its asker told.
+    Upkeep,
+    /// Nothing is written any more.
+    Dead(String),
 }
 
 /// What can go wrong while writing.
@@ -67,6 +65,8 @@ pub(super) enum WriteError {
     Sqlite(#[from] rusqlite::Error),
     #[error(transparent)]
     Nonsense(#[from] Nonsense),
+    #[error("the log: {0}")]
+    Log(io::Error),
     #[error("a bug: {0}")]
     Panicked(String),
 }
@@ -77,9 +77,21 @@ impl From<FromSqlError> for WriteError {
     }
 }
 
-enum Step {
-    More,
-    Done,
+impl WriteError {
+    /// What to tell whoever must start the process again.
+    pub(super) fn fatal(&self, path: &Path) -> String {
+        let is_damaged = match self {
+            Self::Sqlite(error) => is_damage(error),
+            Self::Nonsense(_) => true,
+            Self::Panicked(_) | Self::Log(_) => false,
+        };
+        let what = if is_damaged { "is damaged" } else { "failed while writing" };
+        format!(
+            "the journal {} {what}: {self}. What is on the disk is not known before it is read again: \
+             this process must stop and be started again",
+            path.display()
+        )
+    }
 }
 
 /// How a transaction failed.
@@ -90,74 +102,94 @@ pub(super) enum Failure {
     Fatal,
 }
 
-/// The writer at work.
-pub(super) struct Writer<'c> {
+/// The settler at work.
+pub(super) struct Settler<'c> {
     pub(super) connection: &'c Connection,
     pub(super) statements: Statements<'c>,
-    pub(super) live: LiveSagas,
     pub(super) definitions: DefinitionNumbers,
-    pub(super) last_no: i64,
-    /// What the running transaction changes; all of it is dropped when it fails.
+    /// What the running transaction changes; dropped when it fails.
     pub(super) tally: TallyChanges,
-    pub(super) touched: Vec<amends_core::SagaId>,
-    pub(super) written: Stats,
     /// Room to put archived records together in, kept from one to the next.
     pub(super) value: Vec<u8>,
     pub(super) path: PathBuf,
     wal_pages: Arc<AtomicU32>,
     shared: Arc<Shared>,
-    on_fatal: OnFatal,
     /// Whether the running transaction has got as far as its commit.
     is_committing: bool,
     /// Why nothing is written any more.
     dead: Option<String>,
 }
 
-impl<'c> Writer<'c> {
+impl<'c> Settler<'c> {
     /// Gets ready, from what the database says.
     pub(super) fn new(
         connection: &'c Connection,
         path: PathBuf,
         wal_pages: Arc<AtomicU32>,
         shared: Arc<Shared>,
-        on_fatal: OnFatal,
     ) -> Result<Self, WriteError> {
-        let last_no = connection.query_row(
-            "SELECT max(coalesce((SELECT max(no) FROM saga), 0), coalesce((SELECT max(no) FROM ended), 0))",
-            [],
-            |row| row.get(0),
-        )?;
         Ok(Self {
             connection,
             statements: Statements::prepare(connection)?,
-            live: LiveSagas::default(),
             definitions: DefinitionNumbers::read(connection)?,
-            last_no,
             tally: TallyChanges::default(),
-            touched: Vec::new(),
-            written: Stats::default(),
             value: Vec::new(),
             path,
             wal_pages,
             shared,
-            on_fatal,
             is_committing: false,
             dead: None,
         })
     }
 
-    /// Works until the queue is closed and empty; then leaves the database in one file.
-    pub(super) fn run(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        shared.queue.emptied_by_this_thread();
+    /// Works until the committer is gone; then leaves the database in one file.
+    pub(super) fn run(mut self, tasks: &Receiver<Task>, done: impl Fn(Done)) {
+        let mut stuck: Option<Round> = None;
+        let mut was_told = false;
         loop {
-            // A bug of ours must not leave everybody waiting for ever on a thread that is gone.
-            let step = catch_unwind(AssertUnwindSafe(|| self.step(shared.queue.take())));
-            match step {
-                Ok(Step::More) => {}
-                Ok(Step::Done) => break,
-                Err(panic) => self.die(&WriteError::Panicked(panic_text(panic.as_ref()))),
+            let task = match stuck.take() {
+                None => match tasks.recv() {
+                    Ok(task) => task,
+                    Err(_) => break,
+                },
+                // No other round goes before it.
+                Some(round) => match tasks.recv_timeout(NO_SPACE_RETRY) {
+                    Ok(Task::Retry) => {
+                        was_told = false;
+                        Task::Settle(round)
+                    }
+                    Err(RecvTimeoutError::Timeout) => Task::Settle(round),
+                    Ok(Task::Upkeep(upkeep)) => {
+                        stuck = Some(round);
+                        Task::Upkeep(upkeep)
+                    }
+                    Ok(Task::Settle(_)) => unreachable!("one round comes after the other"),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
+            };
+            match task {
+                Task::Settle(round) => match self.settle(&round) {
+                    Ok(()) => {
+                        was_told = false;
+                        done(Done::Settled(round));
+                    }
+                    Err((Failure::NoSpace, _)) => {
+                        stuck = Some(round);
+                        // Once, and whenever somebody asks.
+                        if !std::mem::replace(&mut was_told, true) {
+                            done(Done::Stuck);
+                        }
+                    }
+                    Err((Failure::Fatal, error)) => done(Done::Dead(error.to_string())),
+                },
+                Task::Upkeep(upkeep) => {
+                    self.do_upkeep(upkeep);
+                    done(Done::Upkeep);
+                }
+                // It was tried again meanwhile.
+                Task::Retry => {}
             }
+            self.checkpoint_when_due();
         }
         if self.dead.is_none() {
             // What fails here costs nothing: the log is read at the next start.
@@ -165,50 +197,21 @@ impl<'c> Writer<'c> {
         }
     }
 
-    fn step(&mut self, work: Work) -> Step {
-        match work {
-            Work::Group(group) => self.commit_group(group),
-            Work::Upkeep(upkeep) => self.do_upkeep(upkeep),
-            Work::Done => return Step::Done,
-        }
-        self.checkpoint_when_due();
-        Step::More
-    }
-
-    fn commit_group(&mut self, group: Vec<Batch>) {
-        let bytes: usize = group.iter().map(|batch| batch.bytes).sum();
-        let mut callbacks: Vec<(usize, OnAnswers)> = Vec::with_capacity(group.len());
-        let mut appends = Vec::with_capacity(group.len());
-        for batch in group {
-            callbacks.push((batch.appends.len(), batch.on_answers));
-            appends.push(batch.appends);
-        }
-        let outcome = self.transaction(bytes, |writer| {
-            let mut answers = Vec::with_capacity(appends.len());
-            for batch in appends {
-                let batch: Result<Vec<AppendAnswer>, WriteError> =
-                    batch.into_iter().map(|append| writer.append(append)).collect();
-                answers.push(batch?);
+    fn settle(&mut self, round: &Round) -> Result<(), (Failure, JournalError)> {
+        let bytes = round.rows.iter().flat_map(|row| &row.tail).map(Bytes::len).sum();
+        self.transaction(bytes, |settler| {
+            for row in &round.rows {
+                settler.settle_row(row)?;
             }
-            Ok(answers)
-        });
-        let answers: Vec<Vec<AppendAnswer>> = match outcome {
-            Ok(answers) => answers,
-            Err((failure, _)) => {
-                let answer = match failure {
-                    Failure::NoSpace => AppendAnswer::NoSpace,
-                    Failure::Fatal => AppendAnswer::Unknown,
-                };
-                callbacks.iter().map(|(count, _)| vec![answer.clone(); *count]).collect()
+            let set = &mut settler.statements.set_settled;
+            set.raw_bind_parameter(1, i64::try_from(round.settled_to).expect("no log has 2^63 batches"))?;
+            let changed = set.raw_execute()?;
+            if changed == 1 {
+                Ok(())
+            } else {
+                Err(Nonsense(format!("{changed} rows say how far the log is settled")).into())
             }
-        };
-        for ((_, on_answers), answers) in callbacks.into_iter().zip(answers) {
-            // Whoever panics here took a wrong turn with facts that are durable: the process must start over. The
-            // others still get their answers.
-            if catch_unwind(AssertUnwindSafe(|| on_answers(answers))).is_err() {
-                self.die(&WriteError::Panicked("a receiver of answers panicked".to_owned()));
-            }
-        }
+        })
     }
 
     /// Runs `work` in one transaction and commits it.
@@ -231,7 +234,7 @@ impl<'c> Writer<'c> {
         }));
         let error = match outcome {
             Ok(Ok(done)) => {
-                self.committed();
+                self.definitions.committed();
                 return Ok(done);
             }
             Ok(Err(error)) => error,
@@ -264,28 +267,10 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    fn committed(&mut self) {
-        let mut written = std::mem::take(&mut self.written);
-        written.commits = u64::from(written.appends > 0);
-        self.shared.counters.add(written);
-        self.definitions.committed();
-        for id in self.touched.drain(..) {
-            if let std::collections::hash_map::Entry::Occupied(entry) = self.live.entry(id)
-                && entry.get().is_resting()
-            {
-                entry.remove();
-            }
-        }
-    }
-
     /// Drops all that memory knows of the failed transaction; the database still says what was before it.
     fn forget_transaction(&mut self) {
-        self.written = Stats::default();
         self.tally.forget();
         self.definitions.rolled_back();
-        for id in self.touched.drain(..) {
-            self.live.remove(&id);
-        }
     }
 
     /// Only what is known to have come before the flush, and to be about space.
@@ -319,21 +304,11 @@ impl<'c> Writer<'c> {
         if self.dead.is_some() {
             return;
         }
-        let is_damaged = match error {
-            WriteError::Sqlite(error) => is_damage(error),
-            WriteError::Nonsense(_) => true,
-            WriteError::Panicked(_) => false,
-        };
-        let what = if is_damaged { "is damaged" } else { "failed while writing" };
-        let message = format!(
-            "the journal {} {what}: {error}. What is on the disk is not known before it is read again: \
-             this process must stop and be started again",
-            self.path.display()
-        );
+        let message = error.fatal(&self.path);
         // Closing would copy the log into the database, and what the log holds is what is in doubt.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         self.dead = Some(message.clone());
-        (self.on_fatal)(message);
+        self.shared.die(message);
     }
 
     /// Copies the log into the database once it is long. Done here, not in SQLite's own hook, which would hide a failed
@@ -356,7 +331,10 @@ impl<'c> Writer<'c> {
                         ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked
                     )
                 }
-                WriteError::Sqlite(_) | WriteError::Nonsense(_) | WriteError::Panicked(_) => false,
+                WriteError::Sqlite(_)
+                | WriteError::Nonsense(_)
+                | WriteError::Log(_)
+                | WriteError::Panicked(_) => false,
             };
             if !harmless && !self.is_for_want_of_space(&error, SPACE_ASKED_FOR_BESIDES) {
                 self.die(&error);
@@ -374,8 +352,8 @@ impl<'c> Writer<'c> {
             Upkeep::Quarantine { saga, why, reply } => {
                 let _ = reply.send(self.quarantine(saga, &why));
             }
-            Upkeep::RemoveEnded { before, cursor, limit, reply } => {
-                let _ = reply.send(self.remove_ended(before, cursor, limit));
+            Upkeep::RemoveEnded { before, cursor, limit, except, reply } => {
+                let _ = reply.send(self.remove_ended(before, cursor, limit, &except));
             }
             Upkeep::ForgetReservations { before, limit, reply } => {
                 let _ = reply.send(self.forget_reservations(before, limit));
@@ -390,7 +368,7 @@ impl<'c> Writer<'c> {
 /// Beside its records, a transaction writes whole pages: indexes, rows, the log's own.
 const SPACE_ASKED_FOR_BESIDES: usize = 1 << 20;
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text =
         panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("panicked without a message").to_owned()

@@ -1,0 +1,524 @@
+//! The one thread that makes appends durable.
+//!
+//! Owns the log and what is known of the sagas in it. Promises that an append is judged by everything before it, and answered
+//! after the flush that makes it durable; that everything queued shares one flush, without a timer; and that what the log has
+//! reaches the database, in rounds, before the log's files are used again. Does not write to the database: the settler
+//! does. Start reading at [`Committer::run`].
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
+
+use amends_core::SagaId;
+use bytes::Bytes;
+
+use crate::journal::{
+    Append, AppendAnswer, Conflict, Expected, JournalError, KeyEntry, NewSaga, OnAnswers, Stats, StoredSaga,
+};
+use crate::limits::{SETTLE_AFTER, SETTLE_BYTES};
+
+use super::entry;
+use super::log::{BatchNumber, Log, NoRoom};
+use super::lookup::Lookup;
+use super::queue::{Ahead, Batch, Question, Upkeep, Work};
+use super::sagas::{Known, Row, Sagas};
+use super::schema::Nonsense;
+use super::settler::{Done, Round, Task, WriteError, panic_text, store_error};
+use super::shared::Shared;
+
+/// The committer at work.
+pub(super) struct Committer<'c> {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    log: Log,
+    lookup: Lookup<'c>,
+    sagas: Sagas,
+    /// Keys of sagas that the database does not have yet.
+    keys: HashMap<String, SagaId>,
+    /// Sagas with a tail, by the batch where it begins.
+    dirty: VecDeque<SagaId>,
+    /// Bytes of the log since the last round.
+    unsettled_bytes: usize,
+    /// When the next round begins at the latest.
+    settle_at: Option<Instant>,
+    /// The last batch when the last round began: who has been dirty since before is not going to end any moment.
+    last_round: BatchNumber,
+    /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
+    /// then read again by the next start.
+    settled_last: Vec<SagaId>,
+    settler: Settling,
+    last_no: i64,
+    /// Why nothing is written any more.
+    dead: Option<String>,
+}
+
+/// The committer's end of the settler's work.
+pub(super) struct Settling {
+    tasks: Sender<Task>,
+    done: Receiver<Done>,
+    /// Whether a round was given and is not done.
+    has_round: bool,
+    /// Whether there was no space for it.
+    is_stuck: bool,
+    /// Other tasks that were given and are not done.
+    upkeep: usize,
+}
+
+impl<'c> Committer<'c> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        path: PathBuf,
+        log: Log,
+        lookup: Lookup<'c>,
+        last_no: i64,
+        tasks: Sender<Task>,
+        done: Receiver<Done>,
+    ) -> Self {
+        let settler = Settling { tasks, done, has_round: false, is_stuck: false, upkeep: 0 };
+        Self {
+            shared,
+            path,
+            last_round: log.last(),
+            log,
+            lookup,
+            sagas: Sagas::default(),
+            keys: HashMap::new(),
+            dirty: VecDeque::new(),
+            unsettled_bytes: 0,
+            settle_at: None,
+            settled_last: Vec::new(),
+            settler,
+            last_no,
+            dead: None,
+        }
+    }
+
+    /// Takes in what the log had when it was opened. A saga may be in the database already, when a round was told of it
+    /// and of later things at once.
+    pub(super) fn replay(&mut self, number: BatchNumber, batch: Vec<u8>) -> Result<(), WriteError> {
+        self.unsettled_bytes += batch.len();
+        let mut batch = Bytes::from(batch);
+        while !batch.is_empty() {
+            let entry::Entry { no, append } = entry::take(&mut batch)?;
+            let id = append.saga;
+            let is_known = self.know(id)?;
+            let has = if is_known { self.sagas[&id].sequence } else { 0 };
+            let expected = match append.expected {
+                Expected::New(_) => 0,
+                Expected::Sequence(sequence) => sequence,
+            };
+            if expected < has {
+                continue;
+            }
+            if expected > has {
+                return Err(Nonsense(format!(
+                    "saga {id} has {has} records, and the log goes on after {expected}"
+                ))
+                .into());
+            }
+            self.take_in(append, no, number);
+        }
+        self.last_round = number;
+        self.has_changed();
+        Ok(())
+    }
+
+    /// Works until the queue is closed and empty; then sees to it that the database has everything. What is given back keeps
+    /// the settler at work.
+    pub(super) fn run(mut self) -> Settling {
+        let shared = Arc::clone(&self.shared);
+        shared.queue.emptied_by_this_thread();
+        loop {
+            // Once a round is done the settler says so.
+            let deadline = self.settle_at.filter(|_| !self.settler.has_round && self.dead.is_none());
+            let work = shared.queue.take(deadline);
+            // A bug of ours must not leave everybody waiting for ever on a thread that is gone.
+            match catch_unwind(AssertUnwindSafe(|| self.step(work))) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(panic) => self.die(&WriteError::Panicked(panic_text(panic.as_ref()))),
+            }
+        }
+        // What fails here is found in the log by the next start.
+        let settled = catch_unwind(AssertUnwindSafe(|| self.settle_all()));
+        if matches!(settled, Ok(Ok(()))) {
+            self.log.keep_few();
+        }
+        self.settler
+    }
+
+    /// Whether there is more to come.
+    fn step(&mut self, work: Work) -> bool {
+        while let Ok(done) = self.settler.done.try_recv() {
+            self.settled(done);
+        }
+        match work {
+            Work::Group(group) => self.commit_group(group),
+            Work::Upkeep(upkeep) => self.do_upkeep(upkeep),
+            Work::Question(question) => self.answer(question),
+            Work::Nothing => {}
+            Work::Done => return false,
+        }
+        self.settle_when_due();
+        true
+    }
+
+    /// Whoever asked may have given up.
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Settle { reply } => drop(reply.send(self.settle_all())),
+            Question::Saga { saga, reply } => drop(reply.send(Ok(self.look(saga)))),
+            Question::Key { key, reply } => {
+                let entry = self.keys.get(&key).map(|id| self.sagas[id].entry(*id));
+                drop(reply.send(Ok(entry)));
+            }
+        }
+    }
+
+    fn commit_group(&mut self, group: Vec<Batch>) {
+        let mut callbacks: Vec<(usize, OnAnswers)> = Vec::with_capacity(group.len());
+        let mut appends = Vec::with_capacity(group.len());
+        for batch in group {
+            callbacks.push((batch.appends.len(), batch.on_answers));
+            appends.push(batch.appends);
+        }
+        let answers = self.commit(appends);
+        for ((count, on_answers), answers) in callbacks.into_iter().zip(answers) {
+            assert_eq!(count, answers.len(), "each append is answered");
+            // Whoever panics here took a wrong turn with facts that are durable: the process must start over. The
+            // others still get their answers.
+            if catch_unwind(AssertUnwindSafe(|| on_answers(answers))).is_err() {
+                self.die(&WriteError::Panicked("a receiver of answers panicked".to_owned()));
+            }
+        }
+    }
+
+    fn commit(&mut self, batches: Vec<Vec<Append>>) -> Vec<Vec<AppendAnswer>> {
+        let all = |answer: AppendAnswer, batches: &[Vec<Append>]| {
+            batches.iter().map(|batch| vec![answer.clone(); batch.len()]).collect()
+        };
+        if self.dead.is_some() {
+            return all(AppendAnswer::Unknown, &batches);
+        }
+        let lengths: Vec<usize> = batches.iter().map(Vec::len).collect();
+        let bytes_max = batches.iter().flatten().map(entry::bytes_max).sum();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if !self.make_room(bytes_max)? {
+                return Ok(None);
+            }
+            self.write(batches).map(Some)
+        }));
+        let outcome = outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref()))));
+        let instead = match outcome {
+            Ok(Some(answers)) => return answers,
+            Ok(None) => AppendAnswer::NoSpace,
+            Err(error) => {
+                self.die(&error);
+                AppendAnswer::Unknown
+            }
+        };
+        lengths.into_iter().map(|length| vec![instead.clone(); length]).collect()
+    }
+
+    /// Whether there is room for a batch of this size in the log, if need be after a round.
+    fn make_room(&mut self, bytes: usize) -> Result<bool, WriteError> {
+        for is_settled in [false, true] {
+            match self.log.make_room(bytes) {
+                Ok(()) => return Ok(true),
+                Err(NoRoom::Io(error)) => return Err(WriteError::Log(error)),
+                Err(NoRoom::Full | NoRoom::NoSpace) if is_settled || self.settle_all().is_err() => break,
+                Err(NoRoom::Full | NoRoom::NoSpace) => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn write(&mut self, batches: Vec<Vec<Append>>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+        let number = self.log.last() + 1;
+        let mut batch = self.log.batch();
+        let mut written = Stats { commits: 1, ..Stats::default() };
+        let mut answers = Vec::with_capacity(batches.len());
+        for appends in batches {
+            let mut answered = Vec::with_capacity(appends.len());
+            for append in appends {
+                answered.push(match self.conflict(&append)? {
+                    Some(conflict) => AppendAnswer::Conflict(conflict),
+                    None => {
+                        written.appends += 1;
+                        written.record_bytes += append.record.len() as u64;
+                        let no = self.number_for(&append);
+                        entry::put(batch.bytes(), &append, no);
+                        self.take_in(append, no, number);
+                        AppendAnswer::Committed
+                    }
+                });
+            }
+            answers.push(answered);
+        }
+        if batch.is_empty() {
+            self.log.give_back(batch);
+            return Ok(answers);
+        }
+        self.unsettled_bytes += batch.len();
+        self.log.append(batch).map_err(WriteError::Log)?;
+        self.has_changed();
+        self.shared.counters.add(written);
+        Ok(answers)
+    }
+
+    /// A new saga's number.
+    fn number_for(&mut self, append: &Append) -> i64 {
+        match append.expected {
+            Expected::New(_) => {
+                self.last_no += 1;
+                self.last_no
+            }
+            Expected::Sequence(_) => 0,
+        }
+    }
+
+    /// Remembers an append that takes place.
+    fn take_in(&mut self, append: Append, no: i64, number: BatchNumber) {
+        let id = append.saga;
+        if matches!(append.expected, Expected::New(_)) {
+            let known = Known::start(&append, no);
+            self.last_no = self.last_no.max(no);
+            if let Some(key) = &known.key {
+                self.keys.insert(key.clone(), id);
+            }
+            self.sagas.insert(id, known);
+        } else {
+            self.sagas.get_mut(&id).expect("its condition was judged").add(append);
+        }
+        let known = self.sagas.get_mut(&id).expect("it was just there");
+        if known.dirty_since.is_none() {
+            known.dirty_since = Some(number);
+            self.dirty.push_back(id);
+        }
+    }
+
+    fn has_changed(&mut self) {
+        self.shared.set_ahead(true);
+        if self.settle_at.is_none() {
+            self.settle_at = Some(Instant::now() + SETTLE_AFTER);
+        }
+    }
+
+    fn conflict(&mut self, append: &Append) -> Result<Option<Conflict>, WriteError> {
+        match &append.expected {
+            Expected::New(new) => Ok(self.in_the_way(append.saga, new)?.map(Conflict::Exists)),
+            Expected::Sequence(expected) => {
+                let sequence = self.know(append.saga)?.then(|| self.sagas[&append.saga].sequence);
+                if sequence == Some(*expected) {
+                    return Ok(None);
+                }
+                // What came to nothing must not leave it in memory.
+                if let Entry::Occupied(known) = self.sagas.entry(append.saga)
+                    && known.get().rests_in_database()
+                {
+                    known.remove();
+                }
+                Ok(Some(Conflict::Sequence(sequence)))
+            }
+        }
+    }
+
+    /// What stands in a start's way. The key goes first: it is what the caller asked to be the same. An id that the engine
+    /// made is a new one, but for a repeat of the very same start.
+    fn in_the_way(&mut self, id: SagaId, new: &NewSaga) -> Result<Option<KeyEntry>, WriteError> {
+        if let Some(key) = &new.key {
+            if let Some(other) = self.keys.get(&key.0) {
+                return Ok(Some(self.sagas[other].entry(*other)));
+            }
+            let stored = self.lookup.key(&key.0)?;
+            if stored.is_some() {
+                return Ok(stored);
+            }
+        }
+        if let Some(known) = self.sagas.get(&id) {
+            return Ok(Some(known.entry(id)));
+        }
+        if new.id_given { self.lookup.taken_id(id) } else { Ok(None) }
+    }
+
+    /// Sees to it that the saga is known, if there is one.
+    fn know(&mut self, id: SagaId) -> Result<bool, WriteError> {
+        if self.sagas.contains_key(&id) {
+            return Ok(true);
+        }
+        let Some(known) = self.lookup.saga(id)? else { return Ok(false) };
+        self.sagas.insert(id, known);
+        Ok(true)
+    }
+
+    fn look(&self, id: SagaId) -> Option<Ahead> {
+        let known = self.sagas.get(&id)?;
+        let (stored, records) = known.ahead();
+        if records.is_empty() {
+            return None;
+        }
+        let saga = StoredSaga {
+            id,
+            definition: known.definition.clone(),
+            version: known.version,
+            status: known.status,
+            unreadable: None,
+            records,
+        };
+        Some(Ahead { saga, stored, is_unreadable: known.is_unreadable })
+    }
+
+    /// What writes to the database past the log. It waits until that is done: whatever is judged next must see it.
+    fn do_upkeep(&mut self, mut upkeep: Upkeep) {
+        match &mut upkeep {
+            Upkeep::Quarantine { saga, .. } => {
+                let saga = *saga;
+                if let Err(error) = self.settle_all() {
+                    return upkeep.refuse(error);
+                }
+                // It is read back when somebody asks.
+                self.sagas.remove(&saga);
+            }
+            Upkeep::RemoveEnded { except, .. } => {
+                match self.settle_all() {
+                    // Without space retention goes on: it may be what makes some.
+                    Ok(()) | Err(JournalError::NoSpace(_)) => *except = self.not_to_be_removed(),
+                    Err(error) => return upkeep.refuse(error),
+                }
+            }
+            Upkeep::ForgetReservations { .. } | Upkeep::PutDefinition { .. } => {}
+        }
+        self.settler.upkeep += 1;
+        self.give(Task::Upkeep(upkeep));
+        while self.settler.upkeep > 0 {
+            self.wait_for_settler();
+        }
+    }
+
+    /// Ended sagas that the log may still have something of: were one removed, the next start would bring it back.
+    fn not_to_be_removed(&self) -> HashSet<SagaId> {
+        let known = self
+            .sagas
+            .iter()
+            .filter(|(_, known)| known.stored.is_some_and(|stored| stored.status.is_ended()));
+        known.map(|(id, _)| *id).chain(self.settled_last.iter().copied()).collect()
+    }
+
+    fn settle_when_due(&mut self) {
+        if self.settler.has_round || self.dead.is_some() {
+            return;
+        }
+        let is_due = self.settle_at.is_some_and(|at| at <= Instant::now());
+        if is_due || self.unsettled_bytes >= SETTLE_BYTES {
+            // After a quiet second all of it; under load those that are about to end are left alone.
+            self.begin_round(is_due);
+        }
+    }
+
+    /// Sees to it that the database has everything; waits for it.
+    fn settle_all(&mut self) -> Result<(), JournalError> {
+        if std::mem::take(&mut self.settler.is_stuck) {
+            self.give(Task::Retry);
+        }
+        loop {
+            while self.settler.has_round {
+                self.wait_for_settler();
+                if self.settler.is_stuck {
+                    let directory = self.path.parent().unwrap_or(&self.path).display().to_string();
+                    return Err(JournalError::NoSpace(directory));
+                }
+            }
+            if let Some(why) = &self.dead {
+                return Err(store_error(&self.path, why.clone().into()));
+            }
+            if self.dirty.is_empty() {
+                return Ok(());
+            }
+            self.begin_round(true);
+        }
+    }
+
+    fn begin_round(&mut self, all: bool) {
+        let mut rows = Vec::with_capacity(self.dirty.len());
+        let mut left = VecDeque::new();
+        for id in std::mem::take(&mut self.dirty) {
+            let known = self.sagas.get_mut(&id).expect("dirty sagas are known");
+            let since = known.dirty_since.expect("it is listed as dirty");
+            if all || !known.is_awake() || since <= self.last_round {
+                rows.push(known.take_row(id));
+            } else {
+                left.push_back(id);
+            }
+        }
+        self.dirty = left;
+        self.last_round = self.log.last();
+        self.unsettled_bytes = 0;
+        self.settle_at = (!self.dirty.is_empty()).then(|| Instant::now() + SETTLE_AFTER);
+        let first_left = self.dirty.front().and_then(|id| self.sagas[id].dirty_since);
+        let settled_to = first_left.map_or(self.log.last(), |since| since - 1);
+        self.settler.has_round = true;
+        self.give(Task::Settle(Round { rows, settled_to }));
+    }
+
+    fn give(&mut self, task: Task) {
+        // A settler that is gone is noticed by whoever waits for it.
+        let _ = self.settler.tasks.send(task);
+    }
+
+    fn wait_for_settler(&mut self) {
+        let done = self.settler.done.recv();
+        self.settled(done.unwrap_or_else(|_| Done::Dead("its settler is gone".to_owned())));
+    }
+
+    fn settled(&mut self, done: Done) {
+        match done {
+            Done::Stuck => self.settler.is_stuck = true,
+            Done::Upkeep => self.settler.upkeep -= 1,
+            Done::Dead(why) => {
+                (self.settler.has_round, self.settler.upkeep) = (false, 0);
+                self.dead = Some(why);
+            }
+            Done::Settled(Round { rows, settled_to }) => {
+                (self.settler.has_round, self.settler.is_stuck) = (false, false);
+                self.settled_last.clear();
+                let is_partial = settled_to < self.last_round;
+                for row in rows {
+                    if is_partial {
+                        self.settled_last.push(row.id);
+                    }
+                    self.forget_row(&row);
+                }
+                self.log.release(settled_to);
+                if self.dirty.is_empty() {
+                    self.shared.set_ahead(false);
+                }
+            }
+        }
+    }
+
+    fn forget_row(&mut self, row: &Row) {
+        let known = self.sagas.get_mut(&row.id).expect("a saga is known as long as the database is not told");
+        known.settling = None;
+        if row.before.is_none()
+            && let Some(key) = &row.key
+        {
+            self.keys.remove(key);
+        }
+        if known.rests_in_database() {
+            self.sagas.remove(&row.id);
+        }
+    }
+
+    /// Nothing is written from here on.
+    fn die(&mut self, error: &WriteError) {
+        if self.dead.is_none() {
+            let message = error.fatal(&self.path);
+            self.dead = Some(message.clone());
+            self.shared.die(message);
+        }
+    }
+}

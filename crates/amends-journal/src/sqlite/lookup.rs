@@ -1,0 +1,106 @@
+//! What the committer asks the database.
+//!
+//! Owns a reading connection and the few questions about single sagas, ids and keys. Promises the database's answer as of
+//! now: of a saga that `sagas.rs` does not know, that is all there is. Does not write.
+
+use amends_core::{DefinitionName, SagaId};
+use rusqlite::{Connection, Result, Row, Statement};
+
+use crate::journal::KeyEntry;
+
+use super::archive;
+use super::sagas::{Known, Stored};
+use super::schema::{self, status_of};
+use super::settler::WriteError;
+
+pub(super) struct Lookup<'c> {
+    live: Statement<'c>,
+    ended: Statement<'c>,
+    taken_id: Statement<'c>,
+    key: Statement<'c>,
+}
+
+impl<'c> Lookup<'c> {
+    pub(super) fn prepare(connection: &'c Connection) -> Result<Self> {
+        Ok(Self {
+            live: connection.prepare(
+                "SELECT saga.no, name, version, status, started_at, id_given, key, fingerprint, wake_at,
+                        unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = saga.no)
+                 FROM saga JOIN definition ON definition.no = saga.definition WHERE id = ?1",
+            )?,
+            ended: connection.prepare(
+                "SELECT ended.no, name, version, status, started_at, id_given, key, fingerprint, ended_at, records
+                 FROM ended JOIN definition ON definition.no = ended.definition WHERE id = ?1",
+            )?,
+            taken_id: connection.prepare(
+                "SELECT fingerprint FROM saga WHERE id = ?1
+                 UNION ALL SELECT fingerprint FROM ended WHERE id = ?1
+                 UNION ALL SELECT fingerprint FROM reserved_id WHERE id = ?1",
+            )?,
+            key: connection.prepare("SELECT saga, fingerprint FROM start_key WHERE key = ?1")?,
+        })
+    }
+
+    /// The saga of this id, live or ended.
+    pub(super) fn saga(&mut self, id: SagaId) -> std::result::Result<Option<Known>, WriteError> {
+        let bytes = id.to_bytes();
+        let mut rows = self.live.query([bytes.as_slice()])?;
+        if let Some(row) = rows.next()? {
+            // A saga without a single record cannot be: its start writes one.
+            let sequence = schema::count_of(row.get(10)?)?;
+            let wake_at = row.get(8)?;
+            return Ok(Some(Known { is_unreadable: row.get(9)?, ..known(row, sequence, wake_at, 0)? }));
+        }
+        drop(rows);
+        let mut rows = self.ended.query([bytes.as_slice()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let sequence = archive::count(row.get_ref(9)?.as_blob()?)?;
+        Ok(Some(known(row, sequence, None, row.get(8)?)?))
+    }
+
+    /// Whoever has, or had, this id.
+    pub(super) fn taken_id(&mut self, id: SagaId) -> std::result::Result<Option<KeyEntry>, WriteError> {
+        let bytes = id.to_bytes();
+        let mut rows = self.taken_id.query([bytes.as_slice()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let fingerprint = schema::fingerprint_of(row.get_ref(0)?.as_blob_or_null()?)?;
+        Ok(Some(KeyEntry { saga: id, fingerprint }))
+    }
+
+    /// Whoever was started with this key.
+    pub(super) fn key(&mut self, key: &str) -> std::result::Result<Option<KeyEntry>, WriteError> {
+        let mut rows = self.key.query([key])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let saga = schema::id_of(row.get_ref(0)?.as_blob()?)?;
+        Ok(Some(KeyEntry { saga, fingerprint: schema::fingerprint_of(row.get_ref(1)?.as_blob_or_null()?)? }))
+    }
+}
+
+/// The first eight columns are the same for both.
+fn known(
+    row: &Row<'_>,
+    sequence: u64,
+    wake_at: Option<i64>,
+    ended_at: i64,
+) -> std::result::Result<Known, WriteError> {
+    let status = status_of(row.get(3)?)?;
+    Ok(Known {
+        no: row.get(0)?,
+        definition: DefinitionName::new(row.get::<_, String>(1)?),
+        version: row.get(2)?,
+        status,
+        started_at: row.get(4)?,
+        ended_at,
+        id_given: row.get(5)?,
+        key: row.get(6)?,
+        fingerprint: schema::fingerprint_of(row.get_ref(7)?.as_blob_or_null()?)?,
+        wake_at,
+        is_unreadable: false,
+        clears_mark: false,
+        sequence,
+        stored: Some(Stored { status, wake_at, sequence }),
+        tail: Vec::new(),
+        settling: None,
+        dirty_since: None,
+    })
+}

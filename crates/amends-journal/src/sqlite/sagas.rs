@@ -1,0 +1,240 @@
+//! What the committer remembers of sagas.
+//!
+//! Owns the sagas that are under way or whose last records the database does not have yet. Promises that an entry, while
+//! there, is what the log says, which may be ahead of the database; and that whatever is not here is in the database as
+//! the database says. Does not write. Start reading at [`Known`].
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use amends_core::retry::splitmix64;
+use amends_core::{DefinitionName, SagaId, Status};
+use bytes::Bytes;
+
+use crate::journal::{Append, Expected, Fingerprint, KeyEntry, Wake};
+
+use super::log::BatchNumber;
+use super::schema::time_code;
+
+/// Sagas by id.
+pub(super) type Sagas = HashMap<SagaId, Known, IdHash>;
+
+/// A saga.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) no: i64,
+    pub(super) definition: DefinitionName,
+    pub(super) version: u32,
+    pub(super) status: Status,
+    pub(super) started_at: i64,
+    /// Of effect only for an ended saga.
+    pub(super) ended_at: i64,
+    pub(super) id_given: bool,
+    pub(super) key: Option<String>,
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) wake_at: Option<i64>,
+    pub(super) is_unreadable: bool,
+    /// Whether the database is still to be told that it can be read after all.
+    pub(super) clears_mark: bool,
+    /// How many records it has.
+    pub(super) sequence: u64,
+    /// What the database has of it, once it did what it was told; `None`: nothing.
+    pub(super) stored: Option<Stored>,
+    /// The records after those.
+    pub(super) tail: Vec<Bytes>,
+    /// What the database was told last, until it has done it.
+    pub(super) settling: Option<Arc<Row>>,
+    /// The batch of the first record in the tail, if there is one.
+    pub(super) dirty_since: Option<BatchNumber>,
+}
+
+/// What the database has of a saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) status: Status,
+    pub(super) wake_at: Option<i64>,
+    pub(super) sequence: u64,
+}
+
+/// A saga as the database is to have it.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) id: SagaId,
+    pub(super) no: i64,
+    pub(super) definition: DefinitionName,
+    pub(super) version: u32,
+    pub(super) status: Status,
+    pub(super) started_at: i64,
+    pub(super) ended_at: i64,
+    pub(super) id_given: bool,
+    pub(super) key: Option<String>,
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) wake_at: Option<i64>,
+    pub(super) clears_mark: bool,
+    /// What it has before.
+    pub(super) before: Option<Stored>,
+    /// The records after those.
+    pub(super) tail: Vec<Bytes>,
+}
+
+impl Known {
+    /// The saga that this append starts.
+    pub(super) fn start(append: &Append, no: i64) -> Self {
+        let Expected::New(new) = &append.expected else { unreachable!("only starts get here") };
+        let status = append.status.unwrap_or(Status::Pending);
+        Self {
+            no,
+            definition: new.definition.clone(),
+            version: new.version,
+            status,
+            started_at: time_code(append.at),
+            ended_at: time_code(append.at),
+            id_given: new.id_given,
+            key: new.key.as_ref().map(|key| key.0.clone()),
+            fingerprint: new.fingerprint,
+            wake_at: wake_code(append.wake, status),
+            is_unreadable: false,
+            clears_mark: false,
+            sequence: 1,
+            stored: None,
+            // Most sagas are short; growing step by step would cost more than the room.
+            tail: {
+                let mut tail = Vec::with_capacity(6);
+                tail.push(append.record.clone());
+                tail
+            },
+            settling: None,
+            dirty_since: None,
+        }
+    }
+
+    /// Adds a record; the condition was judged.
+    pub(super) fn add(&mut self, append: Append) {
+        self.sequence += 1;
+        if let Some(status) = append.status {
+            self.status = status;
+            self.ended_at = time_code(append.at);
+        }
+        self.wake_at = wake_code(append.wake, self.status);
+        self.tail.push(append.record);
+        // Whoever changes the status has read the saga.
+        if self.is_unreadable && append.status.is_some() {
+            self.is_unreadable = false;
+            self.clears_mark = true;
+        }
+    }
+
+    pub(super) fn entry(&self, id: SagaId) -> KeyEntry {
+        KeyEntry { saga: id, fingerprint: self.fingerprint }
+    }
+
+    /// Whether somebody in memory is likely to go on with it soon.
+    pub(super) fn is_awake(&self) -> bool {
+        !self.status.is_ended() && self.status != Status::Failed && self.wake_at.is_none()
+    }
+
+    /// Whether it may be forgotten: the database has all of it, and nobody is likely to go on with it soon.
+    pub(super) fn rests_in_database(&self) -> bool {
+        self.dirty_since.is_none() && self.settling.is_none() && !self.is_awake()
+    }
+
+    /// Takes out what the database is to have.
+    pub(super) fn take_row(&mut self, id: SagaId) -> Arc<Row> {
+        debug_assert!(self.settling.is_none(), "rounds come one after the other");
+        let row = Arc::new(Row {
+            id,
+            no: self.no,
+            definition: self.definition.clone(),
+            version: self.version,
+            status: self.status,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            id_given: self.id_given,
+            key: self.key.clone(),
+            fingerprint: self.fingerprint,
+            wake_at: self.wake_at,
+            clears_mark: std::mem::take(&mut self.clears_mark),
+            before: self.stored,
+            tail: std::mem::take(&mut self.tail),
+        });
+        self.stored = Some(Stored { status: self.status, wake_at: self.wake_at, sequence: self.sequence });
+        self.dirty_since = None;
+        self.settling = Some(Arc::clone(&row));
+        row
+    }
+
+    /// The records that the database may not have yet, and how many it has for certain.
+    pub(super) fn ahead(&self) -> (u64, Vec<Bytes>) {
+        let before = |stored: Option<Stored>| stored.map_or(0, |stored| stored.sequence);
+        match &self.settling {
+            Some(row) => (before(row.before), row.tail.iter().chain(&self.tail).cloned().collect()),
+            None => (before(self.stored), self.tail.clone()),
+        }
+    }
+}
+
+/// An ended saga has no timer, whatever its last append says.
+fn wake_code(wake: Wake, status: Status) -> Option<i64> {
+    match wake {
+        Wake::At(time) if !status.is_ended() => Some(time_code(time)),
+        Wake::At(_) | Wake::Awake => None,
+    }
+}
+/// Hashes ids in a few nanoseconds. Callers may choose ids, so a secret drawn at the start is mixed in: nobody outside
+/// can choose ids that collide.
+#[derive(Debug, Clone)]
+pub(super) struct IdHash {
+    secret: u64,
+}
+
+impl Default for IdHash {
+    fn default() -> Self {
+        Self { secret: RandomState::new().hash_one(0u8) }
+    }
+}
+
+impl BuildHasher for IdHash {
+    type Hasher = IdHasher;
+
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher(self.secret)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write_u128(&mut self, id: u128) {
+        self.0 = splitmix64(splitmix64(self.0 ^ id as u64) ^ (id >> 64) as u64);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u128(u128::from(*byte));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ids_in_a_row_and_ids_far_apart_spread_over_all_buckets() {
+        let hash = IdHash::default();
+        for shift in [0, 32, 64, 100, 120] {
+            let buckets: BTreeSet<u64> = (0..256u128)
+                .map(|n| hash.hash_one(SagaId::from_bytes((n << shift).to_be_bytes())) % 1024)
+                .collect();
+            // 226 on average; this few would be a wonder.
+            assert!(buckets.len() > 180, "{shift}: {} of 256", buckets.len());
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Sagas as the database is to have them.
+//!
+//! Owns the rows that a saga has: live or ended, its records, its key, its place in the counts. Promises to write what came
+//! together in one go: a saga that started and ended since the last round costs one row, and no row is rewritten from step
+//! to step. Does not judge anything: the log has it, so it is true. Does not commit.
+
+use amends_core::DefinitionName;
+use bytes::Bytes;
+
+use crate::limits::ARCHIVE_BUFFER_KEPT_BYTES;
+
+use super::archive;
+use super::sagas::{Row, Stored};
+use super::schema::{Nonsense, count_of, status_code};
+use super::settler::{Settler, WriteError};
+
+impl Settler<'_> {
+    pub(super) fn settle_row(&mut self, row: &Row) -> Result<(), WriteError> {
+        let definition = self.definition_number(&row.definition, row.version)?;
+        self.tally.moved(definition, row.before.map(|before| before.status), Some(row.status));
+        if row.before.is_none()
+            && let Some(key) = &row.key
+        {
+            self.insert_key(key, row)?;
+        }
+        let was_ended = row.before.is_some_and(|before| before.status.is_ended());
+        match (row.before, row.status.is_ended()) {
+            (None, true) => self.insert_ended(row, definition, &[]),
+            (None, false) => {
+                self.insert_live(row, definition)?;
+                self.insert_records(row.no, 1, &row.tail)
+            }
+            (Some(before), false) if !was_ended => {
+                self.update_live(row, before)?;
+                self.insert_records(row.no, before.sequence + 1, &row.tail)
+            }
+            (Some(before), true) if !was_ended => {
+                let records = self.live_records(row.no, before.sequence)?;
+                self.delete_live(row.no)?;
+                self.insert_ended(row, definition, &records)
+            }
+            // An ended saga comes back to life (the verb `reverse`), or gets one more record where it is.
+            (Some(_), is_ended) => {
+                let records = self.archived_records(row.no)?;
+                self.delete_ended(row.no)?;
+                if is_ended {
+                    return self.insert_ended(row, definition, &records);
+                }
+                self.insert_live(row, definition)?;
+                self.insert_records(row.no, 1, &records)?;
+                self.insert_records(row.no, records.len() as u64 + 1, &row.tail)
+            }
+        }
+    }
+
+    fn insert_key(&mut self, key: &str, row: &Row) -> Result<(), WriteError> {
+        let insert = &mut self.statements.insert_key;
+        insert.raw_bind_parameter(1, key)?;
+        insert.raw_bind_parameter(2, row.id.to_bytes().as_slice())?;
+        insert.raw_bind_parameter(3, fingerprint(row))?;
+        insert.raw_execute()?;
+        Ok(())
+    }
+
+    fn insert_live(&mut self, row: &Row, definition: i64) -> Result<(), WriteError> {
+        let insert = &mut self.statements.insert_saga;
+        insert.raw_bind_parameter(1, row.no)?;
+        insert.raw_bind_parameter(2, row.id.to_bytes().as_slice())?;
+        insert.raw_bind_parameter(3, definition)?;
+        insert.raw_bind_parameter(4, status_code(row.status))?;
+        insert.raw_bind_parameter(5, row.started_at)?;
+        insert.raw_bind_parameter(6, row.id_given)?;
+        insert.raw_bind_parameter(7, row.key.as_deref())?;
+        insert.raw_bind_parameter(8, fingerprint(row))?;
+        insert.raw_bind_parameter(9, row.wake_at)?;
+        insert.raw_execute()?;
+        Ok(())
+    }
+
+    /// The row is touched only when something in it changes.
+    fn update_live(&mut self, row: &Row, before: Stored) -> Result<(), WriteError> {
+        if (row.status, row.wake_at) != (before.status, before.wake_at) {
+            let update = &mut self.statements.update_saga;
+            update.raw_bind_parameter(1, row.no)?;
+            update.raw_bind_parameter(2, status_code(row.status))?;
+            update.raw_bind_parameter(3, row.wake_at)?;
+            expect_one(row.no, update.raw_execute()?)?;
+        }
+        if row.clears_mark {
+            let clear = &mut self.statements.clear_unreadable;
+            clear.raw_bind_parameter(1, row.no)?;
+            expect_one(row.no, clear.raw_execute()?)?;
+        }
+        Ok(())
+    }
+
+    fn insert_records(&mut self, no: i64, first: u64, records: &[Bytes]) -> Result<(), WriteError> {
+        for (record, sequence) in records.iter().zip(first..) {
+            let insert = &mut self.statements.insert_record;
+            insert.raw_bind_parameter(1, no)?;
+            insert.raw_bind_parameter(2, i64::try_from(sequence).expect("no saga has 2^63 records"))?;
+            insert.raw_bind_parameter(3, record.as_ref())?;
+            insert.raw_execute()?;
+        }
+        Ok(())
+    }
+
+    fn live_records(&mut self, no: i64, count: u64) -> Result<Vec<Bytes>, WriteError> {
+        let mut records = Vec::new();
+        let mut rows = self.statements.records.query([no])?;
+        while let Some(row) = rows.next()? {
+            // A gap is this saga's damage: it goes along as a record that no decoder takes for one.
+            let sequence = count_of(row.get(0)?)?;
+            let missing = sequence.min(count).saturating_sub(records.len() as u64 + 1);
+            records.extend((0..missing).map(|_| Bytes::new()));
+            records.push(Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?));
+        }
+        if records.len() as u64 == count {
+            Ok(records)
+        } else {
+            Err(Nonsense(format!("saga number {no} has {} records, not {count}", records.len())).into())
+        }
+    }
+
+    fn archived_records(&mut self, no: i64) -> Result<Vec<Bytes>, WriteError> {
+        let mut rows = self.statements.archived_records.query([no])?;
+        let row = rows.next()?.ok_or_else(|| Nonsense(format!("the ended saga number {no} is gone")))?;
+        Ok(archive::split(Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?))?)
+    }
+
+    fn delete_live(&mut self, no: i64) -> Result<(), WriteError> {
+        let records = &mut self.statements.delete_records;
+        records.raw_bind_parameter(1, no)?;
+        records.raw_execute()?;
+        let saga = &mut self.statements.delete_saga;
+        saga.raw_bind_parameter(1, no)?;
+        expect_one(no, saga.raw_execute()?)
+    }
+
+    fn delete_ended(&mut self, no: i64) -> Result<(), WriteError> {
+        let delete = &mut self.statements.delete_ended;
+        delete.raw_bind_parameter(1, no)?;
+        expect_one(no, delete.raw_execute()?)
+    }
+
+    /// The saga's records are those given and then its tail.
+    fn insert_ended(&mut self, row: &Row, definition: i64, records: &[Bytes]) -> Result<(), WriteError> {
+        self.value.clear();
+        for record in records.iter().chain(&row.tail) {
+            archive::push(&mut self.value, record);
+        }
+        let insert = &mut self.statements.insert_ended;
+        insert.raw_bind_parameter(1, row.no)?;
+        insert.raw_bind_parameter(2, row.id.to_bytes().as_slice())?;
+        insert.raw_bind_parameter(3, definition)?;
+        insert.raw_bind_parameter(4, status_code(row.status))?;
+        insert.raw_bind_parameter(5, row.started_at)?;
+        insert.raw_bind_parameter(6, row.ended_at)?;
+        insert.raw_bind_parameter(7, row.id_given)?;
+        insert.raw_bind_parameter(8, row.key.as_deref())?;
+        insert.raw_bind_parameter(9, fingerprint(row))?;
+        insert.raw_bind_parameter(10, self.value.as_slice())?;
+        insert.raw_execute()?;
+        // One huge saga must not leave its size behind.
+        self.value.shrink_to(ARCHIVE_BUFFER_KEPT_BYTES);
+        Ok(())
+    }
+
+    fn definition_number(&mut self, name: &DefinitionName, version: u32) -> Result<i64, WriteError> {
+        if let Some(number) = self.definitions.find(name, version) {
+            return Ok(number);
+        }
+        let number = self.definitions.give(name, version);
+        let insert = &mut self.statements.insert_definition;
+        insert.raw_bind_parameter(1, number)?;
+        insert.raw_bind_parameter(2, name.as_str())?;
+        insert.raw_bind_parameter(3, version)?;
+        insert.raw_execute()?;
+        Ok(number)
+    }
+}
+
+/// A row that is not where it was: somebody else wrote to the database.
+fn expect_one(no: i64, rows: usize) -> Result<(), WriteError> {
+    if rows == 1 { Ok(()) } else { Err(Nonsense(format!("saga number {no} has {rows} rows")).into()) }
+}
+
+fn fingerprint(row: &Row) -> Option<&[u8]> {
+    row.fingerprint.as_ref().map(|fingerprint| fingerprint.0.as_slice())
+}

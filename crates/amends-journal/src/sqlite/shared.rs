@@ -1,0 +1,72 @@
+//! What the handle, the committer and the settler share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::journal::Stats;
+
+use super::queue::Queue;
+
+/// Called once, with what to tell the operator, when the process must stop.
+pub(super) type OnFatal = Box<dyn Fn(String) + Send + Sync>;
+
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) counters: Counters,
+    on_fatal: OnFatal,
+    has_died: AtomicBool,
+    /// Whether the log has what the database does not.
+    is_ahead: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(on_fatal: OnFatal) -> Self {
+        Self {
+            queue: Queue::default(),
+            counters: Counters::default(),
+            on_fatal,
+            has_died: AtomicBool::new(false),
+            is_ahead: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells, once, that nothing is written any more.
+    pub(super) fn die(&self, message: String) {
+        if !self.has_died.swap(true, Ordering::Relaxed) {
+            (self.on_fatal)(message);
+        }
+    }
+
+    /// Whether a look at the database alone may miss what was answered.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.is_ahead.load(Ordering::Acquire)
+    }
+
+    /// To be set before an answer leaves that the database does not bear out, and taken back only when it does.
+    pub(super) fn set_ahead(&self, ahead: bool) {
+        self.is_ahead.store(ahead, Ordering::Release);
+    }
+}
+
+/// [`Stats`], as they grow.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    appends: AtomicU64,
+    record_bytes: AtomicU64,
+    commits: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn add(&self, written: Stats) {
+        self.appends.fetch_add(written.appends, Ordering::Relaxed);
+        self.record_bytes.fetch_add(written.record_bytes, Ordering::Relaxed);
+        self.commits.fetch_add(written.commits, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            appends: self.appends.load(Ordering::Relaxed),
+            record_bytes: self.record_bytes.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
+        }
+    }
+}
