@@ -20,7 +20,7 @@ pub const QUEUE_JOBS_MAX: usize = 1_024;
 
 /// Bytes of one file of the log. Small enough that the first start does not notice two of them, large enough that going from
 /// one to the next is rare.
-pub const LOG_SEGMENT_BYTES: u64 = 2 << 20;
+pub const LOG_SEGMENT_BYTES: u64 = 1 << 20;
 
 /// Bytes of the log at most, while the database cannot take it in: with a full disk, or when it falls behind.
 pub const LOG_BYTES_MAX: u64 = 64 << 20;

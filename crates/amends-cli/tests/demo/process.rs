@@ -151,7 +151,7 @@ fn a_fresh_directory_is_small() {
             .sum()
     }
     let shop = Shop::open();
-    assert!(size(shop.data()) < 4 << 20);
+    assert!(size(shop.data()) < 5 << 20);
 }
 
 #[test]

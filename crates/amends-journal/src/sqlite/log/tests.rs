@@ -108,7 +108,7 @@ fn files_are_written_again_and_what_they_had_before_does_not_come_back() {
 fn a_log_that_is_not_released_grows_to_its_limit_and_no_further() {
     let place = Place::new();
     let mut log = open(place.directory.path(), 0, 4 * LOG_SEGMENT_BYTES).unwrap().log;
-    let large = vec![b'x'; 1 << 20];
+    let large = vec![b'x'; LOG_SEGMENT_BYTES as usize * 9 / 10];
     let mut batches = 0;
     while log.make_room(large.len()).is_ok() {
         let mut batch = log.batch();
