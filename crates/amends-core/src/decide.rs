@@ -44,6 +44,14 @@ impl Saga {
     /// # Errors
     /// When an operator's verb does not fit the state.
     pub fn decide(&self, command: Command, moment: Moment) -> Result<Vec<Event>, Rejected> {
+        Ok(self.decision(command, moment)?.events)
+    }
+
+    /// As [`Saga::decide`], with the state after the events: deciding has to find it anyway.
+    ///
+    /// # Errors
+    /// As [`Saga::decide`].
+    pub fn decision(&self, command: Command, moment: Moment) -> Result<Decision, Rejected> {
         let was_parked = self.parked.as_ref().map(|parked| parked.because.clone());
         let mut plan = Plan { saga: self.clone(), events: Vec::new(), moment, was_parked };
         match command {
@@ -56,8 +64,17 @@ impl Saga {
         }
         plan.advance();
         plan.assert_goes_on();
-        Ok(plan.events)
+        Ok(Decision { events: plan.events, after: plan.saga })
     }
+}
+
+/// What follows from a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What has become true.
+    pub events: Vec<Event>,
+    /// The state with these events applied.
+    pub after: Saga,
 }
 
 /// A decision in the making: the state after the events so far.

@@ -21,6 +21,7 @@ pub mod time;
 pub mod transition;
 
 pub use command::{By, Command, Moment, Rejected, Verb};
+pub use decide::Decision;
 pub use definition::{
     CompensationSpec, Definition, DefinitionName, DefinitionSpec, Finding, Role, StepIndex, StepSpec, Warning,
 };

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_core::{
-    By, CallParticipant, Command, Definition, Direction, Entropy, Event, Moment, Outcome, Rejected, Saga,
-    SagaId, StepIndex, Time, Verb,
+    By, CallParticipant, Command, Decision, Definition, Direction, Entropy, Event, Moment, Outcome, Rejected,
+    Saga, SagaId, StepIndex, Time, Verb,
 };
 use bytes::Bytes;
 
@@ -36,13 +36,15 @@ impl Run {
     /// Decides, records and sends; tells whether anything came of it.
     pub(crate) fn give(&mut self, command: Command, random: u64) -> Result<bool, Rejected> {
         let moment = Moment { now: self.now, entropy: Entropy(random) };
-        let events = self.saga.decide(command, moment)?;
+        let Decision { events, after } = self.saga.decision(command, moment)?;
         if events.is_empty() {
+            assert_eq!(after, self.saga, "nothing happens without an event");
             return Ok(false);
         }
         for event in &events {
             self.saga.apply(event, self.now).expect("decided events apply");
         }
+        assert_eq!(after, self.saga, "the state that was decided on is the one the events make");
         self.journal.push((self.now, events));
         self.send();
         Ok(true)

@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use amends_core::{
-    CallParticipant, Command, Direction, Event, Moment, Outcome, Reason, Saga, SagaId, Status, Time,
+    CallParticipant, Command, Decision, Direction, Event, Moment, Outcome, Reason, Saga, SagaId, Status, Time,
 };
 use amends_journal::record::{self, Record};
 use amends_journal::{Append, AppendAnswer, Conflict, Expected, NewSaga, Wake};
@@ -503,12 +503,11 @@ impl<T: Ticket> Shard<T> {
         let due = live.saga.owed().wake_at.min(attempts.unwrap_or(Time::NEVER));
         // Never at once: a moment that changes nothing must not spin.
         let due = due.max(moment.now.after(Duration::from_millis(1)));
-        if due != live.agenda_at {
+        // One that has become later is left: the saga is looked at once too often, which is rarer than a step.
+        if due < live.agenda_at {
             self.agenda.remove(&(live.agenda_at, id));
             live.agenda_at = due;
-            if due < Time::NEVER {
-                self.agenda.insert((due, id));
-            }
+            self.agenda.insert((due, id));
         }
     }
 
@@ -603,11 +602,7 @@ fn decide(
     moment: Moment,
 ) -> Result<Result<(Saga, Vec<Event>), amends_core::Rejected>, String> {
     let decided = catch_unwind(AssertUnwindSafe(|| {
-        let events = saga.decide(command, moment)?;
-        let mut after = saga.clone();
-        for event in &events {
-            after.apply(event, moment.now).expect("core decides only what core can apply");
-        }
+        let Decision { events, after } = saga.decision(command, moment)?;
         Ok((after, events))
     }));
     decided.map_err(|panic| {
