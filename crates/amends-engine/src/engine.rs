@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use amends_core::{By, Definition, DefinitionName, Rejected, Saga, SagaId, Verb};
@@ -19,7 +20,7 @@ use tracing::warn;
 use crate::call::Participant;
 use crate::clock::Clock;
 use crate::limits::{
-    CALLS_PER_PARTICIPANT_MAX, INPUT_BYTES_MAX, KEY_BYTES_MAX, LIVE_SAGAS_MAX, QUESTIONS_MAX,
+    CALLS_PER_PARTICIPANT_MAX, INPUT_BYTES_MAX, KEY_BYTES_MAX, LIVE_SAGAS_MAX, QUESTIONS_MAX, SHARDS_MAX,
 };
 use crate::registry::{Plan, Registered, Registry};
 use crate::shard::Shard;
@@ -50,7 +51,7 @@ struct Inner {
 pub struct Options {
     /// Live sagas held in memory; further starts are turned away.
     pub live_sagas_max: usize,
-    /// Shards, each with a task of its own.
+    /// Shards, each with a task of its own: a processor each, up to a few.
     pub shards: usize,
     /// How long ended sagas are kept; `None`: for ever.
     pub retention: Option<Duration>,
@@ -63,7 +64,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             live_sagas_max: LIVE_SAGAS_MAX,
-            shards: 1,
+            shards: thread::available_parallelism().map_or(1, |cores| cores.get().min(SHARDS_MAX)),
             retention: None,
             #[cfg(feature = "sabotage")]
             sabotage_early_effects: false,

@@ -199,7 +199,8 @@ impl Log {
         bytes.resize(bytes.len().next_multiple_of(frame::ALIGNMENT), 0);
         let segment = self.used.last_mut().expect("room was made");
         assert!(segment.at + bytes.len() as u64 <= segment.size, "room was made for all of it");
-        write_durably(&segment.file, &bytes, segment.at)?;
+        segment.file.write_all_at(&bytes, segment.at)?;
+        segment.file.sync_data()?;
         segment.at += bytes.len() as u64;
         segment.last = number;
         self.next += 1;
@@ -299,27 +300,6 @@ impl Segment {
         }
         Ok(())
     }
-}
-
-/// Writes and flushes. Where the system can do both in one call, that is a twentieth of the time less than two.
-#[cfg(target_os = "linux")]
-fn write_durably(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    use rustix::io::{ReadWriteFlags, pwritev2};
-
-    let written = pwritev2(file, &[io::IoSlice::new(bytes)], at, ReadWriteFlags::DSYNC)?;
-    if written == bytes.len() {
-        return Ok(());
-    }
-    // Cut short, by a signal say: what was written is durable.
-    file.write_all_at(&bytes[written..], at + written as u64)?;
-    file.sync_data()
-}
-
-/// Writes and flushes.
-#[cfg(not(target_os = "linux"))]
-fn write_durably(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    file.write_all_at(bytes, at)?;
-    file.sync_data()
 }
 
 /// Writes zeros: no flush has to wait for the file system to find blocks later, and none can fail for want of them.
