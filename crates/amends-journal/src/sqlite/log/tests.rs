@@ -74,13 +74,13 @@ fn check(found: &Found, numbers: std::ops::RangeInclusive<BatchNumber>) {
 fn what_was_written_and_not_released_comes_back_in_order() {
     let place = Place::new();
     let mut found = place.open(0);
-    check(&found, 1..=0);
+    assert_eq!(found.batches, BTreeMap::new());
     fill(&mut found.log, 1..=20);
     drop(found);
     check(&place.open(0), 1..=20);
     check(&place.open(13), 14..=20);
     let mut found = place.open(20);
-    check(&found, 1..=0);
+    assert_eq!(found.batches, BTreeMap::new());
     fill(&mut found.log, 21..=22);
     drop(found);
     check(&place.open(20), 21..=22);
@@ -248,7 +248,7 @@ fn a_frame_inside_a_batch_is_not_taken_for_one() {
     // The batch around it is torn.
     bytes[frame::FILE_HEADER_BYTES] ^= 1;
     fs::write(&path, bytes).unwrap();
-    check(&place.open(0), 1..=0);
+    assert_eq!(place.open(0).batches, BTreeMap::new());
 }
 
 #[test]
