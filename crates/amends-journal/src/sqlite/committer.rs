@@ -5,10 +5,10 @@
 //! reaches the database, in rounds, before the log's files are used again. Does not write to the database: the settler
 //! does. Start reading at [`Committer::run`].
 
+use std::cell::OnceCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
@@ -24,7 +24,7 @@ use crate::limits::{SETTLE_AFTER, SETTLE_BYTES};
 use super::entry;
 use super::log::{BatchNumber, Log, NoRoom};
 use super::lookup::Lookup;
-use super::queue::{Ahead, Batch, Question, Upkeep, Work};
+use super::queue::{Ahead, AllAhead, Batch, Question, Upkeep, Work};
 use super::sagas::{Known, Row, Sagas};
 use super::schema::Nonsense;
 use super::settler::{Done, Round, Task, WriteError, panic_text, store_error};
@@ -33,7 +33,6 @@ use super::shared::Shared;
 /// The committer at work.
 pub(super) struct Committer<'c> {
     shared: Arc<Shared>,
-    path: PathBuf,
     log: Log,
     lookup: Lookup<'c>,
     sagas: Sagas,
@@ -51,6 +50,8 @@ pub(super) struct Committer<'c> {
     /// then read again by the next start.
     settled_last: Vec<SagaId>,
     settler: Settling,
+    /// The batch that the database is settled up to.
+    settled_to: BatchNumber,
     last_no: i64,
     /// Why nothing is written any more.
     dead: Option<String>,
@@ -68,20 +69,31 @@ pub(super) struct Settling {
     upkeep: usize,
 }
 
+impl Settling {
+    pub(super) fn new(tasks: Sender<Task>, done: Receiver<Done>) -> Self {
+        Self { tasks, done, has_round: false, is_stuck: false, upkeep: 0 }
+    }
+}
+
+/// What the database says at the start.
+pub(super) struct InDatabase {
+    /// The highest number of a saga.
+    pub(super) last_no: i64,
+    /// The last batch of the log whose every record is there.
+    pub(super) settled_to: BatchNumber,
+}
+
 impl<'c> Committer<'c> {
     pub(super) fn new(
         shared: Arc<Shared>,
-        path: PathBuf,
         log: Log,
         lookup: Lookup<'c>,
-        last_no: i64,
-        tasks: Sender<Task>,
-        done: Receiver<Done>,
+        in_database: InDatabase,
+        settler: Settling,
     ) -> Self {
-        let settler = Settling { tasks, done, has_round: false, is_stuck: false, upkeep: 0 };
+        let InDatabase { last_no, settled_to } = in_database;
         Self {
             shared,
-            path,
             last_round: log.last(),
             log,
             lookup,
@@ -92,6 +104,7 @@ impl<'c> Committer<'c> {
             settle_at: None,
             settled_last: Vec::new(),
             settler,
+            settled_to,
             last_no,
             dead: None,
         }
@@ -176,7 +189,19 @@ impl<'c> Committer<'c> {
                 let entry = self.keys.get(&key).map(|id| self.sagas[id].entry(*id));
                 drop(reply.send(Ok(entry)));
             }
+            Question::All { reply } => drop(reply.send(self.all_ahead())),
         }
+    }
+
+    fn all_ahead(&self) -> Result<AllAhead, JournalError> {
+        let mut sagas = Vec::new();
+        for (id, known) in &self.sagas {
+            if !known.tail.is_empty() || known.settling.is_some() {
+                let unsettled = known.unsettled(*id);
+                sagas.push(unsettled.map_err(|error| store_error(&self.shared.path, error.into()))?);
+            }
+        }
+        Ok(AllAhead { settled_to: self.settled_to, sagas })
     }
 
     fn commit_group(&mut self, group: Vec<Batch>) {
@@ -242,11 +267,17 @@ impl<'c> Committer<'c> {
         let mut batch = self.log.batch();
         let mut written = Stats { commits: 1, ..Stats::default() };
         let mut answers = Vec::with_capacity(batches.len());
+        // One look for all of them. The log may have room while the services behind have none: whoever starts a saga now
+        // would only wait.
+        let low = OnceCell::new();
+        let shared = Arc::clone(&self.shared);
+        let is_low = || *low.get_or_init(|| shared.space.is_low_now());
         for appends in batches {
             let mut answered = Vec::with_capacity(appends.len());
             for append in appends {
                 answered.push(match self.conflict(&append)? {
                     Some(conflict) => AppendAnswer::Conflict(conflict),
+                    None if matches!(append.expected, Expected::New(_)) && is_low() => AppendAnswer::NoSpace,
                     None => {
                         written.appends += 1;
                         written.record_bytes += append.record.len() as u64;
@@ -428,12 +459,13 @@ impl<'c> Committer<'c> {
             while self.settler.has_round {
                 self.wait_for_settler();
                 if self.settler.is_stuck {
-                    let directory = self.path.parent().unwrap_or(&self.path).display().to_string();
+                    let directory =
+                        self.shared.path.parent().unwrap_or(&self.shared.path).display().to_string();
                     return Err(JournalError::NoSpace(directory));
                 }
             }
             if let Some(why) = &self.dead {
-                return Err(store_error(&self.path, why.clone().into()));
+                return Err(store_error(&self.shared.path, why.clone().into()));
             }
             if self.dirty.is_empty() {
                 return Ok(());
@@ -492,6 +524,7 @@ impl<'c> Committer<'c> {
                     }
                     self.forget_row(&row);
                 }
+                self.settled_to = settled_to;
                 self.log.release(settled_to);
                 if self.dirty.is_empty() {
                     self.shared.set_ahead(false);
@@ -516,7 +549,7 @@ impl<'c> Committer<'c> {
     /// Nothing is written from here on.
     fn die(&mut self, error: &WriteError) {
         if self.dead.is_none() {
-            let message = error.fatal(&self.path);
+            let message = error.fatal(&self.shared.path);
             self.dead = Some(message.clone());
             self.shared.die(message);
         }

@@ -97,6 +97,17 @@ impl<'m> Look<'m> {
     ) -> Result<Page<SagaSummary>, ReadError> {
         let limit = limit.max(1);
         let before = cursor.map_or(i64::MAX, |cursor| number_after(Some(cursor)));
+        let Page { items, next } = page(self.numbered(filter, before, limit)?, limit)?;
+        Ok(Page { items: items.into_iter().map(|(_, saga)| saga).collect(), next })
+    }
+
+    /// The first sagas of a list, one more than `limit` if there are, with their numbers.
+    pub(super) fn numbered(
+        &self,
+        filter: &Filter,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, SagaSummary)>, ReadError> {
         let rows = row_limit(limit.saturating_add(1));
         let mut found = Vec::new();
         if *filter == Filter::default() {
@@ -126,9 +137,8 @@ impl<'m> Look<'m> {
             }
         }
         found.sort_unstable_by_key(|(no, _)| std::cmp::Reverse(*no));
-        let Page { items: rows, next } = page(found, limit)?;
-        let items = rows.into_iter().map(|(no, table)| self.summary(no, table));
-        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+        found.truncate(limit.saturating_add(1));
+        found.into_iter().map(|(no, table)| Ok((no, self.summary(no, table)?))).collect()
     }
 
     fn find(
@@ -160,6 +170,11 @@ impl<'m> Look<'m> {
             })
         })?;
         found.ok_or_else(|| Nonsense(format!("saga number {no} is in an index, but not in its table")).into())
+    }
+
+    /// The last batch of the log whose every record is here.
+    pub(super) fn settled(&self) -> Result<u64, ReadError> {
+        Ok(schema::settled(self.moment)??)
     }
 
     pub(super) fn count(&self, filter: &Filter) -> Result<u64, ReadError> {
@@ -297,7 +312,7 @@ impl<'m> Look<'m> {
 const GAP_MAX: u64 = 1_000_000;
 
 /// The first `limit` of rows that were asked for with one more, to know whether there is another page.
-fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Result<Page<(i64, T)>, Nonsense> {
+pub(super) fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Result<Page<(i64, T)>, Nonsense> {
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|(no, _)| cursor_at(*no)).transpose()?;

@@ -6,6 +6,7 @@
 //! called once, and every append from then on is answered *unknown*. Does not decode records. Start reading at
 //! [`SqliteJournal::open`], then `committer.rs`, then `settler.rs`.
 
+mod ahead;
 mod archive;
 mod committer;
 mod definitions;
@@ -28,7 +29,7 @@ mod tally;
 mod upkeep;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -47,12 +48,14 @@ use crate::limits::{DISK_RESERVE_BYTES, LOG_BYTES_MAX};
 
 pub use open::OpenError;
 
-use committer::Committer;
+use ahead::Unsettled;
+use committer::{Committer, InDatabase, Settling};
 use lock::DirectoryLock;
+use look::Look;
 use lookup::Lookup;
 use open::Opened;
-use queue::{Ahead, Batch, Job, Question, Reply, Upkeep};
-use reader::Readers;
+use queue::{Ahead, AllAhead, Batch, Job, Question, Reply, Upkeep};
+use reader::{ReadError, Readers};
 use settler::{Done, Settler, Task, WriteError};
 use shared::{OnFatal, Shared};
 use space::Space;
@@ -83,8 +86,6 @@ impl Default for SqliteOptions {
 pub struct SqliteJournal {
     shared: Arc<Shared>,
     readers: Readers,
-    space: Space,
-    path: PathBuf,
     committer: Option<JoinHandle<()>>,
     settler: Option<JoinHandle<()>>,
 }
@@ -97,27 +98,19 @@ impl SqliteJournal {
     /// When the directory is in use, its data damaged, foreign or from a later version, or cannot be made durable.
     pub fn open(directory: &Path, options: SqliteOptions, on_fatal: OnFatal) -> Result<Self, OpenError> {
         let Opened { connection, path, lock, log } = open::open(directory, &options)?;
-        let shared = Arc::new(Shared::new(on_fatal));
+        let space = Space::new(directory, options.disk_reserve_bytes);
+        let shared = Arc::new(Shared::new(path.clone(), space, on_fatal));
         let (tasks, to_do) = channel();
         let (done, results) = channel();
-        let at = path.clone();
         let for_settler = Arc::clone(&shared);
         let settler = start("amends-settler", &path, move |ready| {
-            settle(connection, at, lock, &for_settler, &to_do, &done, ready);
+            settle(connection, lock, &for_settler, &to_do, &done, ready);
         })?;
-        let at = path.clone();
         let for_committer = Arc::clone(&shared);
-        let committer = start("amends-journal", &path, move |ready| {
-            commit(at, &for_committer, log, tasks, results, ready);
-        })?;
-        Ok(Self {
-            shared,
-            readers: Readers::new(path.clone()),
-            space: Space::new(directory, options.disk_reserve_bytes),
-            path,
-            committer: Some(committer),
-            settler: Some(settler),
-        })
+        let settling = Settling::new(tasks, results);
+        let committer =
+            start("amends-journal", &path, move |ready| commit(&for_committer, log, settling, ready))?;
+        Ok(Self { shared, readers: Readers::new(path), committer: Some(committer), settler: Some(settler) })
     }
 
     /// Waits until the database has everything that was answered.
@@ -129,18 +122,41 @@ impl SqliteJournal {
         }
     }
 
+    /// Reads the database once it has everything that was answered; if there is no space for that, the log beside it.
+    fn read_all<T>(
+        &self,
+        read: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
+        read_beside: impl Fn(&Look<'_>, &[Unsettled]) -> Result<T, ReadError>,
+    ) -> Result<T, JournalError> {
+        match self.catch_up() {
+            Ok(()) => return self.readers.read(read),
+            Err(JournalError::NoSpace(_)) => {}
+            Err(error) => return Err(error),
+        }
+        loop {
+            let AllAhead { settled_to, sagas } = self.ask(|reply| Job::Question(Question::All { reply }))?;
+            let found = self.readers.read(|look| {
+                // There was space after all, meanwhile: then the log says less than this.
+                (look.settled()? == settled_to).then(|| read_beside(look, &sagas)).transpose()
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+    }
+
     fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, JournalError> {
         let (reply, answer) = sync_channel(1);
         self.shared.queue.push(job(reply));
         answer
             .recv()
-            .unwrap_or_else(|_| Err(settler::store_error(&self.path, "its threads have ended".into())))
+            .unwrap_or_else(|_| Err(settler::store_error(&self.shared.path, "its threads have ended".into())))
     }
 }
 
 impl std::fmt::Debug for SqliteJournal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteJournal").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("SqliteJournal").field("path", &self.shared.path).finish_non_exhaustive()
     }
 }
 
@@ -189,23 +205,25 @@ impl Journal for SqliteJournal {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<SagaSummary>, JournalError> {
-        self.catch_up()?;
-        self.readers.read(|look| look.list(filter, cursor, limit))
+        self.read_all(
+            |look| look.list(filter, cursor, limit),
+            |look, sagas| ahead::list(look, sagas, filter, cursor, limit),
+        )
     }
 
     fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
-        self.catch_up()?;
-        self.readers.read(|look| look.count(filter))
+        self.read_all(|look| look.count(filter), |look, sagas| ahead::count(look, sagas, filter))
     }
 
     fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError> {
-        self.catch_up()?;
-        self.readers.read(|look| look.timers_due(until, limit))
+        self.read_all(
+            |look| look.timers_due(until, limit),
+            |look, sagas| ahead::timers_due(look, sagas, until, limit),
+        )
     }
 
     fn next_timer(&self) -> Result<Option<Time>, JournalError> {
-        self.catch_up()?;
-        self.readers.read(|look| look.next_timer())
+        self.read_all(|look| look.next_timer(), ahead::next_timer)
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
@@ -246,7 +264,7 @@ impl Journal for SqliteJournal {
     }
 
     fn is_disk_low(&self) -> bool {
-        self.space.is_low()
+        self.shared.space.is_low()
     }
 
     fn stats(&self) -> Stats {
@@ -285,27 +303,25 @@ fn not_ready(path: &Path, error: WriteError) -> OpenError {
 /// The settler's thread, from first to last. It is the last to have the database, and so the directory.
 fn settle(
     mut connection: Connection,
-    path: PathBuf,
     lock: DirectoryLock,
     shared: &Arc<Shared>,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
     ready: Ready,
 ) {
-    if let Err(error) = settle_over(&mut connection, &path, shared, tasks, done, &ready) {
+    if let Err(error) = settle_over(&mut connection, shared, tasks, done, &ready) {
         // Nobody waits any more if the opener is gone.
-        let _ = ready.send(Err(not_ready(&path, error)));
+        let _ = ready.send(Err(not_ready(&shared.path, error)));
     }
     // The database goes before the lock: the next user must find it closed.
     drop(connection);
-    amends_sqlite::closed(&path);
+    amends_sqlite::closed(&shared.path);
     drop(lock);
 }
 
 /// Fails only before it is ready.
 fn settle_over(
     connection: &mut Connection,
-    path: &Path,
     shared: &Arc<Shared>,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
@@ -317,7 +333,7 @@ fn settle_over(
         seen.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
         Ok(())
     }))?;
-    let settler = Settler::new(connection, path.to_owned(), wal_pages, Arc::clone(shared))?;
+    let settler = Settler::new(connection, wal_pages, Arc::clone(shared))?;
     let _ = ready.send(Ok(()));
     settler.run(tasks, |what| {
         // Without a committer there is nobody to tell.
@@ -328,47 +344,38 @@ fn settle_over(
 }
 
 /// The committer's thread, from first to last.
-fn commit(
-    path: PathBuf,
-    shared: &Arc<Shared>,
-    log: log::Found,
-    tasks: Sender<Task>,
-    results: Receiver<Done>,
-    ready: Ready,
-) {
-    let connection = match reader::open(&path) {
+fn commit(shared: &Arc<Shared>, log: log::Found, settler: Settling, ready: Ready) {
+    let connection = match reader::open(&shared.path) {
         Ok(connection) => connection,
-        Err(error) => return drop(ready.send(Err(open::from_sqlite(path, error)))),
+        Err(error) => return drop(ready.send(Err(open::from_sqlite(shared.path.clone(), error)))),
     };
-    let settler = commit_over(&connection, &path, shared, log, tasks, results, &ready);
+    let settler = commit_over(&connection, shared, log, settler, &ready);
     // The settler is to close the database last, and tidies up when it does.
     drop(connection);
     match settler {
         Ok(settler) => drop(settler),
         // Nobody waits any more if the opener is gone.
-        Err(error) => drop(ready.send(Err(not_ready(&path, error)))),
+        Err(error) => drop(ready.send(Err(not_ready(&shared.path, error)))),
     }
 }
 
 /// Fails only before it is ready.
 fn commit_over(
     connection: &Connection,
-    path: &Path,
     shared: &Arc<Shared>,
     log: log::Found,
-    tasks: Sender<Task>,
-    results: Receiver<Done>,
+    settler: Settling,
     ready: &Ready,
-) -> Result<committer::Settling, WriteError> {
+) -> Result<Settling, WriteError> {
     let last_no = connection.query_row(
         "SELECT max(coalesce((SELECT max(no) FROM saga), 0), coalesce((SELECT max(no) FROM ended), 0))",
         [],
         |row| row.get(0),
     )?;
+    let in_database = InDatabase { last_no, settled_to: schema::settled(connection)?? };
     let lookup = Lookup::prepare(connection)?;
     let log::Found { log, batches } = log;
-    let mut committer =
-        Committer::new(Arc::clone(shared), path.to_owned(), log, lookup, last_no, tasks, results);
+    let mut committer = Committer::new(Arc::clone(shared), log, lookup, in_database, settler);
     for (number, batch) in batches {
         committer.replay(number, batch)?;
     }

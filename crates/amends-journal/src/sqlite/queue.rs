@@ -17,6 +17,9 @@ use crate::limits::{
     QUEUE_JOBS_MAX,
 };
 
+use super::ahead::Unsettled;
+use super::log::BatchNumber;
+
 /// Where an answer to a maintenance job goes.
 pub(super) type Reply<T> = std::sync::mpsc::SyncSender<Result<T, JournalError>>;
 
@@ -43,6 +46,15 @@ pub(super) enum Question {
     Saga { saga: SagaId, reply: Reply<Option<Ahead>> },
     /// Whose is this key, if the log says?
     Key { key: String, reply: Reply<Option<KeyEntry>> },
+    /// What does the log have of any saga?
+    All { reply: Reply<AllAhead> },
+}
+
+/// All sagas that the log has something of which the database does not.
+pub(super) struct AllAhead {
+    /// The batch that the database is settled up to when this is all.
+    pub(super) settled_to: BatchNumber,
+    pub(super) sagas: Vec<Unsettled>,
 }
 
 /// A saga as far as the log is ahead of the database.

@@ -12,10 +12,11 @@ use amends_core::retry::splitmix64;
 use amends_core::{DefinitionName, SagaId, Status};
 use bytes::Bytes;
 
-use crate::journal::{Append, Expected, Fingerprint, KeyEntry, Wake};
+use crate::journal::{Append, Expected, Fingerprint, KeyEntry, SagaSummary, Wake};
 
+use super::ahead::Unsettled;
 use super::log::BatchNumber;
-use super::schema::time_code;
+use super::schema::{Nonsense, time_code, time_of};
 
 /// Sagas by id.
 pub(super) type Sagas = HashMap<SagaId, Known, IdHash>;
@@ -162,6 +163,24 @@ impl Known {
         self.dirty_since = None;
         self.settling = Some(Arc::clone(&row));
         row
+    }
+
+    /// What a list or count has to know of it, beside the database.
+    pub(super) fn unsettled(&self, id: SagaId) -> Result<Unsettled, Nonsense> {
+        let before = self.settling.as_ref().map_or(self.stored, |row| row.before);
+        Ok(Unsettled {
+            no: self.no,
+            before: before.map(|before| before.status),
+            wake_at: self.wake_at.map(time_of).transpose()?,
+            summary: SagaSummary {
+                id,
+                definition: self.definition.clone(),
+                version: self.version,
+                status: self.status,
+                started_at: time_of(self.started_at)?,
+                ended_at: self.status.is_ended().then(|| time_of(self.ended_at)).transpose()?,
+            },
+        })
     }
 
     /// The records that the database may not have yet, and how many it has for certain.

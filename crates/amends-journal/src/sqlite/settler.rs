@@ -6,7 +6,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -111,7 +111,6 @@ pub(super) struct Settler<'c> {
     pub(super) tally: TallyChanges,
     /// Room to put archived records together in, kept from one to the next.
     pub(super) value: Vec<u8>,
-    pub(super) path: PathBuf,
     wal_pages: Arc<AtomicU32>,
     shared: Arc<Shared>,
     /// Whether the running transaction has got as far as its commit.
@@ -124,7 +123,6 @@ impl<'c> Settler<'c> {
     /// Gets ready, from what the database says.
     pub(super) fn new(
         connection: &'c Connection,
-        path: PathBuf,
         wal_pages: Arc<AtomicU32>,
         shared: Arc<Shared>,
     ) -> Result<Self, WriteError> {
@@ -134,7 +132,6 @@ impl<'c> Settler<'c> {
             definitions: DefinitionNumbers::read(connection)?,
             tally: TallyChanges::default(),
             value: Vec::new(),
-            path,
             wal_pages,
             shared,
             is_committing: false,
@@ -221,7 +218,7 @@ impl<'c> Settler<'c> {
         work: impl FnOnce(&mut Self) -> Result<T, WriteError>,
     ) -> Result<T, (Failure, JournalError)> {
         if let Some(why) = &self.dead {
-            return Err((Failure::Fatal, store_error(&self.path, why.clone().into())));
+            return Err((Failure::Fatal, store_error(&self.shared.path, why.clone().into())));
         }
         self.is_committing = false;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -244,11 +241,11 @@ impl<'c> Settler<'c> {
         if self.is_for_want_of_space(&error, bytes) && self.roll_back() {
             // The log may be what fills the disk: once it is copied it is written from its beginning again.
             self.copy_log();
-            let directory = self.path.parent().unwrap_or(&self.path).display().to_string();
+            let directory = self.shared.path.parent().unwrap_or(&self.shared.path).display().to_string();
             return Err((Failure::NoSpace, JournalError::NoSpace(directory)));
         }
         self.die(&error);
-        Err((Failure::Fatal, store_error(&self.path, Box::new(error))))
+        Err((Failure::Fatal, store_error(&self.shared.path, Box::new(error))))
     }
 
     fn write_tally(&mut self) -> Result<(), WriteError> {
@@ -286,7 +283,7 @@ impl<'c> Settler<'c> {
             // SQLite tells only `ENOSPC` apart; a full quota looks like a broken disk. All writing comes before the
             // flush; a failed flush has a code of its own and is never forgiven.
             ffi::SQLITE_IOERR_WRITE => {
-                let directory = self.path.parent().unwrap_or(&self.path);
+                let directory = self.shared.path.parent().unwrap_or(&self.shared.path);
                 space::is_exhausted(directory, bytes + SPACE_ASKED_FOR_BESIDES)
             }
             _ => false,
@@ -304,7 +301,7 @@ impl<'c> Settler<'c> {
         if self.dead.is_some() {
             return;
         }
-        let message = error.fatal(&self.path);
+        let message = error.fatal(&self.shared.path);
         // Closing would copy the log into the database, and what the log holds is what is in doubt.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         self.dead = Some(message.clone());

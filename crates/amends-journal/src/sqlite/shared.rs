@@ -1,15 +1,20 @@
 //! What the handle, the committer and the settler share.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::journal::Stats;
 
 use super::queue::Queue;
+use super::space::Space;
 
 /// Called once, with what to tell the operator, when the process must stop.
 pub(super) type OnFatal = Box<dyn Fn(String) + Send + Sync>;
 
 pub(super) struct Shared {
+    /// The database's file.
+    pub(super) path: PathBuf,
+    pub(super) space: Space,
     pub(super) queue: Queue,
     pub(super) counters: Counters,
     on_fatal: OnFatal,
@@ -19,8 +24,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(on_fatal: OnFatal) -> Self {
+    pub(super) fn new(path: PathBuf, space: Space, on_fatal: OnFatal) -> Self {
         Self {
+            path,
+            space,
             queue: Queue::default(),
             counters: Counters::default(),
             on_fatal,

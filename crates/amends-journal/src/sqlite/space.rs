@@ -29,12 +29,17 @@ impl Space {
         match *last {
             Some((at, low)) if at.elapsed() < SPACE_LOOKED_AT_EVERY => low,
             Some(_) | None => {
-                // Space that cannot be measured is not counted on.
-                let low = free_bytes(&self.directory).is_none_or(|free| free < self.reserve_bytes);
+                let low = self.is_low_now();
                 *last = Some((Instant::now(), low));
                 low
             }
         }
+    }
+
+    /// As of this moment: a system call, of a microsecond.
+    pub(super) fn is_low_now(&self) -> bool {
+        // Space that cannot be measured is not counted on.
+        self.reserve_bytes > 0 && free_bytes(&self.directory).is_none_or(|free| free < self.reserve_bytes)
     }
 }
 
