@@ -84,9 +84,36 @@ impl<'m> Look<'m> {
             params![number_after(cursor), status_code(Status::Failed), row_limit(limit.saturating_add(1))],
             |row| self.live_row(row),
         )?;
-        let Page { items: rows, next } = page(found, limit)?;
-        let items = rows.into_iter().map(|(no, live)| self.with_records(no, live));
-        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+        let Page { items: mut rows, next } = page(found, limit)?;
+        self.read_records(&mut rows)?;
+        Ok(Page { items: rows.into_iter().map(|(_, saga)| saga).collect(), next })
+    }
+
+    /// The records of a page of recovery, in one go.
+    fn read_records(&self, sagas: &mut [(i64, StoredSaga)]) -> Result<(), ReadError> {
+        let (Some((first, _)), Some((last, _))) = (sagas.first(), sagas.last()) else { return Ok(()) };
+        // By way of the sagas: those that sleep in between are not to be read.
+        let mut statement = self.moment.prepare_cached(
+            "SELECT record.no, seq, body FROM saga CROSS JOIN record ON record.no = saga.no
+             WHERE saga.no BETWEEN ?1 AND ?2 AND status <> ?3 AND wake_at IS NULL ORDER BY record.no, seq",
+        )?;
+        let mut rows = statement.query(params![first, last, status_code(Status::Failed)])?;
+        let mut place = 0;
+        while let Some(row) = rows.next()? {
+            let no: i64 = row.get(0)?;
+            while sagas.get(place).is_some_and(|(other, _)| *other < no) {
+                place += 1;
+            }
+            if let Some((other, saga)) = sagas.get_mut(place)
+                && *other == no
+            {
+                push_record(saga, row.get(1)?, row.get_ref(2)?.as_blob()?)?;
+            }
+        }
+        for (_, saga) in sagas {
+            end_records(saga);
+        }
+        Ok(())
     }
 
     pub(super) fn list(
@@ -266,17 +293,9 @@ impl<'m> Look<'m> {
             self.moment.prepare_cached("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?;
         let mut rows = statement.query([no])?;
         while let Some(row) = rows.next()? {
-            let sequence = schema::count_of(row.get(0)?)?;
-            let missing = sequence.saturating_sub(saga.records.len() as u64 + 1);
-            if missing > GAP_MAX {
-                return Err(Nonsense(format!("saga {} has a record number {sequence}", saga.id)).into());
-            }
-            saga.records.extend((0..missing).map(|_| Bytes::new()));
-            saga.records.push(Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?));
+            push_record(&mut saga, row.get(0)?, row.get_ref(1)?.as_blob()?)?;
         }
-        if saga.records.is_empty() {
-            saga.records.push(Bytes::new());
-        }
+        end_records(&mut saga);
         Ok(saga)
     }
 
@@ -304,6 +323,25 @@ impl<'m> Look<'m> {
         let mut statement = self.moment.prepare_cached(sql)?;
         let mut rows = statement.query(parameters)?;
         rows.next()?.map(read).transpose()
+    }
+}
+
+/// Adds a record; what is missing before it is filled with nothing.
+fn push_record(saga: &mut StoredSaga, sequence: i64, body: &[u8]) -> Result<(), Nonsense> {
+    let sequence = schema::count_of(sequence)?;
+    let missing = sequence.saturating_sub(saga.records.len() as u64 + 1);
+    if missing > GAP_MAX {
+        return Err(Nonsense(format!("saga {} has a record number {sequence}", saga.id)));
+    }
+    saga.records.extend((0..missing).map(|_| Bytes::new()));
+    saga.records.push(Bytes::copy_from_slice(body));
+    Ok(())
+}
+
+/// A saga without a single record has at least a gap.
+fn end_records(saga: &mut StoredSaga) {
+    if saga.records.is_empty() {
+        saga.records.push(Bytes::new());
     }
 }
 
