@@ -5,12 +5,14 @@
 //! Does not decide anything, and never turns unreadable data into a default. Start reading at [`journal`].
 
 pub mod conformance;
+mod id_hash;
 pub mod journal;
 pub mod limits;
 pub mod memory;
 pub mod record;
 pub mod sqlite;
 
+pub use id_hash::IdHash;
 pub use journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, KeyEntry,
     NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, StartKey, Stats, StoredSaga, Sweep, Wake,

@@ -21,7 +21,7 @@ use amends_core::{
     CallParticipant, Command, Decision, Direction, Event, Moment, Outcome, Reason, Saga, SagaId, Status, Time,
 };
 use amends_journal::record::{self, Record};
-use amends_journal::{Append, AppendAnswer, Conflict, Expected, NewSaga, Wake};
+use amends_journal::{Append, AppendAnswer, Conflict, Expected, IdHash, NewSaga, Wake};
 
 use crate::call::Call;
 use crate::limits::{NO_SPACE_RETRY, READ_RETRY, SLEEP_AT_LEAST};
@@ -33,15 +33,15 @@ use crate::shard::live::{Backlog, Live, UnderWay, is_at_rest, is_same_attempt};
 #[derive(Debug)]
 pub struct Shard<T> {
     // Looked up, never iterated: its order must not be seen.
-    live: HashMap<SagaId, Live<T>>,
+    live: HashMap<SagaId, Live<T>, IdHash>,
     /// Appends handed out and not answered, in order.
     in_flight: VecDeque<InFlight<T>>,
     /// How many of these are starts.
     starts_in_flight: usize,
     /// Who waits for a saga that is being read.
-    loading: HashMap<SagaId, Loading<T>>,
+    loading: HashMap<SagaId, Loading<T>, IdHash>,
     /// Sagas that left memory while recovery reads: what it brings of them is older than what memory knew.
-    left_while_recovering: Option<HashSet<SagaId>>,
+    left_while_recovering: Option<HashSet<SagaId, IdHash>>,
     /// Sagas that must be taken up but could not be read, and when to try them again.
     unread: Vec<SagaId>,
     read_again_at: Time,
@@ -76,11 +76,11 @@ impl<T: Ticket> Shard<T> {
     #[must_use]
     pub fn new(gates: Vec<Gate>) -> Self {
         Self {
-            live: HashMap::new(),
+            live: HashMap::default(),
             in_flight: VecDeque::new(),
             starts_in_flight: 0,
-            loading: HashMap::new(),
-            left_while_recovering: Some(HashSet::new()),
+            loading: HashMap::default(),
+            left_while_recovering: Some(HashSet::default()),
             unread: Vec::new(),
             read_again_at: Time::NEVER,
             agenda: BTreeSet::new(),

@@ -5,13 +5,12 @@
 //! the database says. Does not write. Start reading at [`Known`].
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use amends_core::retry::splitmix64;
 use amends_core::{DefinitionName, SagaId, Status};
 use bytes::Bytes;
 
+use crate::id_hash::IdHash;
 use crate::journal::{Append, Expected, Fingerprint, KeyEntry, SagaSummary, Wake};
 
 use super::ahead::Unsettled;
@@ -198,62 +197,5 @@ fn wake_code(wake: Wake, status: Status) -> Option<i64> {
     match wake {
         Wake::At(time) if !status.is_ended() => Some(time_code(time)),
         Wake::At(_) | Wake::Awake => None,
-    }
-}
-/// Hashes ids in a few nanoseconds. Callers may choose ids, so a secret drawn at the start is mixed in: nobody outside
-/// can choose ids that collide.
-#[derive(Debug, Clone)]
-pub(super) struct IdHash {
-    secret: u64,
-}
-
-impl Default for IdHash {
-    fn default() -> Self {
-        Self { secret: RandomState::new().hash_one(0u8) }
-    }
-}
-
-impl BuildHasher for IdHash {
-    type Hasher = IdHasher;
-
-    fn build_hasher(&self) -> IdHasher {
-        IdHasher(self.secret)
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write_u128(&mut self, id: u128) {
-        self.0 = splitmix64(splitmix64(self.0 ^ id as u64) ^ (id >> 64) as u64);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u128(u128::from(*byte));
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn ids_in_a_row_and_ids_far_apart_spread_over_all_buckets() {
-        let hash = IdHash::default();
-        for shift in [0, 32, 64, 100, 120] {
-            let buckets: BTreeSet<u64> = (0..256u128)
-                .map(|n| hash.hash_one(SagaId::from_bytes((n << shift).to_be_bytes())) % 1024)
-                .collect();
-            // 226 on average; this few would be a wonder.
-            assert!(buckets.len() > 180, "{shift}: {} of 256", buckets.len());
-        }
     }
 }
