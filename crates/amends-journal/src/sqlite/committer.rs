@@ -53,6 +53,8 @@ pub(super) struct Committer<'c> {
     /// The batch that the database is settled up to.
     settled_to: BatchNumber,
     last_no: i64,
+    /// The highest number of a saga in the database when it was opened.
+    highest_in_database: i64,
     /// Why nothing is written any more.
     dead: Option<String>,
 }
@@ -106,6 +108,7 @@ impl<'c> Committer<'c> {
             settler,
             settled_to,
             last_no,
+            highest_in_database: last_no,
             dead: None,
         }
     }
@@ -118,7 +121,12 @@ impl<'c> Committer<'c> {
         while !batch.is_empty() {
             let entry::Entry { no, append } = entry::take(&mut batch)?;
             let id = append.saga;
-            let is_known = self.know(id)?;
+            // The database cannot have a saga with a number beyond its highest.
+            let is_known = if matches!(append.expected, Expected::New(_)) && no > self.highest_in_database {
+                self.sagas.contains_key(&id)
+            } else {
+                self.know(id)?
+            };
             let has = if is_known { self.sagas[&id].sequence } else { 0 };
             let expected = match append.expected {
                 Expected::New(_) => 0,
