@@ -27,7 +27,7 @@ pub const LOG_BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes of the log after which the database is brought up to it. The more there are, the more sagas have ended
 /// meanwhile and cost one row, and the longer a list waits that must see them.
-pub const SETTLE_BYTES: usize = 4 << 20;
+pub const SETTLE_BYTES: usize = 2 << 20;
 
 /// How long a record may be in the log alone.
 pub const SETTLE_AFTER: Duration = Duration::from_secs(1);
