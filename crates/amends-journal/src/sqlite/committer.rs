@@ -148,6 +148,11 @@ impl<'c> Committer<'c> {
         Ok(())
     }
 
+    /// To be called when everything was taken in.
+    pub(super) fn replayed(&mut self) -> Result<(), WriteError> {
+        Ok(self.lookup.end()?)
+    }
+
     /// Works until the queue is closed and empty; then sees to it that the database has everything. What is given back keeps
     /// the settler at work.
     pub(super) fn run(mut self) -> Settling {
@@ -243,7 +248,9 @@ impl<'c> Committer<'c> {
             if !self.make_room(bytes_max)? {
                 return Ok(None);
             }
-            self.write(batches).map(Some)
+            let answers = self.write(batches);
+            self.lookup.end()?;
+            answers.map(Some)
         }));
         let outcome = outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref()))));
         let instead = match outcome {

@@ -1,7 +1,7 @@
 //! What the committer asks the database.
 //!
 //! Owns a reading connection and the few questions about single sagas, ids and keys. Promises the database's answer as of
-//! now: of a saga that `sagas.rs` does not know, that is all there is. Does not write.
+//! the first question since [`Lookup::end`]: of a saga that `sagas.rs` does not know, that is all there is. Does not write.
 
 use amends_core::{DefinitionName, SagaId};
 use rusqlite::{Connection, Result, Row, Statement};
@@ -14,6 +14,10 @@ use super::schema::{self, status_of};
 use super::settler::WriteError;
 
 pub(super) struct Lookup<'c> {
+    begin: Statement<'c>,
+    end: Statement<'c>,
+    /// Whether the answers are as of one moment, which began with the first of them.
+    has_begun: bool,
     live: Statement<'c>,
     ended: Statement<'c>,
     taken_id: Statement<'c>,
@@ -23,6 +27,9 @@ pub(super) struct Lookup<'c> {
 impl<'c> Lookup<'c> {
     pub(super) fn prepare(connection: &'c Connection) -> Result<Self> {
         Ok(Self {
+            begin: connection.prepare("BEGIN")?,
+            end: connection.prepare("COMMIT")?,
+            has_begun: false,
             live: connection.prepare(
                 "SELECT saga.no, name, version, status, started_at, id_given, key, fingerprint, wake_at,
                         unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = saga.no)
@@ -41,8 +48,26 @@ impl<'c> Lookup<'c> {
         })
     }
 
+    /// Answers are as of one moment from here on until [`Lookup::end`]: taking a moment is dearer than most answers.
+    fn begin(&mut self) -> Result<()> {
+        if !self.has_begun {
+            self.begin.raw_execute()?;
+            self.has_begun = true;
+        }
+        Ok(())
+    }
+
+    /// Lets the moment go. To be called before anything is forgotten that the database has by now.
+    pub(super) fn end(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.has_begun) {
+            self.end.raw_execute()?;
+        }
+        Ok(())
+    }
+
     /// The saga of this id, live or ended.
     pub(super) fn saga(&mut self, id: SagaId) -> std::result::Result<Option<Known>, WriteError> {
+        self.begin()?;
         let bytes = id.to_bytes();
         let mut rows = self.live.query([bytes.as_slice()])?;
         if let Some(row) = rows.next()? {
@@ -60,6 +85,7 @@ impl<'c> Lookup<'c> {
 
     /// Whoever has, or had, this id.
     pub(super) fn taken_id(&mut self, id: SagaId) -> std::result::Result<Option<KeyEntry>, WriteError> {
+        self.begin()?;
         let bytes = id.to_bytes();
         let mut rows = self.taken_id.query([bytes.as_slice()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
@@ -69,6 +95,7 @@ impl<'c> Lookup<'c> {
 
     /// Whoever was started with this key.
     pub(super) fn key(&mut self, key: &str) -> std::result::Result<Option<KeyEntry>, WriteError> {
+        self.begin()?;
         let mut rows = self.key.query([key])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let saga = schema::id_of(row.get_ref(0)?.as_blob()?)?;

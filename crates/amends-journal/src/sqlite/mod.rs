@@ -379,6 +379,7 @@ fn commit_over(
     for (number, batch) in batches {
         committer.replay(number, batch)?;
     }
+    committer.replayed()?;
     let _ = ready.send(Ok(()));
     Ok(committer.run())
 }
