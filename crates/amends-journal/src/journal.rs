@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use crate::record::Unreadable;
 
-/// Called once per submitted batch, with one answer per append, in the order of the appends.
+/// Called once per submitted batch, with one answer per append, in the order of the appends. It must not ask the journal
+/// anything: it may run on the thread that would answer.
 pub type OnAnswers = Box<dyn FnOnce(Vec<AppendAnswer>) + Send>;
 
 /// A store of sagas. All methods but [`Journal::submit`] block the calling thread.

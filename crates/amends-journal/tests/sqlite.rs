@@ -700,6 +700,26 @@ fn retention_makes_space_for_what_waits_in_the_log() {
 }
 
 #[test]
+fn a_saga_that_came_back_is_not_removed_while_its_round_waits_for_space() {
+    let place = Place::new();
+    let (journal, _, settled) = full(&place);
+    assert!(settled > 0);
+    let back = Append { status: Some(Status::Compensating), ..next(0, 2) };
+    commit(&journal, back);
+    assert_eq!(
+        journal.recoverable(None, 10).unwrap().items.len(),
+        1,
+        "it is taken up although there is no space"
+    );
+    while journal.remove_ended(Time::NEVER, None, 50).unwrap().removed > 0 {}
+    assert_eq!(journal.load(id(0)).unwrap().unwrap().records.len(), 3);
+    drop(journal);
+    let journal = place.open();
+    let stored = journal.load(id(0)).unwrap().unwrap();
+    assert_eq!((stored.status, stored.records.len()), (Status::Compensating, 3));
+}
+
+#[test]
 fn a_refused_group_leaves_the_memory_of_sagas_as_it_was() {
     let place = Place::new();
     let (journal, fitted, _) = full(&place);

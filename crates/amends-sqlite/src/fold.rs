@@ -3,7 +3,7 @@
 //! Owns the one lawful way in which pages come to be without a checksum: the owner is killed, somebody looks into the
 //! database with a shell, and the shell, being the last to close it, folds the log into the file as SQLite does. Promises
 //! that such a file is taken back only after SQLite found it whole, indexes held against their tables. Does not apply while a
-//! log is there: then nobody folded it, and every page in the file has its checksum or is in the log.
+//! log holds anything: then nobody folded it, and every page in the file has its checksum or is in the log.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,10 +16,6 @@ use crate::{FileError, beside, describe, is_damage, pages};
 
 /// Takes a database back whose owner died, in case somebody else folded its log.
 pub(crate) fn take_back(database: &Path) -> Result<(), FileError> {
-    let log = beside(database, "-wal");
-    if log.try_exists().map_err(FileError::io(&log))? {
-        return Ok(());
-    }
     // A layout that was cut off: SQLite takes it back by itself.
     let undo = beside(database, "-journal");
     if undo.try_exists().map_err(FileError::io(&undo))? {

@@ -14,7 +14,7 @@ mod log;
 mod pages;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -67,13 +67,26 @@ impl FileError {
 /// When the files cannot be read, or are not what was written.
 pub fn prepare(database: &Path) -> Result<Log, FileError> {
     header::check(database)?;
-    let log = log::check(database)?;
     let mark = mark(database);
-    if mark.try_exists().map_err(FileError::io(&mark))? {
+    let marked = match fs::read(&mark) {
+        Ok(marked) => Some(marked),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(FileError::io(&mark)(error)),
+    };
+    if marked.as_deref() == Some(TIDY) {
+        // Closed in good order. What is left of the log and its index is there because the machine stopped right after.
+        return Ok(Log::Empty);
+    }
+    let log = log::check(database)?;
+    // An empty log is one whose every frame is in the file, whoever put it there.
+    if marked.is_some() && log == Log::Empty {
         fold::take_back(database)?;
     }
     Ok(log)
 }
+
+/// What the mark says once all is in the database's own file.
+const TIDY: &[u8] = b"tidy\n";
 
 /// Opens the database with checksums on its pages; a new one gets room for them. `page_bytes` is for a new one; SQLite's own
 /// choice if there is none. Until the connection is [accepted](accept) its close leaves the files as they are.
@@ -98,7 +111,7 @@ pub fn open(database: &Path, flags: OpenFlags, page_bytes: Option<u32>) -> rusql
 /// When the mark cannot be made.
 pub fn accept(database: &Path, writer: &Connection) -> Result<(), FileError> {
     let mark = mark(database);
-    File::create(&mark).map_err(FileError::io(&mark))?;
+    File::create(&mark).and_then(|file| file.sync_all()).map_err(FileError::io(&mark))?;
     writer
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
         .map_err(|error| FileError::io(database)(io::Error::other(error)))?;
@@ -119,6 +132,17 @@ pub fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> 
     } else {
         Some(findings.join("; "))
     })
+}
+
+/// To be called when everything in the log was copied into the database and nothing more is going to be written: should the
+/// machine stop before the log and its index are gone, they are not held against it.
+pub fn about_to_close(database: &Path) {
+    let noted = File::create(mark(database)).and_then(|mut file| {
+        file.write_all(TIDY)?;
+        file.sync_all()
+    });
+    // Without the note the next opening looks closer.
+    drop(noted);
 }
 
 /// To be called when the last connection is closed: takes the mark away, if nothing is left in a log.
@@ -403,6 +427,29 @@ mod tests {
         assert!(matches!(error, FileError::Foreign { application_id: 77, .. }), "{error:?}");
         assert_eq!(fs::read(place.database()).unwrap(), before);
         assert!(!mark(&place.database()).exists());
+    }
+
+    #[test]
+    fn an_empty_log_that_somebody_left_is_not_in_the_way() {
+        let dead = Place::killed(change);
+        dead.look_with_a_shell();
+        fs::write(beside(&dead.database(), "-wal"), "").unwrap();
+        assert_eq!(sum(&dead.open().unwrap()).unwrap(), SUM + ROWS);
+    }
+
+    #[test]
+    fn what_a_power_cut_brings_back_after_a_tidy_close_is_no_damage() {
+        let place = Place::filled();
+        let connection = place.open().unwrap();
+        change(&connection);
+        let index = fs::read(beside(&place.database(), "-shm")).unwrap();
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        about_to_close(&place.database());
+        drop(connection);
+        // The mark's end, and that of the index, did not reach the disk.
+        fs::write(beside(&place.database(), "-shm"), index).unwrap();
+        assert!(mark(&place.database()).exists());
+        assert_eq!(sum(&place.open().unwrap()).unwrap(), SUM + ROWS);
     }
 
     #[test]

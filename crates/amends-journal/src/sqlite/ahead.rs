@@ -17,8 +17,6 @@ use super::schema::number_after;
 #[derive(Debug, Clone)]
 pub(super) struct Unsettled {
     pub(super) no: i64,
-    /// The status that the database has, if it has the saga.
-    pub(super) before: Option<Status>,
     pub(super) wake_at: Option<Time>,
     pub(super) summary: SagaSummary,
 }
@@ -29,10 +27,35 @@ fn matches(filter: &Filter, definition: &DefinitionName, status: Status) -> bool
 }
 
 pub(super) fn count(look: &Look<'_>, sagas: &[Unsettled], filter: &Filter) -> Result<u64, ReadError> {
-    let counted = |saga: &&Unsettled, status| matches(filter, &saga.summary.definition, status);
-    let now = sagas.iter().filter(|saga| counted(saga, saga.summary.status)).count() as u64;
-    let before = sagas.iter().filter(|saga| saga.before.is_some_and(|before| counted(saga, before))).count();
-    Ok((look.count(filter)? + now).saturating_sub(before as u64))
+    let (mut more, mut fewer) = (0, 0);
+    for Unsettled { no, summary, .. } in sagas {
+        more += u64::from(matches(filter, &summary.definition, summary.status));
+        // As the database has it in this very moment, not as it was when the log was asked.
+        let before = look.status(*no)?;
+        fewer += u64::from(before.is_some_and(|before| matches(filter, &summary.definition, before)));
+    }
+    Ok((look.count(filter)? + more).saturating_sub(fewer))
+}
+
+/// Live sagas that owe something, by number, one more than `limit` if there are.
+pub(super) fn recoverable(
+    look: &Look<'_>,
+    sagas: &[Unsettled],
+    cursor: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<(i64, SagaId)>, ReadError> {
+    let after = number_after(cursor);
+    let known: HashSet<SagaId> = sagas.iter().map(|saga| saga.summary.id).collect();
+    let mut found = look.awake(after, limit.saturating_add(sagas.len()))?;
+    found.retain(|(_, saga)| !known.contains(saga));
+    let better = sagas.iter().filter(|saga| {
+        let Unsettled { no, wake_at, summary, .. } = saga;
+        *no > after && wake_at.is_none() && !summary.status.is_ended() && summary.status != Status::Failed
+    });
+    found.extend(better.map(|saga| (saga.no, saga.summary.id)));
+    found.sort_unstable_by_key(|(no, _)| *no);
+    found.truncate(limit.saturating_add(1));
+    Ok(found)
 }
 
 pub(super) fn list(

@@ -150,6 +150,15 @@ impl<'c> Committer<'c> {
 
     /// To be called when everything was taken in.
     pub(super) fn replayed(&mut self) -> Result<(), WriteError> {
+        // What the database has already is not needed here, but the log is not released yet: see `settled_last`.
+        let settled_last = &mut self.settled_last;
+        self.sagas.retain(|id, known| {
+            let rests = known.rests_in_database();
+            if rests {
+                settled_last.push(*id);
+            }
+            !rests
+        });
         Ok(self.lookup.end()?)
     }
 
@@ -447,10 +456,9 @@ impl<'c> Committer<'c> {
 
     /// Ended sagas that the log may still have something of: were one removed, the next start would bring it back.
     fn not_to_be_removed(&self) -> HashSet<SagaId> {
-        let known = self
-            .sagas
-            .iter()
-            .filter(|(_, known)| known.stored.is_some_and(|stored| stored.status.is_ended()));
+        let known = self.sagas.iter().filter(|(_, known)| {
+            known.settling.is_some() || known.dirty_since.is_some() || known.status.is_ended()
+        });
         known.map(|(id, _)| *id).chain(self.settled_last.iter().copied()).collect()
     }
 
@@ -517,20 +525,29 @@ impl<'c> Committer<'c> {
     }
 
     fn wait_for_settler(&mut self) {
-        let done = self.settler.done.recv();
-        self.settled(done.unwrap_or_else(|_| Done::Dead("its settler is gone".to_owned())));
+        match self.settler.done.recv() {
+            Ok(done) => self.settled(done),
+            Err(_) => {
+                (self.settler.has_round, self.settler.upkeep) = (false, 0);
+                self.die(&WriteError::Panicked("the settler is gone".to_owned()));
+            }
+        }
     }
 
     fn settled(&mut self, done: Done) {
         match done {
-            Done::Stuck => self.settler.is_stuck = true,
+            Done::Stuck => {
+                self.settler.is_stuck = true;
+                self.shared.set_stuck(true);
+            }
             Done::Upkeep => self.settler.upkeep -= 1,
             Done::Dead(why) => {
-                (self.settler.has_round, self.settler.upkeep) = (false, 0);
+                self.settler.has_round = false;
                 self.dead = Some(why);
             }
             Done::Settled(Round { rows, settled_to }) => {
                 (self.settler.has_round, self.settler.is_stuck) = (false, false);
+                self.shared.set_stuck(false);
                 self.settled_last.clear();
                 let is_partial = settled_to < self.last_round;
                 for row in rows {

@@ -89,6 +89,21 @@ impl<'m> Look<'m> {
         Ok(Page { items: rows.into_iter().map(|(_, saga)| saga).collect(), next })
     }
 
+    /// Which sagas [`Look::recoverable`] would give, one more than `limit` if there are.
+    pub(super) fn awake(&self, after: i64, limit: usize) -> Result<Vec<(i64, SagaId)>, ReadError> {
+        self.all(
+            "SELECT no, id FROM saga WHERE no > ?1 AND status <> ?2 AND wake_at IS NULL ORDER BY no LIMIT ?3",
+            params![after, status_code(Status::Failed), row_limit(limit.saturating_add(1))],
+            |row| Ok((row.get(0)?, schema::id_of(row.get_ref(1)?.as_blob()?)?)),
+        )
+    }
+
+    /// The status of a saga, if it is here.
+    pub(super) fn status(&self, no: i64) -> Result<Option<Status>, ReadError> {
+        let sql = "SELECT status FROM saga WHERE no = ?1 UNION ALL SELECT status FROM ended WHERE no = ?1";
+        self.first(sql, [no], |row| Ok(status_of(row.get(0)?)?))
+    }
+
     /// The records of a page of recovery, in one go.
     fn read_records(&self, sagas: &mut [(i64, StoredSaga)]) -> Result<(), ReadError> {
         let (Some((first, _)), Some((last, _))) = (sagas.first(), sagas.last()) else { return Ok(()) };

@@ -145,6 +145,28 @@ impl SqliteJournal {
         }
     }
 
+    /// As [`Journal::recoverable`], while the database has no space for what the log has.
+    fn recoverable_beside(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<StoredSaga>, JournalError> {
+        let limit = limit.max(1);
+        let found = self.read_all(
+            |look| ahead::recoverable(look, &[], cursor, limit),
+            |look, sagas| ahead::recoverable(look, sagas, cursor, limit),
+        )?;
+        let more = found.len() > limit;
+        let last = found.get(limit - 1).filter(|_| more).map(|(no, _)| *no);
+        let next = last.and_then(|no| u64::try_from(no).ok()).map(Cursor);
+        let mut items = Vec::new();
+        for (_, id) in found.into_iter().take(limit) {
+            // One that ended meanwhile is of no concern.
+            items.extend(self.load(id)?.filter(|saga| !saga.status.is_ended()));
+        }
+        Ok(Page { items, next })
+    }
+
     fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, JournalError> {
         let (reply, answer) = sync_channel(1);
         self.shared.queue.push(job(reply));
@@ -180,23 +202,35 @@ impl Journal for SqliteJournal {
     }
 
     fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {
-        let ahead = match self.shared.is_ahead() {
-            true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
-            false => None,
-        };
-        let stored = self.readers.read(|look| look.load(saga))?;
-        Ok(match ahead {
-            Some(ahead) => Some(put_together(stored, ahead)),
-            None => stored,
-        })
+        // A second time if it was removed between the two looks: a gap that stays is one.
+        for is_last in [false, true] {
+            let ahead = match self.shared.is_ahead() {
+                true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
+                false => None,
+            };
+            let stored = self.readers.read(|look| look.load(saga))?;
+            match ahead {
+                None => return Ok(stored),
+                Some(ahead) if is_last || stored.is_some() || ahead.stored == 0 => {
+                    return Ok(Some(put_together(stored, ahead)));
+                }
+                Some(_) => {}
+            }
+        }
+        unreachable!("the second look decides")
     }
 
     fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
         // What the log had at the start is there from the first page on; what came since is its starter's to know.
-        if cursor.is_none() {
-            self.catch_up()?;
+        let caught_up = match cursor {
+            Some(_) if !self.shared.is_stuck() => Ok(()),
+            Some(_) | None => self.catch_up(),
+        };
+        match caught_up {
+            Ok(()) => self.readers.read(|look| look.recoverable(cursor, limit)),
+            Err(JournalError::NoSpace(_)) => self.recoverable_beside(cursor, limit),
+            Err(error) => Err(error),
         }
-        self.readers.read(|look| look.recoverable(cursor, limit))
     }
 
     fn list(

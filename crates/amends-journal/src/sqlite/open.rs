@@ -156,6 +156,7 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
     let found = Found { size, log_size, was_laid_out };
     let connection = prepare(&path, &found, options).map_err(|error| error.at(&path))?;
     let log = open_log(directory, &path, &connection, options)?;
+    amends_sqlite::accept(&path, &connection).map_err(from_file)?;
     // The files' names must survive a power cut as well as their content.
     sync_directory(directory)?;
     if !was_laid_out {
@@ -280,7 +281,6 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
         check_content(&connection, found)?;
         check_writable(path, &connection)?;
     }
-    amends_sqlite::accept(path, &connection)?;
     make_durable(&connection)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES_MAX)?;
@@ -288,6 +288,8 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
     // The writer copies the log itself, so as to see what comes of it.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if is_fresh {
+        // Others may look at it from here on.
+        amends_sqlite::accept(path, &connection)?;
         // The log first: once the database is laid out there must be one.
         let directory = path.parent().unwrap_or(path);
         log::create(directory).map_err(Trouble::Log)?;

@@ -166,10 +166,8 @@ impl Known {
 
     /// What a list or count has to know of it, beside the database.
     pub(super) fn unsettled(&self, id: SagaId) -> Result<Unsettled, Nonsense> {
-        let before = self.settling.as_ref().map_or(self.stored, |row| row.before);
         Ok(Unsettled {
             no: self.no,
-            before: before.map(|before| before.status),
             wake_at: self.wake_at.map(time_of).transpose()?,
             summary: SagaSummary {
                 id,

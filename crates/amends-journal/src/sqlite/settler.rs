@@ -190,7 +190,10 @@ impl<'c> Settler<'c> {
         }
         if self.dead.is_none() {
             // What fails here costs nothing: the log is read at the next start.
-            let _ = self.checkpoint("TRUNCATE");
+            let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            if matches!(emptied, Ok(0)) {
+                amends_sqlite::about_to_close(&self.shared.path);
+            }
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Shared {
     has_died: AtomicBool,
     /// Whether the log has what the database does not.
     is_ahead: AtomicBool,
+    /// Whether the database has no space for what the log has.
+    is_stuck: AtomicBool,
 }
 
 impl Shared {
@@ -33,6 +35,7 @@ impl Shared {
             on_fatal,
             has_died: AtomicBool::new(false),
             is_ahead: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
         }
     }
 
@@ -51,6 +54,15 @@ impl Shared {
     /// To be set before an answer leaves that the database does not bear out, and taken back only when it does.
     pub(super) fn set_ahead(&self, ahead: bool) {
         self.is_ahead.store(ahead, Ordering::Release);
+    }
+
+    /// Whether waiting for the database is of no use for now.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_stuck(&self, stuck: bool) {
+        self.is_stuck.store(stuck, Ordering::Release);
     }
 }
 

@@ -196,7 +196,10 @@ impl Writer {
 
     fn close_in_order(self) {
         // Whatever stays in the log is found there by the next start, so an error here loses nothing.
-        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        if matches!(emptied, Ok(0)) {
+            amends_sqlite::about_to_close(Path::new(&self.path));
+        }
         drop(self.connection);
         amends_sqlite::closed(Path::new(&self.path));
     }

@@ -56,13 +56,12 @@ impl End {
             let mut bytes = [0; PART_BYTES];
             match file.read_exact_at(&mut bytes, place) {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(damaged()),
-                read => {
-                    read.map_err(at(&path))?;
-                    number_of(bytes).ok_or_else(damaged)
-                }
+                read => read.map(|()| number_of(bytes)).map_err(at(&path)),
             }
         };
-        let (number, salt) = (read(0)?, Salt(read(SALT_AT)?.to_le_bytes()));
+        let salt = Salt(read(SALT_AT)?.ok_or_else(damaged)?.to_le_bytes());
+        // Never flushed, so a power cut may tear it: then nothing was promised.
+        let number = read(0)?.unwrap_or(0);
         Ok((Self { file }, Promised { number, salt, path }))
     }
 

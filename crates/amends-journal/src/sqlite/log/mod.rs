@@ -41,7 +41,8 @@ pub(super) struct Log {
     free: Vec<Segment>,
     /// The number of the next batch.
     next: BatchNumber,
-    segments_max: usize,
+    /// How large all files together may grow.
+    bytes_max: u64,
     /// Given to new files; never given twice.
     next_file: u64,
     buffer: Vec<u8>,
@@ -126,14 +127,11 @@ pub(super) fn create(directory: &Path) -> Result<(), OpenLogError> {
 pub(super) fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> Result<Found, OpenLogError> {
     let (end, promised) = End::open(directory)?;
     let files = segment_files(directory)?;
-    let scan::Scanned { batches, next, blank } = scan::scan(&files, released, &promised)?;
+    let scan::Scanned { batches, next, blank, last } = scan::scan(&files, released, &promised)?;
     for path in &blank {
         fs::remove_file(path).map_err(at(path))?;
     }
-    let next_file = files.last().and_then(|path| file_number(path)).map_or(1, |number| number + 1);
-    let files = files.into_iter().filter(|path| !blank.contains(path));
-    let mut segments = files.map(Segment::open).collect::<Result<Vec<_>, _>>()?;
-    let segments_max = usize::try_from(bytes_max / LOG_SEGMENT_BYTES).unwrap_or(usize::MAX).max(SEGMENTS_MIN);
+    let next_file = files.iter().filter_map(|path| file_number(path)).max().map_or(1, |number| number + 1);
     let mut log = Log {
         directory: directory.to_owned(),
         end,
@@ -141,17 +139,22 @@ pub(super) fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> R
         used: Vec::new(),
         free: Vec::new(),
         next,
-        segments_max,
+        bytes_max: bytes_max.max(LOG_SEGMENT_BYTES * SEGMENTS_MIN as u64),
         next_file,
         buffer: Vec::new(),
     };
-    // What was found lies in these: they are written again when it was released. The next batch begins another file.
-    for segment in &mut segments {
-        (segment.at, segment.last) = (segment.size, next - 1);
+    for path in files.into_iter().filter(|path| !blank.contains(path)) {
+        let mut segment = Segment::open(path)?;
+        segment.last = last.get(&segment.path).copied().unwrap_or(0);
+        if segment.last > released {
+            segment.make_durable()?;
+        }
+        // The next batch begins another file.
+        segment.at = segment.size;
+        log.used.push(segment);
     }
-    log.used = segments;
+    log.release(released);
     if batches.is_empty() {
-        log.release(next - 1);
         log.keep_few();
     }
     Ok(Found { log, batches })
@@ -167,7 +170,8 @@ impl Log {
         if self.used.last().is_some_and(|segment| segment.at.saturating_add(bytes) <= segment.size) {
             return Ok(());
         }
-        if self.used.len() >= self.segments_max {
+        let used: u64 = self.used.iter().map(|segment| segment.size).sum();
+        if !self.used.is_empty() && used + bytes.max(LOG_SEGMENT_BYTES) > self.bytes_max {
             return Err(NoRoom::Full);
         }
         let mut segment = match self.free.pop() {
@@ -260,6 +264,7 @@ impl Log {
         self.next_file += 1;
         match Segment::create(&path).and_then(|segment| sync_directory(&self.directory).map(|()| segment)) {
             Ok(segment) => Ok(segment),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error.into()),
             Err(error) => {
                 // Half a file helps nobody; if it stays, the next opening finds nothing in it.
                 let _ = fs::remove_file(&path);
@@ -290,6 +295,16 @@ impl Segment {
         let opened = opened.and_then(|file| file.metadata().map(|metadata| (metadata.len(), file)));
         let (size, file) = opened.map_err(at(&path))?;
         Ok(Self { file, path, size, at: size, last: 0 })
+    }
+
+    /// What was found may have been written and never flushed: whoever builds on it must not lose it. Written once more,
+    /// since a flush that failed before would not be tried again for pages that nobody touched.
+    fn make_durable(&self) -> Result<(), OpenLogError> {
+        let written = fs::read(&self.path).and_then(|bytes| {
+            self.file.write_all_at(&bytes, 0)?;
+            self.file.sync_data()
+        });
+        written.map_err(at(&self.path))
     }
 
     /// Makes the file large enough for a huge batch.

@@ -5,7 +5,7 @@
 //! one that `end.rs` remembers. Promises batches in order, without a gap, from right behind what was released. Does
 //! not write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,8 @@ pub(super) struct Scanned {
     pub(super) next: BatchNumber,
     /// Files that were cut off while they were made: nothing is in them.
     pub(super) blank: Vec<PathBuf>,
+    /// The last batch in each file that has any.
+    pub(super) last: HashMap<PathBuf, BatchNumber>,
 }
 
 /// Why a log is not what was written.
@@ -45,7 +47,7 @@ pub(super) fn scan(
     released: BatchNumber,
     promised: &Promised,
 ) -> Result<Scanned, OpenLogError> {
-    let (mut batches, mut blank) = (BTreeMap::new(), Vec::new());
+    let (mut batches, mut blank, mut last) = (BTreeMap::new(), Vec::new(), HashMap::new());
     for path in files {
         let bytes = fs::read(path).map_err(at(path))?;
         if bytes.iter().all(|byte| *byte == 0) {
@@ -53,7 +55,9 @@ pub(super) fn scan(
             continue;
         }
         check_header(path, &bytes)?;
-        collect(&bytes, promised.salt, released, &mut batches);
+        if let Some(number) = collect(&bytes, promised.salt, released, &mut batches) {
+            last.insert(path.clone(), number);
+        }
     }
     let damaged = |what| Err(OpenLogError::Damaged { path: promised.path.clone(), what });
     let mut next = released + 1;
@@ -66,7 +70,7 @@ pub(super) fn scan(
     if promised.number >= next {
         return damaged(LogDamage::Short { promised: promised.number, found: next - 1 });
     }
-    Ok(Scanned { batches, next, blank })
+    Ok(Scanned { batches, next, blank, last })
 }
 
 fn check_header(path: &Path, bytes: &[u8]) -> Result<(), OpenLogError> {
@@ -77,9 +81,15 @@ fn check_header(path: &Path, bytes: &[u8]) -> Result<(), OpenLogError> {
 }
 
 /// Takes every whole batch that was not released out of a file. Where a frame is broken, later ones are looked for: each
-/// begins at a multiple of eight.
-fn collect(bytes: &[u8], salt: Salt, released: BatchNumber, batches: &mut BTreeMap<BatchNumber, Vec<u8>>) {
+/// begins at a multiple of eight. Gives the last of all, released or not.
+fn collect(
+    bytes: &[u8],
+    salt: Salt,
+    released: BatchNumber,
+    batches: &mut BTreeMap<BatchNumber, Vec<u8>>,
+) -> Option<BatchNumber> {
     let mut at = frame::FILE_HEADER_BYTES;
+    let mut last = None;
     while let Some(number) = bytes.get(at..).and_then(frame::number_at) {
         // The number first: most places hold none that could be, and need no sum.
         let could_be = (1..=released.saturating_add(UNRELEASED_MAX)).contains(&number);
@@ -88,9 +98,11 @@ fn collect(bytes: &[u8], salt: Salt, released: BatchNumber, batches: &mut BTreeM
                 if number > released {
                     batches.insert(number, frame.batch.to_vec());
                 }
+                last = last.max(Some(number));
                 at += frame.stride();
             }
             None => at += frame::ALIGNMENT,
         }
     }
+    last
 }

@@ -217,6 +217,25 @@ fn after_a_power_cut_the_torn_last_batch_is_dropped_and_no_other() {
 }
 
 #[test]
+fn files_whose_every_batch_was_released_are_written_again_after_a_restart() {
+    let place = Place::new();
+    let mut found = place.open(0);
+    let large = vec![b'x'; LOG_SEGMENT_BYTES as usize * 9 / 10];
+    for _ in 1..=4 {
+        append(&mut found.log, &large);
+    }
+    drop(found);
+    let found = open(place.directory.path(), 3, 4 * LOG_SEGMENT_BYTES).unwrap();
+    assert_eq!(found.batches.keys().copied().collect::<Vec<_>>(), [4]);
+    let mut log = found.log;
+    for number in 5..=7 {
+        assert_eq!(append(&mut log, &large), number);
+    }
+    assert!(matches!(log.make_room(large.len()), Err(NoRoom::Full)));
+    assert_eq!(place.files().len(), 4);
+}
+
+#[test]
 fn a_torn_batch_is_written_anew_under_its_number() {
     let (place, path, bytes, written) = small();
     place.forget_end();
@@ -280,11 +299,16 @@ fn a_lost_or_broken_memory_of_the_end_is_damage() {
     fill(&mut place.open(0).log, 1..=3);
     let path = place.directory.path().join("journal.end");
     let bytes = fs::read(&path).unwrap();
-    for at in (0..12).chain(16..28) {
+    for at in 0..28 {
         let mut broken = bytes.clone();
         broken[at] ^= 4;
         fs::write(&path, broken).unwrap();
-        assert_eq!(place.damage(0), LogDamage::End, "byte {at}");
+        if at < 16 {
+            // As a power cut may tear it.
+            check(&place.open(0), 1..=3);
+        } else {
+            assert_eq!(place.damage(0), LogDamage::End, "byte {at}");
+        }
     }
     fs::write(&path, &bytes[..20]).unwrap();
     assert_eq!(place.damage(0), LogDamage::End);
