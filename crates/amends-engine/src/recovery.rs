@@ -28,7 +28,6 @@ pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<
                 continue;
             }
         };
-        count += page.len();
         let mut per_shard: Vec<Vec<_>> = mailboxes.iter().map(|_| Vec::new()).collect();
         for input in page {
             let Input::Recovered { saga, .. } = &input else { unreachable!("recovery reads sagas") };
@@ -40,9 +39,12 @@ pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<
                 continue;
             }
             // One page at a time: what is read is bounded, not what there is.
-            if mailbox.send(Message::Recovered(inputs, taken)).is_err() || is_taken.await.is_err() {
+            if mailbox.send(Message::Recovered(inputs, taken)).is_err() {
                 return;
             }
+            let Ok(taken) = is_taken.await else { return };
+            // Those that were started meanwhile are in the journal too, and were not under way before.
+            count += taken;
         }
         if next.is_none() {
             break;

@@ -39,8 +39,8 @@ impl shard::input::Ticket for Ticket {
 /// they are sent, and everything else answers something that the shard itself asked for.
 pub(crate) enum Message {
     Input(Input<Ticket>),
-    /// Sagas read during recovery; the sender learns when they have been taken in.
-    Recovered(Vec<Input<Ticket>>, oneshot::Sender<()>),
+    /// Sagas read during recovery; the sender learns when they have been taken in, and how many were not there already.
+    Recovered(Vec<Input<Ticket>>, oneshot::Sender<usize>),
     Stop,
 }
 
@@ -102,11 +102,12 @@ impl Shell {
                         }
                     }
                     Message::Recovered(inputs, done) => {
+                        let before = self.shard.population();
                         for input in inputs {
                             self.shard.handle(input, self.shared.clock.moment());
                         }
                         // Whoever waits may have given up meanwhile; recovery goes on without them.
-                        let _gone = done.send(());
+                        let _gone = done.send(self.shard.population().saturating_sub(before));
                     }
                     Message::Stop => return,
                 }
