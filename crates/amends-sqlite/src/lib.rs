@@ -174,7 +174,7 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// What to tell of an error: SQLite calls a page with a wrong checksum just an I/O error.
 pub fn describe(error: &rusqlite::Error) -> String {
-    if is_wrong_checksum(error) { "the checksum of a page is wrong".to_owned() } else { error.to_string() }
+    if is_wrong_checksum(error) { WRONG_CHECKSUM.to_owned() } else { error.to_string() }
 }
 
 const WRONG_CHECKSUM: &str = "the checksum of a page is wrong";

@@ -139,19 +139,7 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
         let details = "there was a journal, and its database is gone or empty".to_owned();
         return Err(OpenError::Damaged { path, details });
     }
-    amends_sqlite::prepare(&path).map_err(|error| match error {
-        FileError::Io { path, source } => OpenError::Io { path, source },
-        FileError::Damaged { path, reason } => OpenError::Damaged { path, details: reason },
-        FileError::Foreign { path, application_id } if i64::from(application_id) == APPLICATION_ID => {
-            OpenError::Damaged {
-                path,
-                details: "its header says that its pages have no checksums".to_owned(),
-            }
-        }
-        FileError::Foreign { path, application_id } => {
-            OpenError::Foreign { path, found: application_id.into() }
-        }
-    })?;
+    amends_sqlite::prepare(&path).map_err(from_file)?;
 
     let found = Found { size, log_size, was_laid_out };
     let connection = prepare(&path, &found, options).map_err(|error| error.at(&path))?;

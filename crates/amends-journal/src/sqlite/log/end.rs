@@ -2,8 +2,8 @@
 //!
 //! Owns a small file that is written after each flush and not flushed itself. It outlives a kill, so a log that ends too
 //! early is noticed then; after a power cut it may say less than is true, never more. Promises just that: the number in it
-//! was durable in the log when it was written. Without it a damaged last batch would look like a torn one. Beside the
-//! number lies the directory's salt, which never changes.
+//! was durable in the log when it was written. Without it a damaged last batch would look like a torn one. A number that
+//! is itself torn promises nothing, since a power cut may do that to it. Beside the number lies the directory's salt, which never changes.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
