@@ -5,8 +5,8 @@
 //! log which lost commits is noticed before SQLite takes it for an old one, and that a file another program tidied up after
 //! a kill is taken back only when it is whole. Does not know what a database holds, and repairs nothing.
 //!
-//! A database has one owner at a time: [`prepare`] it, [`open`] it, look at it, [`accept`] it, and say [`closed`] in the
-//! end. Start reading at [`prepare`].
+//! A database has one owner at a time: [`prepare`] it, [`open`] it, look at it, [`accept`] it, say when it is
+//! [about to be written](about_to_write) and when it is [`closed`]. Start reading at [`prepare`].
 
 mod fold;
 mod header;
@@ -103,19 +103,30 @@ pub fn open(database: &Path, flags: OpenFlags, page_bytes: Option<u32>) -> rusql
     Ok(connection)
 }
 
-/// Takes the database over once it was found sound: marks it as open, before anything is written to it. The mark is durable
-/// once the directory is synced. A database that is refused must not be marked: the mark says that pages without checksums
-/// may be somebody else's doing.
+/// Takes the database over once it was found sound: from here on a close tidies up.
 ///
 /// # Errors
-/// When the mark cannot be made.
-pub fn accept(database: &Path, writer: &Connection) -> Result<(), FileError> {
-    let mark = mark(database);
-    File::create(&mark).and_then(|file| file.sync_all()).map_err(FileError::io(&mark))?;
-    writer
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
-        .map_err(|error| FileError::io(database)(io::Error::other(error)))?;
+/// When SQLite does not take it.
+pub fn accept(writer: &Connection) -> rusqlite::Result<()> {
+    writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
+}
+
+/// To be called before the first commit that changes anything: durably marks the database as written to. The mark says that
+/// pages without checksums may be somebody else's doing, so what was refused, or was only read, must not have it.
+///
+/// # Errors
+/// When the mark cannot be made; for want of space that is what SQLite calls a full disk.
+pub fn about_to_write(database: &Path) -> rusqlite::Result<()> {
+    let directory = database.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let marked = File::create(mark(database))
+        .and_then(|file| file.sync_all())
+        .and_then(|()| File::open(directory)?.sync_all());
+    marked.map_err(|error| {
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let code = if is_full { ffi::SQLITE_FULL } else { ffi::SQLITE_CANTOPEN };
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(error.to_string()))
+    })
 }
 
 /// Reads every page that is in use, and says what is wrong, if anything is. About 1 ms per MiB.
@@ -137,7 +148,11 @@ pub fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> 
 /// To be called when everything in the log was copied into the database and nothing more is going to be written: should the
 /// machine stop before the log and its index are gone, they are not held against it.
 pub fn about_to_close(database: &Path) {
-    let noted = File::create(mark(database)).and_then(|mut file| {
+    let mark = mark(database);
+    if !mark.exists() {
+        return;
+    }
+    let noted = File::create(mark).and_then(|mut file| {
         file.write_all(TIDY)?;
         file.sync_all()
     });
@@ -183,7 +198,7 @@ fn is_wrong_checksum(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_DATA)
 }
 
-/// The mark of a database that is open, or was when its owner died.
+/// The mark of a database whose owner has written to it, or had when it died.
 fn mark(database: &Path) -> PathBuf {
     beside(database, "-open")
 }
@@ -233,7 +248,9 @@ mod tests {
         }
 
         fn open(&self) -> Result<Connection, String> {
-            self.open_as(Size::Small)
+            let connection = self.open_as(Size::Small)?;
+            about_to_write(&self.database()).unwrap();
+            Ok(connection)
         }
 
         /// An owner looks at all of a small database when it opens it, and at nothing of a large one.
@@ -247,7 +264,7 @@ mod tests {
             {
                 return Err(format!("damaged: {reason}"));
             }
-            accept(&self.database(), &connection).unwrap();
+            accept(&connection).unwrap();
             Ok(connection)
         }
 
@@ -256,6 +273,11 @@ mod tests {
             let live = Self::filled();
             let connection = live.open().unwrap();
             work(&connection);
+            live.as_left_by_a_kill()
+        }
+
+        fn as_left_by_a_kill(&self) -> Self {
+            let live = self;
             let dead = Self::new();
             for entry in fs::read_dir(live.directory.path()).unwrap() {
                 let entry = entry.unwrap();
@@ -450,6 +472,25 @@ mod tests {
         fs::write(beside(&place.database(), "-shm"), index).unwrap();
         assert!(mark(&place.database()).exists());
         assert_eq!(sum(&place.open().unwrap()).unwrap(), SUM + ROWS);
+    }
+
+    #[test]
+    fn a_database_that_was_only_read_when_its_owner_was_killed_is_not_taken_back() {
+        let place = Place::filled();
+        let connection = place.open_as(Size::Small).unwrap();
+        assert_eq!(sum(&connection).unwrap(), SUM);
+        let dead = place.as_left_by_a_kill();
+        drop(connection);
+        let mut bytes = fs::read(dead.database()).unwrap();
+        // In a value that no index knows: SQLite's own check finds nothing wrong with it.
+        let row = b"row 300 of a table";
+        let at = bytes.windows(row.len()).position(|window| window == row).unwrap();
+        bytes[at + row.len() + 1] ^= 1;
+        fs::write(dead.database(), bytes).unwrap();
+        for _ in 0..2 {
+            let answer = dead.open_as(Size::Large).and_then(|connection| sum(&connection));
+            assert!(answer.as_ref().is_err_and(|error| error.contains("checksum")), "{answer:?}");
+        }
     }
 
     #[test]

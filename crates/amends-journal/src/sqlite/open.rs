@@ -144,7 +144,7 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
     let found = Found { size, log_size, was_laid_out };
     let connection = prepare(&path, &found, options).map_err(|error| error.at(&path))?;
     let log = open_log(directory, &path, &connection, options)?;
-    amends_sqlite::accept(&path, &connection).map_err(from_file)?;
+    amends_sqlite::accept(&connection).map_err(|error| from_sqlite(path.clone(), error))?;
     // The files' names must survive a power cut as well as their content.
     sync_directory(directory)?;
     if !was_laid_out {
@@ -276,8 +276,7 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
     // The writer copies the log itself, so as to see what comes of it.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if is_fresh {
-        // Others may look at it from here on.
-        amends_sqlite::accept(path, &connection)?;
+        amends_sqlite::about_to_write(path)?;
         // The log first: once the database is laid out there must be one.
         let directory = path.parent().unwrap_or(path);
         log::create(directory).map_err(Trouble::Log)?;

@@ -115,6 +115,8 @@ pub(super) struct Settler<'c> {
     shared: Arc<Shared>,
     /// Whether the running transaction has got as far as its commit.
     is_committing: bool,
+    /// Whether the database is marked as written to.
+    is_marked: bool,
     /// Why nothing is written any more.
     dead: Option<String>,
 }
@@ -135,6 +137,7 @@ impl<'c> Settler<'c> {
             wal_pages,
             shared,
             is_committing: false,
+            is_marked: false,
             dead: None,
         })
     }
@@ -226,8 +229,13 @@ impl<'c> Settler<'c> {
         self.is_committing = false;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             self.statements.begin.raw_execute()?;
+            let before = self.connection.total_changes();
             let done = work(self)?;
             self.write_tally()?;
+            if !self.is_marked && self.connection.total_changes() != before {
+                amends_sqlite::about_to_write(&self.shared.path)?;
+                self.is_marked = true;
+            }
             self.is_committing = true;
             self.statements.commit.raw_execute()?;
             Ok(done)

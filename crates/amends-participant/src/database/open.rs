@@ -144,7 +144,7 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
         }
     }
     accept_format(&mut connection, path, format)?;
-    amends_sqlite::accept(path, &connection).map_err(|error| OpenError::file(error, expected))?;
+    amends_sqlite::accept(&connection).map_err(failed)?;
     require_setting(&connection, path, "journal_mode", "WAL", "wal")?;
     require_setting(&connection, path, "synchronous", "FULL", "2")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT as i64).map_err(failed)?;

@@ -4,6 +4,7 @@
 //! own; jobs are answered after the commit and in order; after a commit that failed nothing is written any more.
 //! Does not use timers: while one batch is flushed, the next one gathers. Start reading at `Writer::run`.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(super) struct Writer {
     on_fatal: OnFatal,
     /// Pages in the write-ahead log after the last commit, as its hook reported them.
     log_pages: Arc<AtomicU32>,
+    /// Whether the file is marked as written to.
+    is_marked: Cell<bool>,
 }
 
 /// Why the writer ended.
@@ -64,7 +67,7 @@ impl Writer {
             Ok(())
         }))?;
         let path = path.display().to_string();
-        Ok(Writer { connection, path, queue, commits, on_fatal, log_pages })
+        Ok(Writer { connection, path, queue, commits, on_fatal, log_pages, is_marked: Cell::new(false) })
     }
 
     pub(super) fn run(self) {
@@ -115,6 +118,7 @@ impl Writer {
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
             return self.rolled_back(&error);
         }
+        let before = self.connection.total_changes();
         for job in jobs {
             match self.carry_out_one(job.as_mut()) {
                 Ok(Ran::Done | Ran::Failed) => {}
@@ -126,6 +130,12 @@ impl Writer {
                 return Batch::RolledBack(
                     "one write of the batch failed and took the others with it".to_owned(),
                 );
+            }
+        }
+        if !self.is_marked.get() && self.connection.total_changes() != before {
+            match amends_sqlite::about_to_write(Path::new(&self.path)) {
+                Ok(()) => self.is_marked.set(true),
+                Err(error) => return self.rolled_back(&error),
             }
         }
         match self.execute("COMMIT") {
