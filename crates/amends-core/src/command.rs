@@ -28,7 +28,7 @@ pub enum Command {
         /// What it said.
         outcome: Outcome,
     },
-    /// A moment that [`crate::Owed::wake_at`] named has come.
+    /// A moment that [`crate::Saga::wake_at`] named has come.
     Wake,
     /// An operator's wish.
     Operate {

@@ -1,8 +1,8 @@
 //! What follows from a command: where a saga goes on, turns back, parks or ends.
 //!
 //! Owns [`Saga::start`] and [`Saga::decide`]. Promises that all events of one call became true together (one record),
-//! and that deciding changes nothing: the caller applies the events. A saga turns back in [`Plan::turn_back`] and
-//! nowhere else. Does not send, store or wait.
+//! that the saga is then as these events make it, and that what is rejected changes nothing. A saga turns back in
+//! [`Plan::turn_back`] and nowhere else. Does not send, store or wait.
 
 use std::sync::Arc;
 
@@ -32,28 +32,25 @@ impl Saga {
             version: definition.version(),
             input,
         };
-        let saga =
+        let mut saga =
             Self::begin(id, definition, &started, moment.now).expect("the event names this definition");
-        let mut plan = Plan { saga, events: vec![started], moment, was_parked: None };
+        let mut plan = Plan { saga: &mut saga, events: vec![started], moment, was_parked: None };
         plan.advance();
-        (plan.saga, plan.events)
+        let events = plan.events;
+        (saga, events)
     }
 
-    /// The events that follow from `command`; none if it changes nothing (a repeated or late answer).
+    /// The events that follow from `command`, and have been taken in: the state is ahead of the journal until they are
+    /// recorded. None if the command changes nothing (a repeated or late answer).
     ///
     /// # Errors
-    /// When an operator's verb does not fit the state.
-    pub fn decide(&self, command: Command, moment: Moment) -> Result<Vec<Event>, Rejected> {
-        Ok(self.decision(command, moment)?.events)
-    }
-
-    /// As [`Saga::decide`], with the state after the events: deciding has to find it anyway.
+    /// When an operator's verb does not fit the state, which is then as it was.
     ///
-    /// # Errors
-    /// As [`Saga::decide`].
-    pub fn decision(&self, command: Command, moment: Moment) -> Result<Decision, Rejected> {
+    /// # Panics
+    /// When an invariant does not hold; the state is then not to be used any further.
+    pub fn decide(&mut self, command: Command, moment: Moment) -> Result<Vec<Event>, Rejected> {
         let was_parked = self.parked.as_ref().map(|parked| parked.because.clone());
-        let mut plan = Plan { saga: self.clone(), events: Vec::new(), moment, was_parked };
+        let mut plan = Plan { saga: self, events: Vec::new(), moment, was_parked };
         match command {
             Command::Recover => plan.recover(),
             Command::Answer { step, direction, attempt, outcome } => {
@@ -64,29 +61,20 @@ impl Saga {
         }
         plan.advance();
         plan.assert_goes_on();
-        Ok(Decision { events: plan.events, after: plan.saga })
+        Ok(plan.events)
     }
 }
 
-/// What follows from a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// What has become true.
-    pub events: Vec<Event>,
-    /// The state with these events applied.
-    pub after: Saga,
-}
-
 /// A decision in the making: the state after the events so far.
-struct Plan {
-    saga: Saga,
+struct Plan<'s> {
+    saga: &'s mut Saga,
     events: Vec<Event>,
     moment: Moment,
     /// Why the saga waited for an operator before this decision, if it did.
     was_parked: Option<ParkReason>,
 }
 
-impl Plan {
+impl Plan<'_> {
     fn record(&mut self, event: Event) {
         self.saga.apply(&event, self.moment.now).expect("core decides only what core can apply");
         self.events.push(event);
@@ -158,8 +146,10 @@ impl Plan {
     }
 
     fn advance_forward(&mut self) {
-        for step in self.saga.startable() {
-            self.record(Event::StepStarted { step });
+        // None of these follows another, so that starting one lets no other start.
+        let startable = self.saga.startable();
+        for step in self.saga.definition.clone().order().iter().filter(|step| startable.contains(**step)) {
+            self.record(Event::StepStarted { step: *step });
         }
         if self.saga.steps.iter().all(|run| run.state.is_done()) {
             self.record(Event::SagaCompleted);
@@ -168,7 +158,8 @@ impl Plan {
 
     fn advance_back(&mut self) {
         // None of these follows another, so that starting one makes no other wait.
-        for step in self.saga.undo_due() {
+        let due = self.saga.undo_due();
+        for &step in self.saga.definition.clone().order().iter().rev().filter(|step| due.contains(**step)) {
             let needs_output = matches!(
                 self.saga.definition.written(step).compensation,
                 CompensationSpec::Call { needs_output: true, .. }
@@ -507,9 +498,8 @@ impl Plan {
         if self.is_at_rest() || self.saga.is_paused() {
             return;
         }
-        let owed = self.saga.owed();
         assert!(
-            !owed.calls.is_empty() || owed.wake_at < Time::NEVER,
+            self.saga.owed_calls().next().is_some() || self.saga.wake_at() < Time::NEVER,
             "a saga that has neither ended nor parked owes a call or a wake-up"
         );
     }

@@ -53,7 +53,7 @@ impl Saga {
             if is_being_undone(run) {
                 assert!(self.turned_back.is_some(), "nothing is undone on the way forward");
                 assert!(
-                    settled_behind.as_ref().is_some_and(|behind| behind[step.at()]),
+                    settled_behind.as_ref().is_some_and(|behind| behind.contains(step)),
                     "a step is undone after everything that followed it"
                 );
             }

@@ -17,18 +17,18 @@ pub mod outcome;
 mod owed;
 pub mod retry;
 pub mod saga;
+mod step_set;
 pub mod time;
 pub mod transition;
 
 pub use command::{By, Command, Moment, Rejected, Verb};
-pub use decide::Decision;
 pub use definition::{
     CompensationSpec, Definition, DefinitionName, DefinitionSpec, Finding, Role, StepIndex, StepSpec, Warning,
 };
 pub use event::{Cause, Direction, Event, GivenUp, ParkReason};
 pub use id::SagaId;
 pub use outcome::{Outcome, Reason, Refusal};
-pub use owed::{CallParticipant, Owed};
+pub use owed::CallParticipant;
 pub use retry::{Entropy, RetryPolicy};
 pub use saga::{ApplyError, Saga, StepRun, StepState};
 pub use time::Time;

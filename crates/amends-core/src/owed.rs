@@ -1,7 +1,7 @@
 //! What a state owes the world.
 //!
-//! Owns [`Saga::owed`]: the calls that must be under way and the moment to look again. Promises that it follows from
-//! the state alone, so that a saga read back from its journal owes exactly what it owed before. Does not remember what
+//! Owns [`Saga::owed_calls`] and [`Saga::wake_at`]: the calls that must be under way and the moment to look again. Promises
+//! that both follow from the state alone, so that a saga read back from its journal owes exactly what it owed before. Does not remember what
 //! was sent: the shard does, and sends only what is owed and not under way.
 
 use bytes::Bytes;
@@ -12,15 +12,6 @@ use crate::event::Direction;
 use crate::saga::{Phase, Saga, StepState};
 use crate::time::Time;
 use crate::transition::Status;
-
-/// Everything a saga owes now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owed {
-    /// Calls that must be under way.
-    pub calls: Vec<CallParticipant>,
-    /// When to send the saga a [`crate::Command::Wake`]; [`Time::NEVER`] if only an answer or an operator moves it.
-    pub wake_at: Time,
-}
 
 /// One attempt of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,38 +29,47 @@ pub struct CallParticipant {
 }
 
 impl Saga {
-    /// What follows from the state.
+    /// Calls that must be under way.
+    pub fn owed_calls(&self) -> impl Iterator<Item = CallParticipant> + '_ {
+        let order = if self.is_owing() { self.definition.order() } else { &[] };
+        order.iter().filter_map(|step| {
+            let run = &self.steps[step.at()];
+            let (direction, asking) = run.state.asking()?;
+            (asking.phase == Phase::Calling).then(|| CallParticipant {
+                step: *step,
+                direction,
+                attempt: run.attempts_of(direction),
+                in_doubt: direction == Direction::Compensation && self.known_output(*step).is_none(),
+                limit: self.attempt_limit(*step, direction),
+            })
+        })
+    }
+
+    /// When to send the saga a [`crate::Command::Wake`]; [`Time::NEVER`] if only an answer or an operator moves it.
     #[must_use]
-    pub fn owed(&self) -> Owed {
-        let mut owed = Owed { calls: Vec::new(), wake_at: Time::NEVER };
-        if self.status.is_ended() || self.status == Status::Failed || self.is_paused() {
-            return owed;
+    pub fn wake_at(&self) -> Time {
+        if !self.is_owing() {
+            return Time::NEVER;
         }
         let limits_run = self.turned_back.is_none() && !self.is_past_return();
-        if limits_run {
-            owed.wake_at = self.deadline;
-        }
-        for step in self.definition.order() {
-            let run = &self.steps[step.at()];
+        let mut wake_at = if limits_run { self.deadline } else { Time::NEVER };
+        for run in &self.steps {
             if let (StepState::InProgress { deadline, .. }, true) = (&run.state, limits_run) {
-                owed.wake_at = owed.wake_at.min(*deadline);
+                wake_at = wake_at.min(*deadline);
             }
-            let Some((direction, asking)) = run.state.asking() else { continue };
-            match asking.phase {
-                Phase::Calling => owed.calls.push(CallParticipant {
-                    step: *step,
-                    direction,
-                    attempt: run.attempts_of(direction),
-                    in_doubt: direction == Direction::Compensation && self.known_output(*step).is_none(),
-                    limit: self.attempt_limit(*step, direction),
-                }),
-                Phase::Resting { until } => owed.wake_at = owed.wake_at.min(until),
-                Phase::Pending { ask_at, expires_at } => {
-                    owed.wake_at = owed.wake_at.min(ask_at).min(expires_at);
-                }
-            }
+            let Some((_, asking)) = run.state.asking() else { continue };
+            wake_at = wake_at.min(match asking.phase {
+                Phase::Calling => Time::NEVER,
+                Phase::Resting { until } => until,
+                Phase::Pending { ask_at, expires_at } => ask_at.min(expires_at),
+            });
         }
-        owed
+        wake_at
+    }
+
+    /// Whether it goes on by itself.
+    fn is_owing(&self) -> bool {
+        !self.status.is_ended() && self.status != Status::Failed && !self.is_paused()
     }
 
     /// The output of a step that is done or being undone.

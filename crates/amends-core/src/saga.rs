@@ -14,6 +14,7 @@ use crate::event::{Cause, Direction, Event, GivenUp, ParkReason};
 use crate::id::SagaId;
 use crate::outcome::Reason;
 use crate::retry::RetryPolicy;
+use crate::step_set::StepSet;
 use crate::time::Time;
 use crate::transition::{Status, StepStatus};
 
@@ -56,9 +57,9 @@ pub struct StepRun {
     /// When its action was decided.
     pub finished_at: Option<Time>,
     /// The last thing that went wrong with the action.
-    pub error: Option<Reason>,
+    pub error: Option<Box<Reason>>,
     /// The last thing that went wrong with the compensation.
-    pub compensation_error: Option<Reason>,
+    pub compensation_error: Option<Box<Reason>>,
 }
 
 /// Where a step stands; each variant holds just what that state has.
@@ -320,8 +321,8 @@ impl Saga {
                 asking.unknown = true;
                 asking.phase = Phase::Resting { until: *retry_at };
                 match direction {
-                    Direction::Action => run.error = Some(reason.clone()),
-                    Direction::Compensation => run.compensation_error = Some(reason.clone()),
+                    Direction::Action => run.error = Some(Box::new(reason.clone())),
+                    Direction::Compensation => run.compensation_error = Some(Box::new(reason.clone())),
                 }
                 Ok(())
             }
@@ -401,7 +402,7 @@ impl Saga {
                     StepState::Seeking { .. } => None,
                     _ => return Err("only a step being undone fails to be undone"),
                 };
-                self.run_mut(*step)?.compensation_error = Some(reason.clone());
+                self.run_mut(*step)?.compensation_error = Some(Box::new(reason.clone()));
                 self.move_step(*step, StepState::CompensationFailed { output, again: false })
             }
             Event::SagaCompleted => self.end(Status::Completed, at),
@@ -457,7 +458,7 @@ impl Saga {
         if !matches!(self.run(step)?.state, StepState::Pending) {
             return Err("a step starts once");
         }
-        if !self.startable().contains(&step) {
+        if !self.startable().contains(step) {
             return Err("a step starts when all before it are done");
         }
         let deadline = at.after(self.definition.step(step).limit);
@@ -505,7 +506,7 @@ impl Saga {
         run.finished_at = Some(at);
         // Without a reason of its own the last attempt's stays: it says more.
         if error.is_some() {
-            run.error = error;
+            run.error = error.map(Box::new);
         }
         self.move_step(step, state)
     }
@@ -515,7 +516,7 @@ impl Saga {
             return Err("nothing is undone on the way forward");
         }
         self.run(step)?;
-        if !self.settled_behind()[step.at()] {
+        if !self.settled_behind().contains(step) {
             return Err("a step is undone after everything that followed it");
         }
         let run = self.run_mut(step)?;
@@ -677,41 +678,50 @@ impl Saga {
 
     /// The steps that have not started although everything before them, directly or not, is done. Not only directly: a
     /// step may be skipped ahead of its turn, and lets nothing through before that.
-    pub(crate) fn startable(&self) -> Vec<StepIndex> {
-        let mut is_through = vec![false; self.steps.len()];
-        let mut startable = Vec::new();
+    pub(crate) fn startable(&self) -> StepSet {
+        let mut is_through = StepSet::default();
+        let mut startable = StepSet::default();
         for step in self.definition.order() {
-            if self.definition.step(*step).predecessors.iter().all(|before| is_through[before.at()]) {
+            if self.definition.step(*step).predecessors.iter().all(|before| is_through.contains(*before)) {
                 let state = &self.steps[step.at()].state;
-                is_through[step.at()] = state.is_done();
+                if state.is_done() {
+                    is_through.insert(*step);
+                }
                 if matches!(state, StepState::Pending) {
-                    startable.push(*step);
+                    startable.insert(*step);
                 }
             }
         }
         startable
     }
 
-    /// For each step, whether everything that follows it, directly or not, is settled. All at once and each step
-    /// once: the paths through a graph of steps can be more than there is time for.
-    pub(crate) fn settled_behind(&self) -> Vec<bool> {
-        let mut behind = vec![true; self.steps.len()];
+    /// The steps behind which everything, directly or not, is settled. All at once and each step once: the paths through
+    /// a graph of steps can be more than there is time for.
+    pub(crate) fn settled_behind(&self) -> StepSet {
+        let mut behind = StepSet::default();
         for step in self.definition.order().iter().rev() {
-            behind[step.at()] = self.definition.step(*step).successors.iter().all(|next| {
+            let is_settled = self.definition.step(*step).successors.iter().all(|next| {
                 // What was never started has nothing started behind it.
                 matches!(self.steps[next.at()].state, StepState::Pending)
-                    || self.is_settled(*next) && behind[next.at()]
+                    || self.is_settled(*next) && behind.contains(*next)
             });
+            if is_settled {
+                behind.insert(*step);
+            }
         }
         behind
     }
 
-    /// The steps whose undo is the next thing to do for them, last ones first.
-    pub(crate) fn undo_due(&self) -> Vec<StepIndex> {
+    /// The steps whose undo is the next thing to do for them.
+    pub(crate) fn undo_due(&self) -> StepSet {
         let behind = self.settled_behind();
-        let is_due =
-            |step: &StepIndex| self.is_owed_undo(*step).expect("the step exists") && behind[step.at()];
-        self.definition.order().iter().rev().copied().filter(is_due).collect()
+        let mut due = StepSet::default();
+        for step in self.definition.order() {
+            if self.is_owed_undo(*step).expect("the step exists") && behind.contains(*step) {
+                due.insert(*step);
+            }
+        }
+        due
     }
 
     /// Whether nothing is left to do on the way back.
@@ -829,9 +839,10 @@ impl Saga {
             (Some(*step), Reason::new(code, format!("{what}{colon}{last}")))
         };
         Some(match self.turned_back.as_ref()? {
-            Cause::Refused(step) => {
-                (Some(*step), self.steps[step.at()].error.clone().expect("a refused step has its refusal"))
-            }
+            Cause::Refused(step) => (
+                Some(*step),
+                self.steps[step.at()].error.as_deref().cloned().expect("a refused step has its refusal"),
+            ),
             Cause::Exhausted(step) => of_step(step, Reason::EXHAUSTED, "the step ran out of attempts"),
             Cause::StepTimedOut(step) => of_step(step, Reason::TIMED_OUT, "the step's limit passed"),
             Cause::SagaTimedOut => (None, Reason::new(Reason::TIMED_OUT, "the saga's limit passed")),

@@ -163,7 +163,7 @@ impl Story {
     }
 
     fn wake_when_due(&mut self) {
-        let wake_at = self.run.saga.owed().wake_at;
+        let wake_at = self.run.saga.wake_at();
         if wake_at < Time::NEVER {
             self.run.now = self.run.now.max(wake_at);
         }

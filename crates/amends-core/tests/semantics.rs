@@ -105,7 +105,8 @@ fn the_way_back_is_walked_once_however_many_paths_lead_through_it() {
         [first, side("b"), side("c")]
     };
     let mut run = Run::start(plan(None, (0..60).flat_map(diamond).chain([step("end")])));
-    while let Some(call) = run.saga.owed().calls.first().copied() {
+    let next = |run: &Run| run.saga.owed_calls().next();
+    while let Some(call) = next(&run) {
         let is_last = run.saga.definition().written(call.step).name == "end";
         run.answer(call, if is_last { Outcome::refused("no", "not today") } else { completed() }, 1);
     }

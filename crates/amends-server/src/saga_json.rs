@@ -139,10 +139,10 @@ fn step_json(name: &str, run: &StepRun) -> StepJson {
         attempts: run.attempts,
         started_at: run.started_at.map(rfc3339),
         finished_at: run.finished_at.map(rfc3339),
-        error: run.error.as_ref().map(ReasonJson::of),
+        error: run.error.as_deref().map(ReasonJson::of),
         compensation: was_undone.then(|| CompensationJson {
             attempts: run.compensation_attempts,
-            error: run.compensation_error.as_ref().map(ReasonJson::of),
+            error: run.compensation_error.as_deref().map(ReasonJson::of),
         }),
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_core::{
-    By, CallParticipant, Command, Decision, Definition, Direction, Entropy, Event, Moment, Outcome, Rejected,
-    Saga, SagaId, StepIndex, Time, Verb,
+    By, CallParticipant, Command, Definition, Direction, Entropy, Event, Moment, Outcome, Rejected, Saga,
+    SagaId, StepIndex, Time, Verb,
 };
 use bytes::Bytes;
 
@@ -36,22 +36,29 @@ impl Run {
     /// Decides, records and sends; tells whether anything came of it.
     pub(crate) fn give(&mut self, command: Command, random: u64) -> Result<bool, Rejected> {
         let moment = Moment { now: self.now, entropy: Entropy(random) };
-        let Decision { events, after } = self.saga.decision(command, moment)?;
+        let mut before = self.saga.clone();
+        let events = match self.saga.decide(command, moment) {
+            Ok(events) => events,
+            Err(rejected) => {
+                assert_eq!(before, self.saga, "what is rejected changes nothing");
+                return Err(rejected);
+            }
+        };
         if events.is_empty() {
-            assert_eq!(after, self.saga, "nothing happens without an event");
+            assert_eq!(before, self.saga, "nothing happens without an event");
             return Ok(false);
         }
         for event in &events {
-            self.saga.apply(event, self.now).expect("decided events apply");
+            before.apply(event, self.now).expect("decided events apply");
         }
-        assert_eq!(after, self.saga, "the state that was decided on is the one the events make");
+        assert_eq!(before, self.saga, "the state after a decision is the one its events make");
         self.journal.push((self.now, events));
         self.send();
         Ok(true)
     }
 
     fn send(&mut self) {
-        for call in self.saga.owed().calls {
+        for call in self.saga.owed_calls() {
             self.under_way.insert((call.step, call.direction, call.attempt), call);
         }
     }

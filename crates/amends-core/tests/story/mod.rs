@@ -97,7 +97,7 @@ impl Teller {
         match words[..] {
             ["crash"] => self.run.crash(),
             ["wake"] => {
-                let due = self.run.saga.owed().wake_at;
+                let due = self.run.saga.wake_at();
                 assert!(due < Time::NEVER, "nothing is waited for");
                 self.wake_at(due);
             }
@@ -170,8 +170,8 @@ impl Teller {
             Event::OutputFound { step, .. } => format!("output of {} found", self.name(*step)),
             Event::NothingToUndo { step } => format!("nothing to undo of {}", self.name(*step)),
             Event::CompensationStarted { step } => {
-                let owed = self.run.saga.owed().calls;
-                let is_doubtful = owed.iter().any(|call| call.step == *step && call.in_doubt);
+                let mut owed = self.run.saga.owed_calls();
+                let is_doubtful = owed.any(|call| call.step == *step && call.in_doubt);
                 let doubt = if is_doubtful { " in doubt" } else { "" };
                 format!("undo of {} started{doubt}", self.name(*step))
             }

@@ -74,9 +74,7 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     let first =
         Command::Answer { step: StepIndex(0), direction: Direction::Action, attempt: 1, outcome: done() };
     for command in [Command::Operate { verb: Verb::Pause, by: by() }, first] {
-        for event in paused.decide(command, NOW).unwrap() {
-            paused.apply(&event, NOW.now).unwrap();
-        }
+        paused.decide(command, NOW).unwrap();
     }
     let stored = || Found::Saga { saga: Box::new(paused.clone()), sequence: 3, plan: plan.clone() };
 
@@ -91,9 +89,7 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     assert_eq!(shard.population(), 0, "what the page says is no longer so");
     assert_eq!(output.loads, [id], "it is read again");
     let mut ended = paused.clone();
-    for event in ended.decide(Command::Operate { verb: Verb::Abandon, by: by() }, NOW).unwrap() {
-        ended.apply(&event, NOW.now).unwrap();
-    }
+    ended.decide(Command::Operate { verb: Verb::Abandon, by: by() }, NOW).unwrap();
     give(&mut shard, Input::Ask { ticket: 2, saga: id, until: Until::Rest });
     let found = Found::Saga { saga: Box::new(ended), sequence: 4, plan };
     let replies = give(&mut shard, Input::Loaded { saga: id, found }).replies;

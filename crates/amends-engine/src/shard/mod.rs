@@ -18,13 +18,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use amends_core::{
-    CallParticipant, Command, Decision, Direction, Event, Moment, Outcome, Reason, Saga, SagaId, Status, Time,
+    CallParticipant, Command, Direction, Event, Moment, Outcome, Reason, Saga, SagaId, Status, Time,
 };
 use amends_journal::record::{self, Record};
 use amends_journal::{Append, AppendAnswer, Conflict, Expected, IdHash, NewSaga, Wake};
 
 use crate::call::Call;
 use crate::limits::{NO_SPACE_RETRY, READ_RETRY, SLEEP_AT_LEAST};
+use crate::registry::Plan;
 use crate::shard::gate::{Attempt, Gate};
 use crate::shard::input::{Found, Input, Output, Reply, Start, Ticket, Until};
 use crate::shard::live::{Backlog, Live, UnderWay, is_at_rest, is_same_attempt};
@@ -157,7 +158,7 @@ impl<T: Ticket> Shard<T> {
         });
         #[cfg(any(test, feature = "sabotage"))]
         if self.sabotage_early_effects {
-            for call in saga.owed().calls {
+            for call in saga.owed_calls() {
                 self.output.calls.push((start.plan.participant(call.step), call_of(&saga, &call)));
             }
         }
@@ -295,9 +296,12 @@ impl<T: Ticket> Shard<T> {
                         == (attempt.step, attempt.direction, attempt.number)
                 })
                 && !live.appending
-                && live.saga.owed().calls.iter().any(|owed| is_same_attempt(owed, &call))
+                && live.saga.owed_calls().any(|owed| is_same_attempt(&owed, &call))
             {
-                self.try_call(attempt.saga, call, moment);
+                let deadline =
+                    try_call(&live.saga, &live.plan, call, &mut self.gates, &mut self.output, moment);
+                let under_way = live.under_way.iter_mut().find(|other| is_same_attempt(&other.call, &call));
+                under_way.expect("it was found there").deadline = deadline;
                 self.schedule(attempt.saga, moment);
             } else if let Some(live) = self.live.get_mut(&attempt.saga) {
                 // Not owed as of now; if it still is after the append, it queues anew.
@@ -399,10 +403,15 @@ impl<T: Ticket> Shard<T> {
         }
         let Some(live) = self.live.get_mut(&id) else { return };
         if live.is_at_rest() {
-            let live = self.forget(id, moment);
-            for ticket in live.waiters {
-                let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
+            let Live { saga, sequence, mut waiters, .. } = self.forget(id, moment);
+            let last = waiters.pop();
+            for ticket in waiters {
+                let reply = Reply::State { saga: Box::new(saga.clone()), sequence };
                 self.output.replies.push((ticket, reply));
+            }
+            // Most often it is the only one: the state is given away, not copied.
+            if let Some(ticket) = last {
+                self.output.replies.push((ticket, Reply::State { saga: Box::new(saga), sequence }));
             }
         } else if live.falls_asleep && !live.is_waited_for() && live.under_way.is_empty() {
             self.forget(id, moment);
@@ -425,17 +434,17 @@ impl<T: Ticket> Shard<T> {
                     live.wait(ticket);
                 }
             }
-            Backlog::Command(command) => match decide(&live.saga, command, moment) {
-                Ok(Ok((_, events))) if events.is_empty() => {}
-                Ok(Ok((saga, events))) => self.append(id, saga, events, moment),
+            Backlog::Command(command) => match decide(&mut live.saga, command, moment) {
+                Ok(Ok(Decided { events, .. })) if events.is_empty() => {}
+                Ok(Ok(decided)) => self.append(id, decided, moment),
                 Ok(Err(rejected)) => unreachable!("only verbs are rejected: {rejected}"),
                 Err(why) => self.quarantine(id, None, &why, moment),
             },
             Backlog::Operate { ticket, verb, by } => {
-                match decide(&live.saga, Command::Operate { verb, by }, moment) {
-                    Ok(Ok((saga, events))) => {
+                match decide(&mut live.saga, Command::Operate { verb, by }, moment) {
+                    Ok(Ok(decided)) => {
                         live.on_commit.push(ticket);
-                        self.append(id, saga, events, moment);
+                        self.append(id, decided, moment);
                     }
                     Ok(Err(rejected)) => self.output.replies.push((ticket, Reply::Rejected(rejected))),
                     Err(why) => self.quarantine(id, Some(ticket), &why, moment),
@@ -444,10 +453,10 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
-    fn append(&mut self, id: SagaId, saga: Saga, events: Vec<Event>, moment: Moment) {
+    fn append(&mut self, id: SagaId, Decided { events, status_before }: Decided, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever appends has the saga");
-        let status = (saga.status() != live.saga.status()).then(|| saga.status());
-        live.saga = saga;
+        let status = live.saga.status();
+        let status = (status != status_before).then_some(status);
         live.appending = true;
         let sleeps_until = sleeps_until(live, moment.now);
         live.falls_asleep = sleeps_until.is_some();
@@ -464,8 +473,8 @@ impl<T: Ticket> Shard<T> {
         #[cfg(any(test, feature = "sabotage"))]
         if self.sabotage_early_effects {
             let live = &self.live[&id];
-            for call in live.saga.owed().calls.iter().filter(|call| !live.is_under_way(call)) {
-                self.output.calls.push((live.plan.participant(call.step), call_of(&live.saga, call)));
+            for call in live.saga.owed_calls().filter(|call| !live.is_under_way(call)) {
+                self.output.calls.push((live.plan.participant(call.step), call_of(&live.saga, &call)));
             }
         }
     }
@@ -474,33 +483,20 @@ impl<T: Ticket> Shard<T> {
     fn send_what_is_owed(&mut self, id: SagaId, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever sends has the saga");
         assert!(!live.appending, "no effect leaves before its fact is durable");
-        let mut calls = live.saga.owed().calls;
-        calls.retain(|call| !live.is_under_way(call));
-        live.under_way.extend(calls.iter().map(|call| UnderWay { call: *call, deadline: None }));
-        for call in calls {
-            self.try_call(id, call, moment);
+        for call in live.saga.owed_calls() {
+            if live.is_under_way(&call) {
+                continue;
+            }
+            let deadline = try_call(&live.saga, &live.plan, call, &mut self.gates, &mut self.output, moment);
+            live.under_way.push(UnderWay { call, deadline });
         }
-    }
-
-    /// Makes a call if its gate has a place; it queues there otherwise.
-    fn try_call(&mut self, id: SagaId, call: CallParticipant, moment: Moment) {
-        let live = self.live.get_mut(&id).expect("whoever calls has the saga");
-        let participant = live.plan.participant(call.step);
-        let CallParticipant { step, direction, attempt: number, .. } = call;
-        if !self.gates[participant.0].enter(Attempt { saga: id, step, direction, number }) {
-            return;
-        }
-        let under_way = live.under_way.iter_mut().find(|other| is_same_attempt(&other.call, &call));
-        under_way.expect("a call is under way before it is made").deadline =
-            Some(moment.now.after(call.limit));
-        self.output.calls.push((participant, call_of(&live.saga, &call)));
     }
 
     /// Notes when to look at the saga again.
     fn schedule(&mut self, id: SagaId, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever schedules has the saga");
         let attempts = live.under_way.iter().filter_map(|under_way| under_way.deadline).min();
-        let due = live.saga.owed().wake_at.min(attempts.unwrap_or(Time::NEVER));
+        let due = live.saga.wake_at().min(attempts.unwrap_or(Time::NEVER));
         // Never at once: a moment that changes nothing must not spin.
         let due = due.max(moment.now.after(Duration::from_millis(1)));
         // One that has become later is left: the saga is looked at once too often, which is rarer than a step.
@@ -595,21 +591,45 @@ impl<T: Ticket> Shard<T> {
     }
 }
 
-/// What core decides, and the state after it. A broken invariant stops this saga, not the others.
+/// What core decided.
+struct Decided {
+    events: Vec<Event>,
+    status_before: Status,
+}
+
+/// What core decides; the saga is then ahead of the journal. A broken invariant stops this saga, not the others.
 fn decide(
-    saga: &Saga,
+    saga: &mut Saga,
     command: Command,
     moment: Moment,
-) -> Result<Result<(Saga, Vec<Event>), amends_core::Rejected>, String> {
+) -> Result<Result<Decided, amends_core::Rejected>, String> {
     let decided = catch_unwind(AssertUnwindSafe(|| {
-        let Decision { events, after } = saga.decision(command, moment)?;
-        Ok((after, events))
+        let status_before = saga.status();
+        Ok(Decided { events: saga.decide(command, moment)?, status_before })
     }));
     decided.map_err(|panic| {
         let what = panic.downcast_ref::<String>().map(String::as_str);
         let what = what.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
         format!("an invariant does not hold: {what}")
     })
+}
+
+/// Makes a call if its gate has a place, and tells when its limit passes; it queues there otherwise.
+fn try_call<T>(
+    saga: &Saga,
+    plan: &Plan,
+    call: CallParticipant,
+    gates: &mut [Gate],
+    output: &mut Output<T>,
+    moment: Moment,
+) -> Option<Time> {
+    let participant = plan.participant(call.step);
+    let CallParticipant { step, direction, attempt: number, .. } = call;
+    if !gates[participant.0].enter(Attempt { saga: saga.id(), step, direction, number }) {
+        return None;
+    }
+    output.calls.push((participant, call_of(saga, &call)));
+    Some(moment.now.after(call.limit))
 }
 
 /// Until when a saga may leave memory: it owes nothing, and will not for a good while.
@@ -619,9 +639,9 @@ fn sleeps_until<T: Ticket>(live: &Live<T>, now: Time) -> Option<Time> {
     if live.is_at_rest() || live.is_waited_for() || !live.under_way.is_empty() {
         return None;
     }
-    let owed = live.saga.owed();
-    let is_long = owed.wake_at >= now.after(SLEEP_AT_LEAST);
-    (owed.calls.is_empty() && is_long).then(|| owed.wake_at.min(FAR))
+    let wake_at = live.saga.wake_at();
+    let is_long = wake_at >= now.after(SLEEP_AT_LEAST);
+    (is_long && live.saga.owed_calls().next().is_none()).then(|| wake_at.min(FAR))
 }
 
 fn call_of(saga: &Saga, call: &CallParticipant) -> Call {

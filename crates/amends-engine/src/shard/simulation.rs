@@ -183,7 +183,7 @@ impl World {
     /// The one rule.
     fn check_call_is_durable(&self, call: &Call) {
         let state = self.stored_state(call.saga).expect("no effect before its fact is durable: no such saga");
-        let owed = state.owed().calls.into_iter().any(|owed| {
+        let owed = state.owed_calls().any(|owed| {
             (owed.step, owed.direction, owed.attempt) == (call.step, call.direction, call.attempt)
         });
         assert!(owed, "no effect before its fact is durable: {call:?}");
