@@ -26,6 +26,7 @@ use crate::registry::{Plan, Registered, Registry};
 use crate::shard::Shard;
 use crate::shard::input::{Input, Reply, Start, Until};
 use crate::shell::{Mailbox, Message, Population, Shared, Shell};
+use crate::sleeper::Alarm;
 use crate::{fingerprint, recovery, retention, sleeper};
 
 /// A running engine. Clones are handles to the same one.
@@ -298,7 +299,7 @@ impl EngineBuilder {
             journal,
             registry,
             clock: Clock::new(),
-            slept: Notify::new(),
+            alarm: Alarm::default(),
             population_changed: Notify::new(),
         });
         Ok(spawn(&shared, options))

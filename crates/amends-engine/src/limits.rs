@@ -23,6 +23,9 @@ pub const SLEEP_AT_LEAST: Duration = Duration::from_secs(60);
 /// How long a handler in this process may go on after its attempt's limit passed, before it is dropped.
 pub const ABANDON_AFTER: Duration = Duration::from_secs(60);
 
+/// Sagas handed to the shards before anything is waited for during recovery: few, so that the first goes on at once.
+pub const RECOVERY_FIRST: usize = 100;
+
 /// Sagas read and handed to the shards at once during recovery.
 pub const RECOVERY_PAGE: usize = 1_000;
 

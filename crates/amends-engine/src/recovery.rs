@@ -1,56 +1,26 @@
 //! What happens to live sagas when an engine starts.
 //!
-//! Owns the one pass over the journal's live sagas. Promises that sagas go on while the rest is still being read, that
-//! an unreadable one is parked and stops no other, and that none is left out: a page that cannot be read is tried again. It is no special path: load, apply, ask what is owed.
+//! Owns the one pass over the journal's live sagas. Promises that the first go on at once and the others while the rest is
+//! still being read, that an unreadable one is parked and stops no other, and that none is left out: what cannot be read is
+//! tried again. It is no special path: load, apply, ask what is owed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use amends_journal::{Cursor, Page, StoredSaga};
+use amends_core::SagaId;
+use amends_journal::{Cursor, IdHash, Journal, JournalError, Page, StoredSaga};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use crate::limits::{READ_RETRY, RECOVERY_PAGE};
+use crate::limits::{READ_RETRY, RECOVERY_FIRST, RECOVERY_PAGE};
 use crate::loader;
 use crate::shard::input::Input;
-use crate::shell::{Mailbox, Message, Shared};
+use crate::shell::{Mailbox, Message, Shared, Ticket};
 
 /// Reads every live saga and hands it to its shard, page by page.
 pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<AtomicBool>) {
-    let mut cursor = None;
-    let mut count = 0_usize;
-    loop {
-        let (page, next) = match read_page(shared.clone(), cursor).await {
-            Ok(page) => page,
-            Err(why) => {
-                error!(%why, "live sagas cannot be read; trying again");
-                tokio::time::sleep(READ_RETRY).await;
-                continue;
-            }
-        };
-        let mut per_shard: Vec<Vec<_>> = mailboxes.iter().map(|_| Vec::new()).collect();
-        for input in page {
-            let Input::Recovered { saga, .. } = &input else { unreachable!("recovery reads sagas") };
-            per_shard[saga.shard(mailboxes.len())].push(input);
-        }
-        for (mailbox, inputs) in mailboxes.iter().zip(per_shard) {
-            let (taken, is_taken) = oneshot::channel();
-            if inputs.is_empty() {
-                continue;
-            }
-            // One page at a time: what is read is bounded, not what there is.
-            if mailbox.send(Message::Recovered(inputs, taken)).is_err() {
-                return;
-            }
-            let Ok(taken) = is_taken.await else { return };
-            // Those that were started meanwhile are in the journal too, and were not under way before.
-            count += taken;
-        }
-        if next.is_none() {
-            break;
-        }
-        cursor = next;
-    }
+    let Some(count) = take_up_all(&shared, &mailboxes).await else { return };
     for mailbox in &mailboxes {
         if mailbox.send(Message::Input(Input::RecoveryDone)).is_err() {
             return;
@@ -62,19 +32,80 @@ pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<
     done.store(true, Ordering::Release);
 }
 
-async fn read_page(
-    shared: Arc<Shared>,
-    cursor: Option<Cursor>,
-) -> Result<(Vec<Input<crate::shell::Ticket>>, Option<Cursor>), String> {
-    tokio::task::spawn_blocking(move || {
-        let Page { items, next } =
-            shared.journal.recoverable(cursor, RECOVERY_PAGE).map_err(|error| error.to_string())?;
-        let recovered = |stored: StoredSaga| Input::Recovered {
-            saga: stored.id,
-            found: loader::found(&shared.registry, &stored),
+/// Sagas as their shards take them in.
+type Inputs = Vec<Input<Ticket>>;
+
+/// How many were taken up; `None` if the engine has stopped.
+async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usize> {
+    // What the journal has at hand goes on while the rest of it gets ready to be read.
+    let first =
+        read(shared, |journal| Ok(Page { items: journal.recoverable_at_once(RECOVERY_FIRST)?, next: None }));
+    let (first, _) = first.await;
+    let told: Arc<HashSet<SagaId, IdHash>> = Arc::new(first.iter().map(saga_of).collect());
+    let mut count = hand_over(mailboxes, first).await?;
+    let mut cursor = None;
+    loop {
+        let told = told.clone();
+        let page = read(shared, move |journal| {
+            let mut page = journal.recoverable(cursor, RECOVERY_PAGE)?;
+            page.items.retain(|stored| !told.contains(&stored.id));
+            Ok(page)
+        });
+        let (inputs, next) = page.await;
+        count += hand_over(mailboxes, inputs).await?;
+        if next.is_none() {
+            return Some(count);
+        }
+        cursor = next;
+    }
+}
+
+/// What the journal tells, as long as it takes until it does.
+async fn read(
+    shared: &Arc<Shared>,
+    read: impl Fn(&dyn Journal) -> Result<Page<StoredSaga>, JournalError> + Clone + Send + 'static,
+) -> (Inputs, Option<Cursor>) {
+    loop {
+        let (shared, read) = (shared.clone(), read.clone());
+        let inputs = tokio::task::spawn_blocking(move || {
+            let Page { items, next } = read(&*shared.journal)?;
+            let recovered = |stored: StoredSaga| Input::Recovered {
+                saga: stored.id,
+                found: loader::found(&shared.registry, &stored),
+            };
+            Ok::<_, JournalError>((items.into_iter().map(recovered).collect(), next))
+        });
+        let why = match inputs.await {
+            Ok(Ok(inputs)) => return inputs,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
         };
-        Ok((items.into_iter().map(recovered).collect(), next))
-    })
-    .await
-    .map_err(|error| error.to_string())?
+        error!(%why, "live sagas cannot be read; trying again");
+        tokio::time::sleep(READ_RETRY).await;
+    }
+}
+
+fn saga_of(input: &Input<Ticket>) -> SagaId {
+    let Input::Recovered { saga, .. } = input else { unreachable!("recovery reads sagas") };
+    *saga
+}
+
+/// How many were not in memory already: those that were started meanwhile are in the journal too, and were not under way
+/// before. `None` if the engine has stopped.
+async fn hand_over(mailboxes: &[Mailbox], inputs: Inputs) -> Option<usize> {
+    let mut per_shard: Vec<Inputs> = mailboxes.iter().map(|_| Vec::new()).collect();
+    for input in inputs {
+        per_shard[saga_of(&input).shard(mailboxes.len())].push(input);
+    }
+    let mut count = 0;
+    for (mailbox, inputs) in mailboxes.iter().zip(per_shard) {
+        if inputs.is_empty() {
+            continue;
+        }
+        let (taken, is_taken) = oneshot::channel();
+        // One page at a time: what is read is bounded, not what there is.
+        mailbox.send(Message::Recovered(inputs, taken)).ok()?;
+        count += is_taken.await.ok()?;
+    }
+    Some(count)
 }

@@ -25,6 +25,7 @@ use crate::registry::Registry;
 use crate::shard::gate::ParticipantIndex;
 use crate::shard::input::{Input, Output, Reply};
 use crate::shard::{self, Shard};
+use crate::sleeper::Alarm;
 
 /// Who asked.
 pub(crate) type Ticket = oneshot::Sender<Reply>;
@@ -51,8 +52,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) registry: Registry,
     pub(crate) clock: Clock,
-    /// Tells the sleeper that a timer was stored.
-    pub(crate) slept: Notify,
+    /// Tells the sleeper when the first saga wakes.
+    pub(crate) alarm: Alarm,
     /// Tells whoever drains the engine that a population changed.
     pub(crate) population_changed: Notify,
 }
@@ -184,8 +185,8 @@ impl Shell {
                 }
             });
         }
-        if output.slept {
-            self.shared.slept.notify_one();
+        if let Some(time) = output.sleeps_until {
+            self.shared.alarm.set(time);
         }
     }
 

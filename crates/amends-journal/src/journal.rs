@@ -26,6 +26,13 @@ pub trait Journal: Send + Sync {
     /// When the store cannot be read. Records are returned unread: decoding them tells whether they are damaged.
     fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError>;
 
+    /// Some of the sagas that [`Journal::recoverable`] is going to tell of: those that can be told without waiting, at most
+    /// `limit`. So that sagas go on at once after a stop.
+    ///
+    /// # Errors
+    /// As [`Journal::load`].
+    fn recoverable_at_once(&self, limit: usize) -> Result<Vec<StoredSaga>, JournalError>;
+
     /// Live sagas that owe something now: neither parked nor asleep until a timer. Ascending by start, from after
     /// `cursor`, at most `limit`.
     ///

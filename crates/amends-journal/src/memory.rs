@@ -89,6 +89,10 @@ impl Journal for MemoryJournal {
         Ok(state.numbers.get(&saga).map(|number| state.sagas[number].stored()))
     }
 
+    fn recoverable_at_once(&self, limit: usize) -> Result<Vec<StoredSaga>, JournalError> {
+        Ok(self.recoverable(None, limit)?.items)
+    }
+
     fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
         let state = self.state();
         let first = cursor.map_or(0, |cursor| cursor.0 + 1);

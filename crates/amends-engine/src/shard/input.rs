@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use amends_core::{By, Direction, Outcome, Rejected, Saga, SagaId, StepIndex, Verb};
+use amends_core::{By, Direction, Outcome, Rejected, Saga, SagaId, StepIndex, Time, Verb};
 use amends_journal::{Append, AppendAnswer, Fingerprint, StartKey};
 use bytes::Bytes;
 
@@ -203,8 +203,8 @@ pub struct Output<T> {
     pub loads: Vec<SagaId>,
     /// Live sagas to mark as unreadable.
     pub quarantines: Vec<(SagaId, String)>,
-    /// Whether a saga went to sleep: its timer is in the journal.
-    pub slept: bool,
+    /// When the first of the sagas that went to sleep wakes; their timers are in the journal.
+    pub sleeps_until: Option<Time>,
 }
 
 impl<T> Output<T> {
@@ -215,7 +215,7 @@ impl<T> Output<T> {
             replies: Vec::new(),
             loads: Vec::new(),
             quarantines: Vec::new(),
-            slept: false,
+            sleeps_until: None,
         }
     }
 
@@ -227,6 +227,6 @@ impl<T> Output<T> {
             && self.replies.is_empty()
             && self.loads.is_empty()
             && self.quarantines.is_empty()
-            && !self.slept
+            && self.sleeps_until.is_none()
     }
 }

@@ -414,8 +414,10 @@ impl<T: Ticket> Shard<T> {
                 self.output.replies.push((ticket, Reply::State { saga: Box::new(saga), sequence }));
             }
         } else if live.falls_asleep && !live.is_waited_for() && live.under_way.is_empty() {
+            let wake_at = live.saga.wake_at();
             self.forget(id, moment);
-            self.output.slept = true;
+            let earliest = self.output.sleeps_until.map_or(wake_at, |other| other.min(wake_at));
+            self.output.sleeps_until = Some(earliest);
         } else {
             live.falls_asleep = false;
             self.send_what_is_owed(id, moment);

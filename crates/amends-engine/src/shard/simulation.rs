@@ -147,8 +147,8 @@ impl World {
             let attempt = (call.saga, call.step.0, call.direction, call.attempt);
             assert!(self.sent.insert(attempt), "an attempt is sent once, crashes or not: {call:?}");
         }
-        if output.slept {
-            self.sleeper_looks_at = self.earliest_timer();
+        if let Some(time) = output.sleeps_until {
+            self.sleeper_looks_at = self.sleeper_looks_at.min(time);
         }
         for (ticket, reply) in output.replies {
             self.check_reply(ticket, &reply);

@@ -15,6 +15,7 @@ suite![
     counts_are_exact,
     recovery_finds_what_owes_something_oldest_first,
     a_recovered_saga_comes_with_its_records,
+    what_is_told_at_once_is_told_again_in_its_turn,
     due_timers_come_earliest_first,
     a_timer_goes_when_its_saga_wakes_or_ends,
     a_timer_is_set_anew_by_each_append,
@@ -161,6 +162,23 @@ fn a_recovered_saga_comes_with_its_records(journal: &dyn Journal) {
     let page = journal.recoverable(None, 10).expect(READABLE);
     assert_eq!(page.items, [loaded(journal, id(1)), loaded(journal, id(2))]);
     assert_eq!(page.items[0].records, [payload(id(1), 1), payload(id(1), 2)]);
+}
+
+fn what_is_told_at_once_is_told_again_in_its_turn(journal: &dyn Journal) {
+    for number in 1..=6 {
+        start(journal, number);
+    }
+    commit(journal, next_of(id(1), 1).becoming(Status::Failed));
+    commit(journal, next_of(id(2), 1).becoming(Status::Completed));
+    commit(journal, next_of(id(3), 1).asleep_until(at(99)));
+    commit(journal, next_of(id(4), 1));
+    for limit in 0..4 {
+        let early = journal.recoverable_at_once(limit).expect(READABLE);
+        assert!(early.len() <= limit.max(1));
+        let all = journal.recoverable(None, 10).expect(READABLE).items;
+        assert_eq!(all.len(), 3);
+        assert!(early.iter().all(|saga| all.contains(saga)), "{early:?}");
+    }
 }
 
 fn due_timers_come_earliest_first(journal: &dyn Journal) {

@@ -24,7 +24,7 @@ use crate::limits::{SETTLE_AFTER, SETTLE_BYTES};
 use super::entry;
 use super::log::{BatchNumber, Log, NoRoom};
 use super::lookup::Lookup;
-use super::queue::{Ahead, AllAhead, Batch, Question, Upkeep, Work};
+use super::queue::{Ahead, AllAhead, Batch, Question, Reply, Upkeep, Work};
 use super::sagas::{Known, Row, Sagas};
 use super::schema::Nonsense;
 use super::settler::{Done, Round, Task, WriteError, panic_text, store_error};
@@ -50,6 +50,8 @@ pub(super) struct Committer<'c> {
     /// then read again by the next start.
     settled_last: Vec<SagaId>,
     settler: Settling,
+    /// Who waits until the database is settled up to a batch.
+    waiting: Vec<(BatchNumber, Waiting)>,
     /// The batch that the database is settled up to.
     settled_to: BatchNumber,
     last_no: i64,
@@ -57,6 +59,12 @@ pub(super) struct Committer<'c> {
     highest_in_database: i64,
     /// Why nothing is written any more.
     dead: Option<String>,
+}
+
+/// Something that is to be done once the database has what the log had when it was asked for. Appends go on meanwhile.
+enum Waiting {
+    Reply(Reply<()>),
+    Upkeep(Upkeep),
 }
 
 /// The committer's end of the settler's work.
@@ -106,6 +114,7 @@ impl<'c> Committer<'c> {
             settle_at: None,
             settled_last: Vec::new(),
             settler,
+            waiting: Vec::new(),
             settled_to,
             last_no,
             highest_in_database: last_no,
@@ -183,6 +192,8 @@ impl<'c> Committer<'c> {
         if matches!(settled, Ok(Ok(()))) {
             self.log.keep_few();
         }
+        let ended = || store_error(&shared.path, "its threads have ended".into());
+        self.waiting.drain(..).for_each(|(_, waiting)| waiting.refuse(ended()));
         self.settler
     }
 
@@ -193,7 +204,7 @@ impl<'c> Committer<'c> {
         }
         match work {
             Work::Group(group) => self.commit_group(group),
-            Work::Upkeep(upkeep) => self.do_upkeep(upkeep),
+            Work::Upkeep(upkeep) => self.take_upkeep(upkeep),
             Work::Question(question) => self.answer(question),
             Work::Nothing => {}
             Work::Done => return false,
@@ -205,7 +216,8 @@ impl<'c> Committer<'c> {
     /// Whoever asked may have given up.
     fn answer(&mut self, question: Question) {
         match question {
-            Question::Settle { reply } => drop(reply.send(self.settle_all())),
+            Question::Settle { reply } => self.wait(Waiting::Reply(reply)),
+            Question::Awake { limit, reply } => drop(reply.send(Ok(self.awake(limit)))),
             Question::Saga { saga, reply } => drop(reply.send(Ok(self.look(saga)))),
             Question::Key { key, reply } => {
                 let entry = self.keys.get(&key).map(|id| self.sagas[id].entry(*id));
@@ -213,6 +225,13 @@ impl<'c> Committer<'c> {
             }
             Question::All { reply } => drop(reply.send(self.all_ahead())),
         }
+    }
+
+    /// Sagas whose every record is at hand, as far as they owe something.
+    fn awake(&self, limit: usize) -> Vec<StoredSaga> {
+        let whole = self.sagas.iter().filter(|(_, known)| known.is_awake());
+        let ahead = whole.filter_map(|(id, _)| self.look(*id)).filter(|ahead| ahead.stored == 0);
+        ahead.take(limit).map(|ahead| ahead.saga).collect()
     }
 
     fn all_ahead(&self) -> Result<AllAhead, JournalError> {
@@ -256,6 +275,9 @@ impl<'c> Committer<'c> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if !self.make_room(bytes_max)? {
                 return Ok(None);
+            }
+            if batches.iter().flatten().any(|append| self.may_ask_database(append)) {
+                self.wait_for_upkeep();
             }
             let answers = self.write(batches);
             self.lookup.end()?;
@@ -427,31 +449,106 @@ impl<'c> Committer<'c> {
         Some(Ahead { saga, stored, is_unreadable: known.is_unreadable })
     }
 
-    /// What writes to the database past the log. It waits until that is done: whatever is judged next must see it.
-    fn do_upkeep(&mut self, mut upkeep: Upkeep) {
-        match &mut upkeep {
-            Upkeep::Quarantine { saga, .. } => {
-                let saga = *saga;
-                if let Err(error) = self.settle_all() {
-                    return upkeep.refuse(error);
-                }
-                // It is read back when somebody asks.
-                self.sagas.remove(&saga);
-            }
-            Upkeep::RemoveEnded { except, .. } => {
-                match self.settle_all() {
-                    // Without space retention goes on: it may be what makes some.
-                    Ok(()) | Err(JournalError::NoSpace(_)) => *except = self.not_to_be_removed(),
-                    Err(error) => return upkeep.refuse(error),
-                }
-            }
-            Upkeep::ForgetReservations { .. } | Upkeep::PutDefinition { .. } => {}
+    /// What writes to the database past the log.
+    fn take_upkeep(&mut self, upkeep: Upkeep) {
+        match &upkeep {
+            Upkeep::Quarantine { .. } | Upkeep::RemoveEnded { .. } => self.wait(Waiting::Upkeep(upkeep)),
+            Upkeep::ForgetReservations { .. } | Upkeep::PutDefinition { .. } => self.do_upkeep(upkeep),
         }
+    }
+
+    /// Has it done by the settler.
+    fn do_upkeep(&mut self, upkeep: Upkeep) {
         self.settler.upkeep += 1;
         self.give(Task::Upkeep(upkeep));
+    }
+
+    /// Whether judging this may take a look at the database.
+    fn may_ask_database(&self, append: &Append) -> bool {
+        match &append.expected {
+            Expected::New(new) => new.id_given || new.key.is_some(),
+            Expected::Sequence(_) => !self.sagas.contains_key(&append.saga),
+        }
+    }
+
+    /// To be called before a batch that may ask the database: what is judged must see what was written past the log. Not in
+    /// the middle of one: what follows may begin a round, which is to have nothing that the log does not have.
+    fn wait_for_upkeep(&mut self) {
         while self.settler.upkeep > 0 {
             self.wait_for_settler();
         }
+    }
+
+    /// Has something done once the database has what the log has now.
+    fn wait(&mut self, waiting: Waiting) {
+        if let Some(why) = &self.dead {
+            return waiting.refuse(store_error(&self.shared.path, why.clone().into()));
+        }
+        self.waiting.push((self.log.last(), waiting));
+        if std::mem::take(&mut self.settler.is_stuck) {
+            self.give(Task::Retry);
+        }
+        self.serve_waiting();
+    }
+
+    /// Does what has waited for long enough, and sees to it that the rest need not wait for ever.
+    fn serve_waiting(&mut self) {
+        let is_clean = self.dirty.is_empty() && !self.settler.has_round;
+        let settled_to = if is_clean { self.log.last() } else { self.settled_to };
+        for (until, waiting) in std::mem::take(&mut self.waiting) {
+            if until <= settled_to {
+                self.serve(waiting);
+            } else {
+                self.waiting.push((until, waiting));
+            }
+        }
+        if !self.waiting.is_empty() && !self.settler.has_round {
+            self.begin_round(true);
+        }
+    }
+
+    fn serve(&mut self, waiting: Waiting) {
+        match waiting {
+            // Whoever asked may have given up.
+            Waiting::Reply(reply) => drop(reply.send(Ok(()))),
+            Waiting::Upkeep(Upkeep::Quarantine { saga, why, reply }) => {
+                let is_ahead = |known: &Known| known.dirty_since.is_some() || known.settling.is_some();
+                let quarantine = Upkeep::Quarantine { saga, why, reply };
+                if self.sagas.get(&saga).is_some_and(is_ahead) {
+                    // It got on while this waited.
+                    return self.waiting.push((self.log.last(), Waiting::Upkeep(quarantine)));
+                }
+                // It is read back when somebody asks.
+                self.sagas.remove(&saga);
+                self.do_upkeep(quarantine);
+            }
+            Waiting::Upkeep(mut upkeep) => {
+                if let Upkeep::RemoveEnded { except, .. } = &mut upkeep {
+                    *except = self.not_to_be_removed();
+                }
+                self.do_upkeep(upkeep);
+            }
+        }
+    }
+
+    /// There is no space for what is waited for. Retention goes on without: it may be what makes some.
+    fn serve_without_space(&mut self) {
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Upkeep(Upkeep::RemoveEnded { .. }) => self.serve(waiting),
+                Waiting::Reply(_)
+                | Waiting::Upkeep(
+                    Upkeep::Quarantine { .. }
+                    | Upkeep::ForgetReservations { .. }
+                    | Upkeep::PutDefinition { .. },
+                ) => waiting.refuse(self.no_space()),
+            }
+        }
+    }
+
+    fn no_space(&self) -> JournalError {
+        let directory = self.shared.path.parent().unwrap_or(&self.shared.path);
+        JournalError::NoSpace(directory.display().to_string())
     }
 
     /// Ended sagas that the log may still have something of: were one removed, the next start would bring it back.
@@ -482,9 +579,7 @@ impl<'c> Committer<'c> {
             while self.settler.has_round {
                 self.wait_for_settler();
                 if self.settler.is_stuck {
-                    let directory =
-                        self.shared.path.parent().unwrap_or(&self.shared.path).display().to_string();
-                    return Err(JournalError::NoSpace(directory));
+                    return Err(self.no_space());
                 }
             }
             if let Some(why) = &self.dead {
@@ -539,11 +634,13 @@ impl<'c> Committer<'c> {
             Done::Stuck => {
                 self.settler.is_stuck = true;
                 self.shared.set_stuck(true);
+                self.serve_without_space();
             }
             Done::Upkeep => self.settler.upkeep -= 1,
             Done::Dead(why) => {
                 self.settler.has_round = false;
                 self.dead = Some(why);
+                self.refuse_waiting();
             }
             Done::Settled(Round { rows, settled_to }) => {
                 (self.settler.has_round, self.settler.is_stuck) = (false, false);
@@ -561,6 +658,7 @@ impl<'c> Committer<'c> {
                 if self.dirty.is_empty() {
                     self.shared.set_ahead(false);
                 }
+                self.serve_waiting();
             }
         }
     }
@@ -578,12 +676,30 @@ impl<'c> Committer<'c> {
         }
     }
 
+    fn refuse_waiting(&mut self) {
+        let Some(why) = &self.dead else { return };
+        for (_, waiting) in self.waiting.drain(..) {
+            waiting.refuse(store_error(&self.shared.path, why.clone().into()));
+        }
+    }
+
     /// Nothing is written from here on.
     fn die(&mut self, error: &WriteError) {
         if self.dead.is_none() {
             let message = error.fatal(&self.shared.path);
             self.dead = Some(message.clone());
             self.shared.die(message);
+            self.refuse_waiting();
+        }
+    }
+}
+
+impl Waiting {
+    fn refuse(self, error: JournalError) {
+        match self {
+            // Whoever asked may have given up.
+            Self::Reply(reply) => drop(reply.send(Err(error))),
+            Self::Upkeep(upkeep) => upkeep.refuse(error),
         }
     }
 }

@@ -220,6 +220,13 @@ impl Journal for SqliteJournal {
         unreachable!("the second look decides")
     }
 
+    fn recoverable_at_once(&self, limit: usize) -> Result<Vec<StoredSaga>, JournalError> {
+        if !self.shared.is_ahead() {
+            return Ok(Vec::new());
+        }
+        self.ask(|reply| Job::Question(Question::Awake { limit, reply }))
+    }
+
     fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
         // What the log had at the start is there from the first page on; what came since is its starter's to know.
         let caught_up = match cursor {

@@ -42,6 +42,8 @@ pub(super) struct Batch {
 pub(super) enum Question {
     /// Have the database brought up to the log.
     Settle { reply: Reply<()> },
+    /// Which sagas owe something and are known whole, as far as that is so? Some of them.
+    Awake { limit: usize, reply: Reply<Vec<StoredSaga>> },
     /// What does the log have of this saga that the database may not have?
     Saga { saga: SagaId, reply: Reply<Option<Ahead>> },
     /// Whose is this key, if the log says?
