@@ -7,6 +7,7 @@
 
 mod cargo;
 mod generate;
+mod instructions;
 mod kill;
 mod test_command;
 
@@ -24,10 +25,12 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything CI runs: format, lints, tests, release build, crash campaign and its self-test.
+    /// Everything CI runs: format, lints, tests, release build, instruction counts, crash campaign and its self-test.
     Test(test_command::Arguments),
     /// Makes what is made from something else: the reference of limits.
     Generate(generate::Arguments),
+    /// Counts what a saga costs in instructions, and whether that has grown.
+    Instructions(instructions::Arguments),
     /// The crash campaign: real orders, SIGKILL at random instants, and a check that nothing was lost.
     Kill(kill::Arguments),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().task {
         Task::Test(arguments) => test_command::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),
+        Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Kill(arguments) => kill::run(&arguments),
     }
 }

@@ -14,6 +14,7 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::cargo;
+use crate::instructions::{self, Verdict};
 use crate::kill::{self, CouldNotRun, Seed};
 
 /// The command line of the tests.
@@ -39,6 +40,8 @@ enum Stage {
     Tests,
     /// The binary users get.
     Release,
+    /// A saga costs no more instructions than is written down.
+    Instructions,
     /// The short crash campaign on that binary.
     Kill,
     /// The crash campaign catches broken builds.
@@ -89,6 +92,7 @@ impl Stage {
             Stage::Lint => "lint",
             Stage::Tests => "tests",
             Stage::Release => "release build",
+            Stage::Instructions => "instruction counts",
             Stage::Kill => "crash campaign",
             Stage::KillSelfTest => "self-test of the crash campaign",
         }
@@ -102,6 +106,7 @@ impl Stage {
             Stage::Lint => call(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
             Stage::Tests => call(&["test", "--workspace"]),
             Stage::Release => call(&["build", "--release", "-p", "amends-cli"]),
+            Stage::Instructions => count_instructions(),
             Stage::Kill => run_campaign(seed),
             Stage::KillSelfTest => run_self_test(seed),
         }
@@ -148,6 +153,19 @@ fn look_for_tools() -> Result<(), Failed> {
     if why.is_empty() { Ok(()) } else { Err(Failed { why, repeat: "cargo xtask test".to_owned() }) }
 }
 
+fn count_instructions() -> Result<(), Failed> {
+    let failed = |why| Failed { why, repeat: "cargo xtask instructions".to_owned() };
+    match instructions::compare(false) {
+        Ok(Verdict::Sound) => Ok(()),
+        Ok(Verdict::NoValgrind) => {
+            println!("left out: {}", instructions::NO_VALGRIND);
+            Ok(())
+        }
+        Ok(Verdict::Grown) => Err(failed("a saga costs more than it did: see above".to_owned())),
+        Err(why) => Err(failed(why)),
+    }
+}
+
 fn run_campaign(seed: Seed) -> Result<(), Failed> {
     let repeat = format!("cargo xtask kill --rounds {} --seed {seed}", kill::ROUNDS);
     let failed = |why| Failed { why, repeat: repeat.clone() };
@@ -171,13 +189,14 @@ fn run_self_test(seed: Seed) -> Result<(), Failed> {
 }
 
 /// From the quickest to the slowest.
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage::Tools,
     Stage::Format,
     Stage::Generated,
     Stage::Lint,
     Stage::Tests,
     Stage::Release,
+    Stage::Instructions,
     Stage::Kill,
     Stage::KillSelfTest,
 ];

@@ -14,6 +14,10 @@ use amends_journal::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+/// As the product's binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CLIENTS: u32 = 64;
 const INPUT: [u8; 200] = json_text();
 const OUTPUT: &[u8] = br#"{"id":"res_0193e0a57b2c7d118f000242ac1","status":"reserved"}"#;

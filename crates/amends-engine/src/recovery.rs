@@ -42,22 +42,24 @@ async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usiz
         read(shared, |journal| Ok(Page { items: journal.recoverable_at_once(RECOVERY_FIRST)?, next: None }));
     let (first, _) = first.await;
     let told: Arc<HashSet<SagaId, IdHash>> = Arc::new(first.iter().map(saga_of).collect());
-    let mut count = hand_over(mailboxes, first).await?;
-    let mut cursor = None;
-    loop {
+    let page = |cursor| {
         let told = told.clone();
-        let page = read(shared, move |journal| {
+        read(shared, move |journal| {
             let mut page = journal.recoverable(cursor, RECOVERY_PAGE)?;
             page.items.retain(|stored| !told.contains(&stored.id));
             Ok(page)
-        });
-        let (inputs, next) = page.await;
-        count += hand_over(mailboxes, inputs).await?;
-        if next.is_none() {
-            return Some(count);
-        }
-        cursor = next;
+        })
+    };
+    let mut count = hand_over(mailboxes, first).await?;
+    let (mut inputs, mut next) = page(None).await;
+    // While the shards take one page in the next is read: what is read is bounded, not what there is.
+    while next.is_some() {
+        let (taken, read) = tokio::join!(hand_over(mailboxes, inputs), page(next));
+        count += taken?;
+        (inputs, next) = read;
     }
+    count += hand_over(mailboxes, inputs).await?;
+    Some(count)
 }
 
 /// What the journal tells, as long as it takes until it does.
@@ -97,14 +99,14 @@ async fn hand_over(mailboxes: &[Mailbox], inputs: Inputs) -> Option<usize> {
     for input in inputs {
         per_shard[saga_of(&input).shard(mailboxes.len())].push(input);
     }
-    let mut count = 0;
+    let mut all_taken = Vec::new();
     for (mailbox, inputs) in mailboxes.iter().zip(per_shard) {
-        if inputs.is_empty() {
-            continue;
-        }
         let (taken, is_taken) = oneshot::channel();
-        // One page at a time: what is read is bounded, not what there is.
         mailbox.send(Message::Recovered(inputs, taken)).ok()?;
+        all_taken.push(is_taken);
+    }
+    let mut count = 0;
+    for is_taken in all_taken {
         count += is_taken.await.ok()?;
     }
     Some(count)
