@@ -34,7 +34,7 @@ use crate::shard::live::{Backlog, Live, UnderWay, is_at_rest, is_same_attempt};
 #[derive(Debug)]
 pub struct Shard<T> {
     // Looked up, never iterated: its order must not be seen.
-    live: HashMap<SagaId, Live<T>, IdHash>,
+    live: HashMap<SagaId, Box<Live<T>>, IdHash>,
     /// Appends handed out and not answered, in order.
     in_flight: VecDeque<InFlight<T>>,
     /// How many of these are starts.
@@ -68,8 +68,14 @@ struct Loading<T> {
 
 #[derive(Debug)]
 enum InFlight<T> {
-    Start { start: Box<Start<T>>, saga: Box<Saga> },
-    Further { append: Append },
+    /// With the saga as it is once that is durable.
+    Start {
+        start: Box<Start<T>>,
+        live: Box<Live<T>>,
+    },
+    Further {
+        append: Append,
+    },
 }
 
 impl<T: Ticket> Shard<T> {
@@ -163,17 +169,28 @@ impl<T: Ticket> Shard<T> {
             }
         }
         self.starts_in_flight += 1;
-        self.in_flight.push_back(InFlight::Start { start: Box::new(start), saga: Box::new(saga) });
+        let live = Box::new(Live::new(saga, start.plan.clone(), 1));
+        self.in_flight.push_back(InFlight::Start { start: Box::new(start), live });
     }
 
     /// Does something with a saga that must be in memory for it.
     fn give(&mut self, saga: SagaId, item: Backlog<T>, moment: Moment) {
-        if let Some(live) = self.live.get_mut(&saga) {
-            live.backlog.push_back(item);
-            self.go_on(saga, moment);
+        if self.live.contains_key(&saga) {
+            self.take_item(saga, item, moment);
         } else {
             self.load(saga).questions.push(item);
         }
+    }
+
+    /// Does something with a saga in memory: now, if nothing else is in its way.
+    fn take_item(&mut self, id: SagaId, item: Backlog<T>, moment: Moment) {
+        let live = self.live.get_mut(&id).expect("the saga is in memory");
+        if live.appending || !live.backlog.is_empty() {
+            live.backlog.push_back(item);
+        } else {
+            self.work_off(id, item, moment);
+        }
+        self.go_on(id, moment);
     }
 
     fn load(&mut self, saga: SagaId) -> &mut Loading<T> {
@@ -252,7 +269,7 @@ impl<T: Ticket> Shard<T> {
                     live.backlog.push_back(Backlog::Command(Command::Recover));
                 }
                 live.backlog.extend(questions);
-                self.live.insert(saga, live);
+                self.live.insert(saga, Box::new(live));
                 self.go_on(saga, moment);
             }
         }
@@ -277,9 +294,9 @@ impl<T: Ticket> Shard<T> {
         let CallParticipant { step, direction, attempt, .. } = *call;
         let place = live.under_way.iter().position(|other| is_same_attempt(&other.call, call));
         let removed = place.map(|at| live.under_way.swap_remove(at));
-        live.backlog.push_back(Backlog::Command(Command::Answer { step, direction, attempt, outcome }));
         let gate = live.plan.participant(step);
-        self.go_on(saga, moment);
+        let answer = Command::Answer { step, direction, attempt, outcome };
+        self.take_item(saga, Backlog::Command(answer), moment);
         if removed.is_some_and(|under_way| under_way.deadline.is_some()) {
             self.gates[gate.0].leave();
             self.let_in(gate.0, moment);
@@ -318,23 +335,22 @@ impl<T: Ticket> Shard<T> {
     fn appended(&mut self, answer: AppendAnswer, moment: Moment) {
         let in_flight = self.in_flight.pop_front().expect("the journal answers each append once, in order");
         match in_flight {
-            InFlight::Start { start, saga } => {
+            InFlight::Start { start, live } => {
                 self.starts_in_flight -= 1;
-                self.start_decided(*start, *saga, answer, moment);
+                self.start_decided(*start, live, answer, moment);
             }
             InFlight::Further { append } => self.further_decided(append, answer, moment),
         }
     }
 
-    fn start_decided(&mut self, start: Start<T>, saga: Saga, answer: AppendAnswer, moment: Moment) {
-        let Start { ticket, until, id, plan, fingerprint, .. } = start;
+    fn start_decided(&mut self, start: Start<T>, live: Box<Live<T>>, answer: AppendAnswer, moment: Moment) {
+        let Start { ticket, until, id, fingerprint, .. } = start;
         let reply = match answer {
             AppendAnswer::Committed => {
                 // Recovery, or somebody who knew the id, may have had it read before this answer came: then memory has
                 // gone on from there.
-                let live = self.live.entry(id).or_insert_with(|| Live::new(saga, plan, 1));
-                live.backlog.push_back(Backlog::Ask { ticket, until });
-                return self.go_on(id, moment);
+                self.live.entry(id).or_insert(live);
+                return self.take_item(id, Backlog::Ask { ticket, until }, moment);
             }
             AppendAnswer::Conflict(Conflict::Exists(entry)) => {
                 let same = fingerprint.is_some() && entry.fingerprint == fingerprint;
@@ -402,6 +418,8 @@ impl<T: Ticket> Shard<T> {
             }
         }
         let Some(live) = self.live.get_mut(&id) else { return };
+        // A saga that waits for a participant keeps no room for what comes later.
+        live.backlog.shrink_to_fit();
         if live.is_at_rest() {
             let Live { saga, sequence, mut waiters, .. } = self.forget(id, moment);
             let last = waiters.pop();
@@ -490,6 +508,8 @@ impl<T: Ticket> Shard<T> {
                 continue;
             }
             let deadline = try_call(&live.saga, &live.plan, call, &mut self.gates, &mut self.output, moment);
+            // Most sagas have one call at a time: room for more would be half of what they take.
+            live.under_way.reserve_exact(1);
             live.under_way.push(UnderWay { call, deadline });
         }
     }
@@ -569,7 +589,7 @@ impl<T: Ticket> Shard<T> {
 
     /// Takes a saga out of memory. Its calls keep no place at the gates.
     fn forget(&mut self, id: SagaId, moment: Moment) -> Live<T> {
-        let mut live = self.live.remove(&id).expect("whoever forgets has the saga");
+        let mut live = *self.live.remove(&id).expect("whoever forgets has the saga");
         self.outdate(id);
         if let Some(left) = &mut self.left_while_recovering {
             left.insert(id);
