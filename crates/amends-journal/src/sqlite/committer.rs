@@ -220,7 +220,7 @@ impl<'c> Committer<'c> {
             Question::Awake { limit, reply } => drop(reply.send(Ok(self.awake(limit)))),
             Question::Saga { saga, reply } => drop(reply.send(Ok(self.look(saga)))),
             Question::Key { key, reply } => {
-                let entry = self.keys.get(&key).map(|id| self.sagas[id].entry(*id));
+                let entry = self.keys.get(&key).map(|id| self.sagas[id].entry());
                 drop(reply.send(Ok(entry)));
             }
             Question::All { reply } => drop(reply.send(self.all_ahead())),
@@ -236,9 +236,9 @@ impl<'c> Committer<'c> {
 
     fn all_ahead(&self) -> Result<AllAhead, JournalError> {
         let mut sagas = Vec::new();
-        for (id, known) in &self.sagas {
+        for known in self.sagas.values() {
             if !known.tail.is_empty() || known.settling.is_some() {
-                let unsettled = known.unsettled(*id);
+                let unsettled = known.unsettled();
                 sagas.push(unsettled.map_err(|error| store_error(&self.shared.path, error.into()))?);
             }
         }
@@ -364,7 +364,7 @@ impl<'c> Committer<'c> {
         if matches!(append.expected, Expected::New(_)) {
             let known = Known::start(&append, no);
             self.last_no = self.last_no.max(no);
-            if let Some(key) = &known.key {
+            if let Some(key) = &known.origin.key {
                 self.keys.insert(key.clone(), id);
             }
             self.sagas.insert(id, known);
@@ -409,7 +409,7 @@ impl<'c> Committer<'c> {
     fn in_the_way(&mut self, id: SagaId, new: &NewSaga) -> Result<Option<KeyEntry>, WriteError> {
         if let Some(key) = &new.key {
             if let Some(other) = self.keys.get(&key.0) {
-                return Ok(Some(self.sagas[other].entry(*other)));
+                return Ok(Some(self.sagas[other].entry()));
             }
             let stored = self.lookup.key(&key.0)?;
             if stored.is_some() {
@@ -417,7 +417,7 @@ impl<'c> Committer<'c> {
             }
         }
         if let Some(known) = self.sagas.get(&id) {
-            return Ok(Some(known.entry(id)));
+            return Ok(Some(known.entry()));
         }
         if new.id_given { self.lookup.taken_id(id) } else { Ok(None) }
     }
@@ -440,8 +440,8 @@ impl<'c> Committer<'c> {
         }
         let saga = StoredSaga {
             id,
-            definition: known.definition.clone(),
-            version: known.version,
+            definition: known.origin.definition.clone(),
+            version: known.origin.version,
             status: known.status,
             unreadable: None,
             records,
@@ -599,7 +599,7 @@ impl<'c> Committer<'c> {
             let known = self.sagas.get_mut(&id).expect("dirty sagas are known");
             let since = known.dirty_since.expect("it is listed as dirty");
             if all || !known.is_awake() || since <= self.last_round {
-                rows.push(known.take_row(id));
+                rows.push(known.take_row());
             } else {
                 left.push_back(id);
             }
@@ -649,7 +649,7 @@ impl<'c> Committer<'c> {
                 let is_partial = settled_to < self.last_round;
                 for row in rows {
                     if is_partial {
-                        self.settled_last.push(row.id);
+                        self.settled_last.push(row.origin.id);
                     }
                     self.forget_row(&row);
                 }
@@ -664,15 +664,16 @@ impl<'c> Committer<'c> {
     }
 
     fn forget_row(&mut self, row: &Row) {
-        let known = self.sagas.get_mut(&row.id).expect("a saga is known as long as the database is not told");
+        let known =
+            self.sagas.get_mut(&row.origin.id).expect("a saga is known as long as the database is not told");
         known.settling = None;
         if row.before.is_none()
-            && let Some(key) = &row.key
+            && let Some(key) = &row.origin.key
         {
             self.keys.remove(key);
         }
         if known.rests_in_database() {
-            self.sagas.remove(&row.id);
+            self.sagas.remove(&row.origin.id);
         }
     }
 

@@ -3,13 +3,15 @@
 //! Owns a reading connection and the few questions about single sagas, ids and keys. Promises the database's answer as of
 //! the first question since [`Lookup::end`]: of a saga that `sagas.rs` does not know, that is all there is. Does not write.
 
+use std::sync::Arc;
+
 use amends_core::{DefinitionName, SagaId};
 use rusqlite::{Connection, Result, Row, Statement};
 
 use crate::journal::KeyEntry;
 
 use super::archive;
-use super::sagas::{Known, Stored};
+use super::sagas::{Known, Origin, Stored};
 use super::schema::{self, status_of};
 use super::settler::WriteError;
 
@@ -74,13 +76,13 @@ impl<'c> Lookup<'c> {
             // A saga without a single record cannot be: its start writes one.
             let sequence = schema::count_of(row.get(10)?)?;
             let wake_at = row.get(8)?;
-            return Ok(Some(Known { is_unreadable: row.get(9)?, ..known(row, sequence, wake_at, 0)? }));
+            return Ok(Some(Known { is_unreadable: row.get(9)?, ..known(id, row, sequence, wake_at, 0)? }));
         }
         drop(rows);
         let mut rows = self.ended.query([bytes.as_slice()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let sequence = archive::count(row.get_ref(9)?.as_blob()?)?;
-        Ok(Some(known(row, sequence, None, row.get(8)?)?))
+        Ok(Some(known(id, row, sequence, None, row.get(8)?)?))
     }
 
     /// Whoever has, or had, this id.
@@ -105,6 +107,7 @@ impl<'c> Lookup<'c> {
 
 /// The first eight columns are the same for both.
 fn known(
+    id: SagaId,
     row: &Row<'_>,
     sequence: u64,
     wake_at: Option<i64>,
@@ -112,15 +115,18 @@ fn known(
 ) -> std::result::Result<Known, WriteError> {
     let status = status_of(row.get(3)?)?;
     Ok(Known {
-        no: row.get(0)?,
-        definition: DefinitionName::new(row.get::<_, String>(1)?),
-        version: row.get(2)?,
+        origin: Arc::new(Origin {
+            id,
+            no: row.get(0)?,
+            definition: DefinitionName::new(row.get::<_, String>(1)?),
+            version: row.get(2)?,
+            started_at: row.get(4)?,
+            id_given: row.get(5)?,
+            key: row.get(6)?,
+            fingerprint: schema::fingerprint_of(row.get_ref(7)?.as_blob_or_null()?)?,
+        }),
         status,
-        started_at: row.get(4)?,
         ended_at,
-        id_given: row.get(5)?,
-        key: row.get(6)?,
-        fingerprint: schema::fingerprint_of(row.get_ref(7)?.as_blob_or_null()?)?,
         wake_at,
         is_unreadable: false,
         clears_mark: false,

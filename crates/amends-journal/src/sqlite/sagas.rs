@@ -20,19 +20,26 @@ use super::schema::{Nonsense, time_code, time_of};
 /// Sagas by id.
 pub(super) type Sagas = HashMap<SagaId, Known, IdHash>;
 
-/// A saga.
+/// What a saga has from its start, and never changes.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Origin {
+    pub(super) id: SagaId,
     pub(super) no: i64,
     pub(super) definition: DefinitionName,
     pub(super) version: u32,
-    pub(super) status: Status,
     pub(super) started_at: i64,
-    /// Of effect only for an ended saga.
-    pub(super) ended_at: i64,
     pub(super) id_given: bool,
     pub(super) key: Option<String>,
     pub(super) fingerprint: Option<Fingerprint>,
+}
+
+/// A saga.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) origin: Arc<Origin>,
+    pub(super) status: Status,
+    /// Of effect only for an ended saga.
+    pub(super) ended_at: i64,
     pub(super) wake_at: Option<i64>,
     pub(super) is_unreadable: bool,
     /// Whether the database is still to be told that it can be read after all.
@@ -60,16 +67,9 @@ pub(super) struct Stored {
 /// A saga as the database is to have it.
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) id: SagaId,
-    pub(super) no: i64,
-    pub(super) definition: DefinitionName,
-    pub(super) version: u32,
+    pub(super) origin: Arc<Origin>,
     pub(super) status: Status,
-    pub(super) started_at: i64,
     pub(super) ended_at: i64,
-    pub(super) id_given: bool,
-    pub(super) key: Option<String>,
-    pub(super) fingerprint: Option<Fingerprint>,
     pub(super) wake_at: Option<i64>,
     pub(super) clears_mark: bool,
     /// What it has before.
@@ -84,15 +84,18 @@ impl Known {
         let Expected::New(new) = &append.expected else { unreachable!("only starts get here") };
         let status = append.status.unwrap_or(Status::Pending);
         Self {
-            no,
-            definition: new.definition.clone(),
-            version: new.version,
+            origin: Arc::new(Origin {
+                id: append.saga,
+                no,
+                definition: new.definition.clone(),
+                version: new.version,
+                started_at: time_code(append.at),
+                id_given: new.id_given,
+                key: new.key.as_ref().map(|key| key.0.clone()),
+                fingerprint: new.fingerprint,
+            }),
             status,
-            started_at: time_code(append.at),
             ended_at: time_code(append.at),
-            id_given: new.id_given,
-            key: new.key.as_ref().map(|key| key.0.clone()),
-            fingerprint: new.fingerprint,
             wake_at: wake_code(append.wake, status),
             is_unreadable: false,
             clears_mark: false,
@@ -125,8 +128,8 @@ impl Known {
         }
     }
 
-    pub(super) fn entry(&self, id: SagaId) -> KeyEntry {
-        KeyEntry { saga: id, fingerprint: self.fingerprint }
+    pub(super) fn entry(&self) -> KeyEntry {
+        KeyEntry { saga: self.origin.id, fingerprint: self.origin.fingerprint }
     }
 
     /// Whether somebody in memory is likely to go on with it soon.
@@ -140,19 +143,12 @@ impl Known {
     }
 
     /// Takes out what the database is to have.
-    pub(super) fn take_row(&mut self, id: SagaId) -> Arc<Row> {
+    pub(super) fn take_row(&mut self) -> Arc<Row> {
         debug_assert!(self.settling.is_none(), "rounds come one after the other");
         let row = Arc::new(Row {
-            id,
-            no: self.no,
-            definition: self.definition.clone(),
-            version: self.version,
+            origin: Arc::clone(&self.origin),
             status: self.status,
-            started_at: self.started_at,
             ended_at: self.ended_at,
-            id_given: self.id_given,
-            key: self.key.clone(),
-            fingerprint: self.fingerprint,
             wake_at: self.wake_at,
             clears_mark: std::mem::take(&mut self.clears_mark),
             before: self.stored,
@@ -165,16 +161,17 @@ impl Known {
     }
 
     /// What a list or count has to know of it, beside the database.
-    pub(super) fn unsettled(&self, id: SagaId) -> Result<Unsettled, Nonsense> {
+    pub(super) fn unsettled(&self) -> Result<Unsettled, Nonsense> {
+        let Origin { id, no, definition, version, started_at, .. } = &*self.origin;
         Ok(Unsettled {
-            no: self.no,
+            no: *no,
             wake_at: self.wake_at.map(time_of).transpose()?,
             summary: SagaSummary {
-                id,
-                definition: self.definition.clone(),
-                version: self.version,
+                id: *id,
+                definition: definition.clone(),
+                version: *version,
                 status: self.status,
-                started_at: time_of(self.started_at)?,
+                started_at: time_of(*started_at)?,
                 ended_at: self.status.is_ended().then(|| time_of(self.ended_at)).transpose()?,
             },
         })

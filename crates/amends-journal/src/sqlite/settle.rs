@@ -16,10 +16,10 @@ use super::settler::{Settler, WriteError};
 
 impl Settler<'_> {
     pub(super) fn settle_row(&mut self, row: &Row) -> Result<(), WriteError> {
-        let definition = self.definition_number(&row.definition, row.version)?;
+        let definition = self.definition_number(&row.origin.definition, row.origin.version)?;
         self.tally.moved(definition, row.before.map(|before| before.status), Some(row.status));
         if row.before.is_none()
-            && let Some(key) = &row.key
+            && let Some(key) = &row.origin.key
         {
             self.insert_key(key, row)?;
         }
@@ -28,27 +28,27 @@ impl Settler<'_> {
             (None, true) => self.insert_ended(row, definition, &[]),
             (None, false) => {
                 self.insert_live(row, definition)?;
-                self.insert_records(row.no, 1, &row.tail)
+                self.insert_records(row.origin.no, 1, &row.tail)
             }
             (Some(before), false) if !was_ended => {
                 self.update_live(row, before)?;
-                self.insert_records(row.no, before.sequence + 1, &row.tail)
+                self.insert_records(row.origin.no, before.sequence + 1, &row.tail)
             }
             (Some(before), true) if !was_ended => {
-                let records = self.live_records(row.no, before.sequence)?;
-                self.delete_live(row.no)?;
+                let records = self.live_records(row.origin.no, before.sequence)?;
+                self.delete_live(row.origin.no)?;
                 self.insert_ended(row, definition, &records)
             }
             // An ended saga comes back to life (the verb `reverse`), or gets one more record where it is.
             (Some(_), is_ended) => {
-                let records = self.archived_records(row.no)?;
-                self.delete_ended(row.no)?;
+                let records = self.archived_records(row.origin.no)?;
+                self.delete_ended(row.origin.no)?;
                 if is_ended {
                     return self.insert_ended(row, definition, &records);
                 }
                 self.insert_live(row, definition)?;
-                self.insert_records(row.no, 1, &records)?;
-                self.insert_records(row.no, records.len() as u64 + 1, &row.tail)
+                self.insert_records(row.origin.no, 1, &records)?;
+                self.insert_records(row.origin.no, records.len() as u64 + 1, &row.tail)
             }
         }
     }
@@ -56,7 +56,7 @@ impl Settler<'_> {
     fn insert_key(&mut self, key: &str, row: &Row) -> Result<(), WriteError> {
         let insert = &mut self.statements.insert_key;
         insert.raw_bind_parameter(1, key)?;
-        insert.raw_bind_parameter(2, row.id.to_bytes().as_slice())?;
+        insert.raw_bind_parameter(2, row.origin.id.to_bytes().as_slice())?;
         insert.raw_bind_parameter(3, fingerprint(row))?;
         insert.raw_execute()?;
         Ok(())
@@ -64,13 +64,13 @@ impl Settler<'_> {
 
     fn insert_live(&mut self, row: &Row, definition: i64) -> Result<(), WriteError> {
         let insert = &mut self.statements.insert_saga;
-        insert.raw_bind_parameter(1, row.no)?;
-        insert.raw_bind_parameter(2, row.id.to_bytes().as_slice())?;
+        insert.raw_bind_parameter(1, row.origin.no)?;
+        insert.raw_bind_parameter(2, row.origin.id.to_bytes().as_slice())?;
         insert.raw_bind_parameter(3, definition)?;
         insert.raw_bind_parameter(4, status_code(row.status))?;
-        insert.raw_bind_parameter(5, row.started_at)?;
-        insert.raw_bind_parameter(6, row.id_given)?;
-        insert.raw_bind_parameter(7, row.key.as_deref())?;
+        insert.raw_bind_parameter(5, row.origin.started_at)?;
+        insert.raw_bind_parameter(6, row.origin.id_given)?;
+        insert.raw_bind_parameter(7, row.origin.key.as_deref())?;
         insert.raw_bind_parameter(8, fingerprint(row))?;
         insert.raw_bind_parameter(9, row.wake_at)?;
         insert.raw_execute()?;
@@ -81,15 +81,15 @@ impl Settler<'_> {
     fn update_live(&mut self, row: &Row, before: Stored) -> Result<(), WriteError> {
         if (row.status, row.wake_at) != (before.status, before.wake_at) {
             let update = &mut self.statements.update_saga;
-            update.raw_bind_parameter(1, row.no)?;
+            update.raw_bind_parameter(1, row.origin.no)?;
             update.raw_bind_parameter(2, status_code(row.status))?;
             update.raw_bind_parameter(3, row.wake_at)?;
-            expect_one(row.no, update.raw_execute()?)?;
+            expect_one(row.origin.no, update.raw_execute()?)?;
         }
         if row.clears_mark {
             let clear = &mut self.statements.clear_unreadable;
-            clear.raw_bind_parameter(1, row.no)?;
-            expect_one(row.no, clear.raw_execute()?)?;
+            clear.raw_bind_parameter(1, row.origin.no)?;
+            expect_one(row.origin.no, clear.raw_execute()?)?;
         }
         Ok(())
     }
@@ -150,14 +150,14 @@ impl Settler<'_> {
             archive::push(&mut self.value, record);
         }
         let insert = &mut self.statements.insert_ended;
-        insert.raw_bind_parameter(1, row.no)?;
-        insert.raw_bind_parameter(2, row.id.to_bytes().as_slice())?;
+        insert.raw_bind_parameter(1, row.origin.no)?;
+        insert.raw_bind_parameter(2, row.origin.id.to_bytes().as_slice())?;
         insert.raw_bind_parameter(3, definition)?;
         insert.raw_bind_parameter(4, status_code(row.status))?;
-        insert.raw_bind_parameter(5, row.started_at)?;
+        insert.raw_bind_parameter(5, row.origin.started_at)?;
         insert.raw_bind_parameter(6, row.ended_at)?;
-        insert.raw_bind_parameter(7, row.id_given)?;
-        insert.raw_bind_parameter(8, row.key.as_deref())?;
+        insert.raw_bind_parameter(7, row.origin.id_given)?;
+        insert.raw_bind_parameter(8, row.origin.key.as_deref())?;
         insert.raw_bind_parameter(9, fingerprint(row))?;
         insert.raw_bind_parameter(10, self.value.as_slice())?;
         insert.raw_execute()?;
@@ -186,5 +186,5 @@ fn expect_one(no: i64, rows: usize) -> Result<(), WriteError> {
 }
 
 fn fingerprint(row: &Row) -> Option<&[u8]> {
-    row.fingerprint.as_ref().map(|fingerprint| fingerprint.0.as_slice())
+    row.origin.fingerprint.as_ref().map(|fingerprint| fingerprint.0.as_slice())
 }
