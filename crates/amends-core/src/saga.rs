@@ -93,8 +93,8 @@ pub enum StepState {
     Compensating {
         /// The action's output, if it ever came.
         output: Option<Bytes>,
-        /// The call.
-        asking: Asking,
+        /// The call; apart, so that steps that are not being undone keep no room for both.
+        asking: Box<Asking>,
     },
     /// The undo, or the search for the output it needs, failed for good.
     CompensationFailed {
@@ -522,7 +522,7 @@ impl Saga {
         let run = self.run_mut(step)?;
         run.compensation_attempts =
             run.compensation_attempts.checked_add(1).ok_or("attempts are counted in 32 bits")?;
-        self.move_step(step, StepState::Compensating { output, asking: Asking::FIRST })
+        self.move_step(step, StepState::Compensating { output, asking: Box::new(Asking::FIRST) })
     }
 
     fn retry_step(&mut self, step: StepIndex, at: Time) -> Result<(), &'static str> {
@@ -536,7 +536,7 @@ impl Saga {
             },
             StepState::Seeking { .. } => StepState::Seeking { asking: rested },
             StepState::Compensating { output, .. } => {
-                StepState::Compensating { output: output.clone(), asking: rested }
+                StepState::Compensating { output: output.clone(), asking: Box::new(rested) }
             }
             StepState::Failed { in_doubt } => StepState::InProgress {
                 asking: Asking { unknown: *in_doubt, ..rested },

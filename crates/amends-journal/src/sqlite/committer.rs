@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::journal::{
     Append, AppendAnswer, Conflict, Expected, JournalError, KeyEntry, NewSaga, OnAnswers, Stats, StoredSaga,
 };
-use crate::limits::{SETTLE_AFTER, SETTLE_BYTES};
+use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_BYTES};
 
 use super::entry;
 use super::log::{BatchNumber, Log, NoRoom};
@@ -49,6 +49,8 @@ pub(super) struct Committer<'c> {
     /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
     /// then read again by the next start.
     settled_last: Vec<SagaId>,
+    /// Sagas that wait for somebody, and that the database had all of at that moment.
+    idle: VecDeque<(Instant, Vec<SagaId>)>,
     settler: Settling,
     /// Who waits until the database is settled up to a batch.
     waiting: Vec<(BatchNumber, Waiting)>,
@@ -113,6 +115,7 @@ impl<'c> Committer<'c> {
             unsettled_bytes: 0,
             settle_at: None,
             settled_last: Vec::new(),
+            idle: VecDeque::new(),
             settler,
             waiting: Vec::new(),
             settled_to,
@@ -178,7 +181,9 @@ impl<'c> Committer<'c> {
         shared.queue.emptied_by_this_thread();
         loop {
             // Once a round is done the settler says so.
-            let deadline = self.settle_at.filter(|_| !self.settler.has_round && self.dead.is_none());
+            let settle_at = self.settle_at.filter(|_| !self.settler.has_round && self.dead.is_none());
+            let forget_at = self.idle.front().map(|(since, _)| *since + KNOWN_FOR);
+            let deadline = [settle_at, forget_at].into_iter().flatten().min();
             let work = shared.queue.take(deadline);
             // A bug of ours must not leave everybody waiting for ever on a thread that is gone.
             match catch_unwind(AssertUnwindSafe(|| self.step(work))) {
@@ -210,7 +215,26 @@ impl<'c> Committer<'c> {
             Work::Done => return false,
         }
         self.settle_when_due();
+        self.forget_idle();
         true
+    }
+
+    /// Forgets who has waited for long.
+    fn forget_idle(&mut self) {
+        let Some((since, _)) = self.idle.front() else { return };
+        if since.elapsed() < KNOWN_FOR {
+            return;
+        }
+        let (_, ids) = self.idle.pop_front().expect("it was just there");
+        for id in ids {
+            if self.sagas.get(&id).is_some_and(|known| known.is_in_database()) {
+                self.sagas.remove(&id);
+            }
+        }
+        // Many at once must not leave their room behind.
+        if self.sagas.capacity() / 8 > self.sagas.len() {
+            self.sagas.shrink_to(2 * self.sagas.len());
+        }
     }
 
     /// Whoever asked may have given up.
@@ -367,7 +391,7 @@ impl<'c> Committer<'c> {
             if let Some(key) = &known.origin.key {
                 self.keys.insert(key.clone(), id);
             }
-            self.sagas.insert(id, known);
+            self.sagas.insert(id, Box::new(known));
         } else {
             self.sagas.get_mut(&id).expect("its condition was judged").add(append);
         }
@@ -428,7 +452,7 @@ impl<'c> Committer<'c> {
             return Ok(true);
         }
         let Some(known) = self.lookup.saga(id)? else { return Ok(false) };
-        self.sagas.insert(id, known);
+        self.sagas.insert(id, Box::new(known));
         Ok(true)
     }
 
@@ -512,9 +536,8 @@ impl<'c> Committer<'c> {
             // Whoever asked may have given up.
             Waiting::Reply(reply) => drop(reply.send(Ok(()))),
             Waiting::Upkeep(Upkeep::Quarantine { saga, why, reply }) => {
-                let is_ahead = |known: &Known| known.dirty_since.is_some() || known.settling.is_some();
                 let quarantine = Upkeep::Quarantine { saga, why, reply };
-                if self.sagas.get(&saga).is_some_and(is_ahead) {
+                if self.sagas.get(&saga).is_some_and(|known| !known.is_in_database()) {
                     // It got on while this waited.
                     return self.waiting.push((self.log.last(), Waiting::Upkeep(quarantine)));
                 }
@@ -647,11 +670,17 @@ impl<'c> Committer<'c> {
                 self.shared.set_stuck(false);
                 self.settled_last.clear();
                 let is_partial = settled_to < self.last_round;
+                let mut idle = Vec::new();
                 for row in rows {
                     if is_partial {
                         self.settled_last.push(row.origin.id);
                     }
-                    self.forget_row(&row);
+                    if self.forget_row(&row) {
+                        idle.push(row.origin.id);
+                    }
+                }
+                if !idle.is_empty() {
+                    self.idle.push_back((Instant::now(), idle));
                 }
                 self.settled_to = settled_to;
                 self.log.release(settled_to);
@@ -663,7 +692,8 @@ impl<'c> Committer<'c> {
         }
     }
 
-    fn forget_row(&mut self, row: &Row) {
+    /// Whether the saga is still known although the database has all of it.
+    fn forget_row(&mut self, row: &Row) -> bool {
         let known =
             self.sagas.get_mut(&row.origin.id).expect("a saga is known as long as the database is not told");
         known.settling = None;
@@ -674,7 +704,9 @@ impl<'c> Committer<'c> {
         }
         if known.rests_in_database() {
             self.sagas.remove(&row.origin.id);
+            return false;
         }
+        known.is_in_database()
     }
 
     fn refuse_waiting(&mut self) {

@@ -18,7 +18,7 @@ use super::log::BatchNumber;
 use super::schema::{Nonsense, time_code, time_of};
 
 /// Sagas by id.
-pub(super) type Sagas = HashMap<SagaId, Known, IdHash>;
+pub(super) type Sagas = HashMap<SagaId, Box<Known>, IdHash>;
 
 /// What a saga has from its start, and never changes.
 #[derive(Debug)]
@@ -139,7 +139,12 @@ impl Known {
 
     /// Whether it may be forgotten: the database has all of it, and nobody is likely to go on with it soon.
     pub(super) fn rests_in_database(&self) -> bool {
-        self.dirty_since.is_none() && self.settling.is_none() && !self.is_awake()
+        self.is_in_database() && !self.is_awake()
+    }
+
+    /// Whether the database has all of it.
+    pub(super) fn is_in_database(&self) -> bool {
+        self.dirty_since.is_none() && self.settling.is_none()
     }
 
     /// Takes out what the database is to have.
