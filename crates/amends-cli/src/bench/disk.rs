@@ -9,7 +9,7 @@ use super::group_commit::{Appender, GroupCommit, Growing, Medium, Prefilled};
 use super::load::{self, Client, Measured, Window};
 use super::place::Place;
 use super::progress::Progress;
-use super::report::DiskRow;
+use super::report::disk::DiskRow;
 
 /// The pre-filled file: larger than any batch, small enough to stay in memory, as a log that is used again would.
 const PREFILLED_BYTES: u64 = 64 << 20;

@@ -3,7 +3,7 @@
 //! Owns the order of one run: for each number of clients the sagas, then bare appends of the same size by the same
 //! clients, so that what is compared was measured side by side; then recovery. Promises the product's own defaults
 //! (shards, workers, journal) and one document at the end. Does not tune anything for the occasion. Start reading at
-//! [`run`], then `load.rs`.
+//! [`run`], then `load/mod.rs`.
 
 mod args;
 mod child;
@@ -11,7 +11,6 @@ mod disk;
 mod error;
 mod group_commit;
 mod interruption;
-mod latency;
 mod load;
 mod machine;
 mod place;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::child::{DURABLE, ENDED_ALL, ENDED_FIRST};
 use super::error::BenchError;
 use super::place::Place;
-use super::report::RecoveryRow;
+use super::report::recovery::RecoveryRow;
 
 const FILLS: &str = "starts the sagas";
 const RECOVERS: &str = "takes the sagas up";

@@ -17,7 +17,7 @@ use super::error::BenchError;
 use super::load::{self, Client, Measured, Window};
 use super::place::{Place, size_of};
 use super::progress::Progress;
-use super::report::SagaRow;
+use super::report::sagas::SagaRow;
 use super::workload::{self, Workload};
 
 /// How long the sagas under way at the end may take: they are waited for, so there are none.

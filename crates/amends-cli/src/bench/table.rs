@@ -1,34 +1,26 @@
 //! The same for people.
 //!
-//! Owns the tables. Promises units in the headings, shares in percent, and nothing that the document does not have but
-//! the two files behind the disk's number. Uses no colour.
+//! Owns the page that the parts' tables make. Promises units in the headings, shares in percent, and nothing that the
+//! document does not have but the two files behind the disk's number. Uses no colour. The tables are the parts' own.
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::machine::Machine;
-use super::report::{DiskRow, RecoveryRow, Report, SagaRow};
+use super::report::{Report, disk, recovery, sagas};
 
 pub(super) fn draw(report: &Report) -> String {
-    let Report { machine, disk, sagas, recovery } = report;
     let parts = [
-        describe(machine),
-        section("Sagas: four steps, each durable before the next", &sagas_table(sagas), sagas.is_empty()),
-        section(
-            "Disk: bare appends, flushed in groups; the better of the two files counts",
-            &disk_table(disk),
-            disk.is_empty(),
-        ),
-        section(
-            "Recovery: from the start of the process after a kill",
-            &recovery_table(recovery),
-            recovery.is_empty(),
-        ),
+        describe(&report.machine),
+        sagas::draw(&report.sagas),
+        disk::draw(&report.disk),
+        recovery::draw(&report.recovery),
     ];
     parts.concat()
 }
 
-fn section(title: &str, table: &Table, is_empty: bool) -> String {
-    if is_empty { String::new() } else { format!("\n{title}\n{table}\n") }
+/// A part with its title; nothing of one that was not measured.
+pub(super) fn section<R>(title: &str, rows: &[R], draw: impl FnOnce(&[R]) -> Table) -> String {
+    if rows.is_empty() { String::new() } else { format!("\n{title}\n{}\n", draw(rows)) }
 }
 
 fn describe(machine: &Machine) -> String {
@@ -48,7 +40,7 @@ fn describe(machine: &Machine) -> String {
     )
 }
 
-fn table<const N: usize>(
+pub(super) fn table<const N: usize>(
     headings: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
     texts: usize,
@@ -64,62 +56,12 @@ fn table<const N: usize>(
     table
 }
 
-fn sagas_table(rows: &[SagaRow]) -> Table {
-    let headings = [
-        "workload",
-        "clients",
-        "sagas/s",
-        "p50 ms",
-        "p99 ms",
-        "CPU s per 1,000",
-        "of the disk",
-        "bytes/saga",
-    ];
-    let row = |row: &SagaRow| {
-        [
-            row.workload.to_owned(),
-            row.clients.to_string(),
-            grouped(row.per_second),
-            milliseconds(row.p50_us),
-            milliseconds(row.p99_us),
-            format!("{:.3}", row.cpu_s_per_1000),
-            row.share_of_disk.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0)),
-            grouped(row.bytes_per_saga as f64),
-        ]
-    };
-    table(headings, rows.iter().map(row), 1)
-}
-
-fn disk_table(rows: &[DiskRow]) -> Table {
-    let headings =
-        ["clients", "appends/s", "p50 ms", "p99 ms", "bytes each", "growing file, /s", "pre-filled file, /s"];
-    let row = |row: &DiskRow| {
-        [
-            row.clients.to_string(),
-            grouped(row.appends_per_second),
-            milliseconds(row.p50_us),
-            milliseconds(row.p99_us),
-            row.append_bytes.to_string(),
-            grouped(row.growing),
-            grouped(row.prefilled),
-        ]
-    };
-    table(headings, rows.iter().map(row), 0)
-}
-
-fn recovery_table(rows: &[RecoveryRow]) -> Table {
-    let headings = ["in flight", "first ended, ms", "all ended, ms"];
-    let row =
-        |row: &RecoveryRow| [grouped(f64::from(row.in_flight)), grouped(row.first_ms), grouped(row.all_ms)];
-    table(headings, rows.iter().map(row), 0)
-}
-
-fn milliseconds(microseconds: u64) -> String {
+pub(super) fn milliseconds(microseconds: u64) -> String {
     format!("{:.2}", microseconds as f64 / 1_000.0)
 }
 
 /// A whole number with its thousands apart.
-fn grouped(number: f64) -> String {
+pub(super) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

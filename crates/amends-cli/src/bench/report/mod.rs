@@ -1,15 +1,19 @@
 //! What was measured.
 //!
 //! Owns the document that programs read: its keys are a promise. Promises that parts which were not measured are empty
-//! lists, never zeros. Does not draw tables: `table.rs` does.
+//! lists, never zeros. Each part has a file for its rows; what they look like as one text is up to `table.rs`.
 
-use std::time::Duration;
+pub(super) mod disk;
+pub(super) mod recovery;
+pub(super) mod sagas;
 
 use serde::Serialize;
 
-use super::disk::Appends;
-use super::load::Measured;
 use super::machine::Machine;
+
+use disk::DiskRow;
+use recovery::RecoveryRow;
+use sagas::SagaRow;
 
 /// The whole document.
 #[derive(Debug, Serialize)]
@@ -18,43 +22,6 @@ pub(super) struct Report {
     pub(super) disk: Vec<DiskRow>,
     pub(super) sagas: Vec<SagaRow>,
     pub(super) recovery: Vec<RecoveryRow>,
-}
-
-/// The disk alone.
-#[derive(Debug, Serialize)]
-pub(super) struct DiskRow {
-    pub(super) clients: u32,
-    pub(super) appends_per_second: f64,
-    pub(super) p50_us: u64,
-    pub(super) p99_us: u64,
-    /// For people: appends per second into each of the two files, and their size.
-    #[serde(skip)]
-    pub(super) growing: f64,
-    #[serde(skip)]
-    pub(super) prefilled: f64,
-    #[serde(skip)]
-    pub(super) append_bytes: usize,
-}
-
-/// Sagas of one workload.
-#[derive(Debug, Serialize)]
-pub(super) struct SagaRow {
-    pub(super) workload: &'static str,
-    pub(super) clients: u32,
-    pub(super) per_second: f64,
-    pub(super) p50_us: u64,
-    pub(super) p99_us: u64,
-    pub(super) cpu_s_per_1000: f64,
-    pub(super) share_of_disk: Option<f64>,
-    pub(super) bytes_per_saga: u64,
-}
-
-/// Going on after a kill.
-#[derive(Debug, Serialize)]
-pub(super) struct RecoveryRow {
-    pub(super) in_flight: u32,
-    pub(super) first_ms: f64,
-    pub(super) all_ms: f64,
 }
 
 impl Report {
@@ -76,53 +43,6 @@ impl Report {
     }
 }
 
-impl DiskRow {
-    pub(super) fn better_of(
-        clients: u32,
-        appends: Appends,
-        growing: &Measured,
-        prefilled: &Measured,
-    ) -> Self {
-        let better = if growing.per_second > prefilled.per_second { growing } else { prefilled };
-        Self {
-            clients,
-            appends_per_second: rounded(better.per_second, 1),
-            p50_us: better.p50_us,
-            p99_us: better.p99_us,
-            growing: rounded(growing.per_second, 1),
-            prefilled: rounded(prefilled.per_second, 1),
-            append_bytes: appends.mean_bytes(),
-        }
-    }
-}
-
-impl SagaRow {
-    pub(super) fn new(workload: &'static str, clients: u32, measured: &Measured, grown: u64) -> Self {
-        Self {
-            workload,
-            clients,
-            per_second: rounded(measured.per_second, 1),
-            p50_us: measured.p50_us,
-            p99_us: measured.p99_us,
-            cpu_s_per_1000: rounded(measured.cpu_s_per_1000, 4),
-            share_of_disk: None,
-            bytes_per_saga: grown.div_ceil(measured.turns.max(1)),
-        }
-    }
-
-    /// How much of the disk's own limit the sagas reached.
-    pub(super) fn compare_with(&mut self, disk: &DiskRow, appends_per_saga: f64) {
-        self.share_of_disk = Some(rounded(self.per_second * appends_per_saga / disk.appends_per_second, 4));
-    }
-}
-
-impl RecoveryRow {
-    pub(super) fn new(in_flight: u32, first: Duration, all: Duration) -> Self {
-        let milliseconds = |time: Duration| rounded(time.as_secs_f64() * 1_000.0, 1);
-        Self { in_flight, first_ms: milliseconds(first), all_ms: milliseconds(all) }
-    }
-}
-
 /// Digits that mean nothing are not printed.
 fn rounded(number: f64, digits: i32) -> f64 {
     let unit = 10_f64.powi(digits);
@@ -132,6 +52,10 @@ fn rounded(number: f64, digits: i32) -> f64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::bench::disk::Appends;
+    use crate::bench::load::Measured;
+    use std::time::Duration;
+
     use expect_test::{Expect, expect};
 
     pub(in crate::bench) fn sample() -> Report {

@@ -4,6 +4,8 @@
 //! sagas and for bare appends, so that their numbers compare; and that it is light: one clock reading and no allocation
 //! of its own per turn. Does not know what a client does.
 
+mod latency;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,8 +17,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use super::error::BenchError;
-use super::latency::{Latencies, Recorder};
 use super::progress::Progress;
+use latency::{Latencies, Recorder};
 
 /// How often the measuring thread looks whether a client failed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
