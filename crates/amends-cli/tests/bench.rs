@@ -47,11 +47,10 @@ fn keys(object: &Value) -> Vec<&str> {
 #[test]
 fn one_run_puts_sagas_beside_the_disk() {
     let found = document("--clients 1,4 --seconds 1 --only disk,ok,undo --output json");
-    assert_eq!(keys(&found), ["disk", "machine", "recovery", "sagas"]);
+    assert_eq!(keys(&found), ["disk", "machine", "recovery", "sagas", "settings"]);
     assert_eq!(found["recovery"], serde_json::json!([]));
-    for row in found["disk"].as_array().unwrap() {
-        assert_eq!(keys(row), ["appends_per_second", "clients", "p50_us", "p99_us"]);
-    }
+    let disk = found["disk"].as_array().unwrap();
+    assert_eq!(disk.iter().map(|row| row["clients"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 4]);
     let sagas = found["sagas"].as_array().unwrap();
     let told = |row: &Value| format!("{} {}", row["workload"].as_str().unwrap(), row["clients"]);
     assert_eq!(sagas.iter().map(told).collect::<Vec<_>>(), ["ok 1", "ok 4", "undo 1", "undo 4"]);
@@ -78,6 +77,19 @@ fn what_a_killed_process_left_is_carried_to_its_end() {
 }
 
 #[test]
+fn several_runs_end_in_one_row_with_medians_and_their_spread() {
+    let found = document("--clients 2 --seconds 1 --repeat 2 --only disk,ok --output json");
+    assert_eq!(found["settings"], serde_json::json!({"warm_up_s": 1.0, "measured_s": 1.0, "runs": 2}));
+    for (part, figure) in [("sagas", "per_second"), ("disk", "appends_per_second"), ("sagas", "p50_us")] {
+        let rows = found[part].as_array().unwrap();
+        assert_eq!(rows.len(), 1, "{part}");
+        assert_eq!(rows[0]["runs"], 2, "{part}");
+        let number = |which: &str| rows[0][format!("{figure}{which}")].as_f64().unwrap();
+        assert!(number("_min") <= number("") && number("") <= number("_max"), "{figure}: {}", rows[0]);
+    }
+}
+
+#[test]
 fn without_a_disk_to_compare_with_there_is_no_share() {
     let found = document("ok --clients 2 --seconds 1 --output json");
     assert_eq!(found["sagas"][0]["share_of_disk"], Value::Null);
@@ -96,7 +108,8 @@ fn a_directory_that_cannot_be_used_is_named_with_exit_code_two() {
 
 #[test]
 fn bad_flags_are_exit_code_two() {
-    for flags in ["--clients 0", "--seconds 0", "--only http", "--in-flight 0", "--output xml"] {
+    for flags in ["--clients 0", "--seconds 0", "--repeat 0", "--only http", "--in-flight 0", "--output xml"]
+    {
         assert_eq!(run(flags).status.code(), Some(2), "{flags}");
     }
 }

@@ -15,6 +15,9 @@ const _: () = assert!(CLIENTS_MAX as usize <= LIVE_SAGAS_MAX, "the engine turns 
 /// One measurement takes an hour at most.
 const SECONDS_MAX: i64 = 3_600;
 
+/// More runs make no median better.
+const RUNS_MAX: i64 = 100;
+
 /// Sagas in flight, at most: about the memory of a large machine.
 const IN_FLIGHT_MAX: i64 = 10_000_000;
 
@@ -42,6 +45,9 @@ pub(crate) struct BenchArgs {
     /// How long each measurement counts, after a warm-up of one second
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
     pub(super) seconds: u32,
+    /// How often each measurement is made, on a fresh directory each time; the figures are medians then
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=RUNS_MAX))]
+    pub(super) repeat: u32,
     /// The same as WORKLOAD, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WORKLOAD,…", conflicts_with = "workloads")]
     only: Vec<Part>,
@@ -159,19 +165,19 @@ mod tests {
         assert_eq!(args.parts(), [Part::Disk, Part::Ok, Part::Undo, Part::Recovery]);
         assert_eq!(args.clients(), [1, 64, 512]);
         assert_eq!(args.in_flight(), [10_000, 100_000]);
-        assert_eq!((args.seconds, args.output), (10, Output::Table));
+        assert_eq!((args.seconds, args.repeat, args.output), (10, 1, Output::Table));
     }
 
     #[test]
     fn the_flags_of_the_contract_are_taken() {
         let args = parse(
-            "--clients 1,64,64 --seconds 3 --only disk,ok --in-flight 5,7 --data /somewhere --output json",
+            "--clients 1,64,64 --seconds 3 --repeat 5 --only disk,ok --in-flight 5,7 --data /somewhere --output json",
         )
         .unwrap();
         assert_eq!(args.parts(), [Part::Disk, Part::Ok]);
         assert_eq!(args.clients(), [1, 64]);
         assert_eq!(args.in_flight(), [5, 7]);
-        assert_eq!((args.seconds, args.output), (3, Output::Json));
+        assert_eq!((args.seconds, args.repeat, args.output), (3, 5, Output::Json));
         assert_eq!(args.data, Some(PathBuf::from("/somewhere")));
         assert_eq!(parse("undo").unwrap().parts(), [Part::Undo]);
     }
@@ -185,6 +191,8 @@ mod tests {
             "--clients many",
             "--seconds 0",
             "--seconds 3601",
+            "--repeat 0",
+            "--repeat 101",
             "--only disk,http",
             "--only ok undo",
             "--in-flight 0",

@@ -1,12 +1,13 @@
 //! `amends bench`: what this machine can do, next to what its disk can do.
 //!
 //! Owns the order of one run: for each number of clients the sagas, then bare appends of the same size by the same
-//! clients, so that what is compared was measured side by side; then recovery. Promises the product's own defaults
+//! clients, so that what is compared was measured side by side, and that as often as asked; then recovery. Promises the product's own defaults
 //! (shards, workers, journal) and one document at the end. Does not tune anything for the occasion. Start reading at
 //! [`run`], then `load/mod.rs`.
 
 mod args;
 mod child;
+mod conditions;
 mod disk;
 mod error;
 mod group_commit;
@@ -17,6 +18,7 @@ mod place;
 mod progress;
 mod recovery;
 mod report;
+mod runs;
 mod sagas;
 mod table;
 mod workload;
@@ -30,12 +32,17 @@ pub(crate) use args::{BenchArgs, BenchChildArgs};
 pub(crate) use child::run as run_child;
 
 use args::{Output, Part};
+use conditions::Conditions;
 use disk::Appends;
 use error::BenchError;
 use load::Window;
 use place::Place;
 use progress::Progress;
-use report::Report;
+use report::disk::DiskRow;
+use report::recovery::RecoveryRow;
+use report::sagas::SagaRow;
+use report::{Report, Settings};
+use runs::Runs;
 use workload::Workload;
 
 use crate::process::complain;
@@ -75,54 +82,78 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
         complain(&disk::without_sagas());
     }
     let window = Window { warm_up: WARM_UP, measured: Duration::from_secs(u64::from(args.seconds)) };
-    let mut run =
-        Run { window, progress: Progress::new(), report: Report::new(machine::look(&place)), place };
+    let settings = Settings::new(window, args.repeat);
+    let report = Report::new(machine::look(&place), settings);
+    let conditions = Conditions { place, window, progress: Progress::new() };
+    let mut run = Run { conditions, runs: args.repeat, report };
     for clients in args.clients() {
         run.measure_clients(&parts, clients)?;
     }
     if parts.contains(&Part::Recovery) {
         for in_flight in args.in_flight() {
-            run.progress.begin(format!("recovery of {in_flight} sagas"));
-            let row = recovery::measure(&run.place, in_flight)?;
-            run.report.recovery.push(row);
+            run.measure_recovery(in_flight)?;
         }
     }
-    run.progress.end();
+    run.conditions.progress.end();
     run.report.sort();
     Ok(run.report)
 }
 
-/// One run under way.
+/// One run of the program under way.
 struct Run {
-    window: Window,
-    progress: Progress,
+    conditions: Conditions,
+    /// How often each measurement is made.
+    runs: u32,
     report: Report,
-    place: Place,
 }
 
 impl Run {
+    /// Round by round, so that a share of the disk is one of the same minute.
     fn measure_clients(&mut self, parts: &[Part], clients: u32) -> Result<(), BenchError> {
-        let mut made = Vec::new();
-        let first = self.report.sagas.len();
-        for (part, workload) in [(Part::Ok, Workload::Ok), (Part::Undo, Workload::Undo)] {
-            if parts.contains(&part) {
-                self.progress.begin(format!("{} sagas, {clients} clients", workload.name()));
-                let (row, appends) =
-                    sagas::measure(&self.place, workload, clients, self.window, &self.progress)?;
-                self.report.sagas.push(row);
-                made.push(appends);
+        let workloads = [(Part::Ok, Workload::Ok), (Part::Undo, Workload::Undo)];
+        let asked = workloads.into_iter().filter(|(part, _)| parts.contains(part));
+        let mut sagas: Vec<_> = asked.map(|(_, workload)| (workload, Vec::new())).collect();
+        let mut disk = Vec::new();
+        for round in 1..=self.runs {
+            let mut made = Vec::new();
+            for (workload, runs) in &mut sagas {
+                self.begin(&format!("{} sagas, {clients} clients", workload.name()), round);
+                let run = sagas::measure(&self.conditions, *workload, clients)?;
+                made.push(run.appends);
+                runs.push(run);
+            }
+            if parts.contains(&Part::Disk) {
+                let appends = Appends::mean(&made).unwrap_or(Appends::WITHOUT_SAGAS);
+                self.begin(&format!("the disk alone, {clients} clients"), round);
+                let run = disk::measure(&self.conditions, clients, appends)?;
+                for saga in sagas.iter_mut().filter_map(|(_, runs)| runs.last_mut()) {
+                    saga.compare_with(&run);
+                }
+                disk.push(run);
             }
         }
-        if parts.contains(&Part::Disk) {
-            let appends = Appends::mean(&made).unwrap_or(Appends::WITHOUT_SAGAS);
-            self.progress.begin(format!("the disk alone, {clients} clients"));
-            let row = disk::measure(&self.place, clients, appends, self.window, &self.progress)?;
-            for (saga, appends) in self.report.sagas[first..].iter_mut().zip(&made) {
-                saga.compare_with(&row, appends.per_saga());
-            }
-            self.report.disk.push(row);
+        for (workload, runs) in sagas {
+            let row = Runs::of(runs).map(|runs| SagaRow::new(workload.name(), clients, &runs));
+            self.report.sagas.extend(row);
         }
+        self.report.disk.extend(Runs::of(disk).map(|runs| DiskRow::new(clients, &runs)));
         Ok(())
+    }
+
+    fn measure_recovery(&mut self, in_flight: u32) -> Result<(), BenchError> {
+        let mut runs = Vec::new();
+        for round in 1..=self.runs {
+            self.begin(&format!("recovery of {in_flight} sagas"), round);
+            runs.push(recovery::measure(&self.conditions.place, in_flight)?);
+        }
+        self.report.recovery.extend(Runs::of(runs).map(|runs| RecoveryRow::new(in_flight, &runs)));
+        Ok(())
+    }
+
+    /// Tells a waiting person what is measured from here on.
+    fn begin(&self, what: &str, round: u32) {
+        let which = if self.runs == 1 { String::new() } else { format!(", run {round} of {}", self.runs) };
+        self.conditions.progress.begin(format!("{what}{which}"));
     }
 }
 

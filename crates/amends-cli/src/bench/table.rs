@@ -6,11 +6,13 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::machine::Machine;
-use super::report::{Report, disk, recovery, sagas};
+use super::report::{Report, Settings, disk, recovery, sagas};
+use super::runs::Spread;
 
 pub(super) fn draw(report: &Report) -> String {
     let parts = [
         describe(&report.machine),
+        how(&report.settings),
         sagas::draw(&report.sagas),
         disk::draw(&report.disk),
         recovery::draw(&report.recovery),
@@ -40,6 +42,16 @@ fn describe(machine: &Machine) -> String {
     )
 }
 
+/// How it was measured.
+fn how(settings: &Settings) -> String {
+    let Settings { warm_up_s, measured_s, runs } = settings;
+    let runs = match runs {
+        1 => "one run of each".to_owned(),
+        runs => format!("medians of {runs} runs, ± half the way from the least to the most"),
+    };
+    format!("{measured_s} s each, after a warm-up of {warm_up_s} s; {runs}\n")
+}
+
 pub(super) fn table<const N: usize>(
     headings: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
@@ -56,8 +68,18 @@ pub(super) fn table<const N: usize>(
     table
 }
 
-pub(super) fn milliseconds(microseconds: u64) -> String {
-    format!("{:.2}", microseconds as f64 / 1_000.0)
+pub(super) fn milliseconds(microseconds: f64) -> String {
+    format!("{:.2}", microseconds / 1_000.0)
+}
+
+/// A whole number; of several runs the median, and half of what lies between the least and the most.
+pub(super) fn with_spread(figure: Spread, runs: usize) -> String {
+    let Spread { min, median, max } = figure;
+    let median_alone = grouped(median);
+    if runs == 1 || median == 0.0 {
+        return median_alone;
+    }
+    format!("{median_alone} ±{:.0} %", (max - min) / 2.0 / median * 100.0)
 }
 
 /// A whole number with its thousands apart.
@@ -76,7 +98,7 @@ pub(super) fn grouped(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::tests::sample;
+    use crate::bench::report::sample::{one_run, three_runs};
     use expect_test::expect;
 
     #[test]
@@ -84,21 +106,22 @@ mod tests {
         expect![[r#"
             Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
             2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda
+            10 s each, after a warm-up of 1 s; one run of each
 
             Sagas: four steps, each durable before the next
-            ┌──────────┬─────────┬─────────┬────────┬────────┬─────────────────┬─────────────┬────────────┐
-            │ workload ┆ clients ┆ sagas/s ┆ p50 ms ┆ p99 ms ┆ CPU s per 1,000 ┆ of the disk ┆ bytes/saga │
-            ╞══════════╪═════════╪═════════╪════════╪════════╪═════════════════╪═════════════╪════════════╡
-            │ ok       ┆      64 ┆   5,000 ┆   1.23 ┆   5.68 ┆           0.123 ┆           – ┆      1,235 │
-            │ undo     ┆      64 ┆   4,000 ┆   1.23 ┆   5.68 ┆           0.123 ┆      48.0 % ┆          0 │
-            └──────────┴─────────┴─────────┴────────┴────────┴─────────────────┴─────────────┴────────────┘
+            ┌──────────┬─────────┬─────────┬────────┬────────┬──────────┬─────────────────┬─────────────┬────────────┐
+            │ workload ┆ clients ┆ sagas/s ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ CPU s per 1,000 ┆ of the disk ┆ bytes/saga │
+            ╞══════════╪═════════╪═════════╪════════╪════════╪══════════╪═════════════════╪═════════════╪════════════╡
+            │ ok       ┆      64 ┆   5,000 ┆   1.23 ┆   5.68 ┆     9.01 ┆           0.123 ┆           – ┆      1,235 │
+            │ undo     ┆      64 ┆   4,000 ┆   1.23 ┆   5.68 ┆     9.01 ┆           0.123 ┆      48.0 % ┆          0 │
+            └──────────┴─────────┴─────────┴────────┴────────┴──────────┴─────────────────┴─────────────┴────────────┘
 
             Disk: bare appends, flushed in groups; the better of the two files counts
-            ┌─────────┬───────────┬────────┬────────┬────────────┬──────────────────┬─────────────────────┐
-            │ clients ┆ appends/s ┆ p50 ms ┆ p99 ms ┆ bytes each ┆ growing file, /s ┆ pre-filled file, /s │
-            ╞═════════╪═══════════╪════════╪════════╪════════════╪══════════════════╪═════════════════════╡
-            │      64 ┆    50,000 ┆   1.23 ┆   5.68 ┆        140 ┆           20,000 ┆              50,000 │
-            └─────────┴───────────┴────────┴────────┴────────────┴──────────────────┴─────────────────────┘
+            ┌─────────┬───────────┬────────┬────────┬──────────┬────────────┬──────────────────┬─────────────────────┐
+            │ clients ┆ appends/s ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ bytes each ┆ growing file, /s ┆ pre-filled file, /s │
+            ╞═════════╪═══════════╪════════╪════════╪══════════╪════════════╪══════════════════╪═════════════════════╡
+            │      64 ┆    50,000 ┆   1.23 ┆   5.68 ┆     9.01 ┆        140 ┆           20,000 ┆              50,000 │
+            └─────────┴───────────┴────────┴────────┴──────────┴────────────┴──────────────────┴─────────────────────┘
 
             Recovery: from the start of the process after a kill
             ┌───────────┬─────────────────┬───────────────┐
@@ -107,12 +130,42 @@ mod tests {
             │    10,000 ┆             124 ┆         2,000 │
             └───────────┴─────────────────┴───────────────┘
         "#]]
-        .assert_eq(&draw(&sample()));
+        .assert_eq(&draw(&one_run()));
+    }
+
+    #[test]
+    fn of_several_runs_people_see_how_far_they_lie_apart() {
+        expect![[r#"
+            Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
+            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda
+            10 s each, after a warm-up of 1 s; medians of 3 runs, ± half the way from the least to the most
+
+            Sagas: four steps, each durable before the next
+            ┌──────────┬─────────┬─────────────┬────────┬────────┬──────────┬─────────────────┬─────────────┬────────────┐
+            │ workload ┆ clients ┆     sagas/s ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ CPU s per 1,000 ┆ of the disk ┆ bytes/saga │
+            ╞══════════╪═════════╪═════════════╪════════╪════════╪══════════╪═════════════════╪═════════════╪════════════╡
+            │ ok       ┆      64 ┆ 4,500 ±33 % ┆   1.23 ┆   5.68 ┆     9.01 ┆           0.123 ┆      50.0 % ┆      1,235 │
+            └──────────┴─────────┴─────────────┴────────┴────────┴──────────┴─────────────────┴─────────────┴────────────┘
+
+            Disk: bare appends, flushed in groups; the better of the two files counts
+            ┌─────────┬──────────────┬────────┬────────┬──────────┬────────────┬──────────────────┬─────────────────────┐
+            │ clients ┆    appends/s ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ bytes each ┆ growing file, /s ┆ pre-filled file, /s │
+            ╞═════════╪══════════════╪════════╪════════╪══════════╪════════════╪══════════════════╪═════════════════════╡
+            │      64 ┆ 45,000 ±22 % ┆   1.23 ┆   5.68 ┆     9.01 ┆        140 ┆           20,000 ┆              40,000 │
+            └─────────┴──────────────┴────────┴────────┴──────────┴────────────┴──────────────────┴─────────────────────┘
+
+            Recovery: from the start of the process after a kill
+            ┌───────────┬─────────────────┬───────────────┐
+            │ in flight ┆ first ended, ms ┆ all ended, ms │
+            ╞═══════════╪═════════════════╪═══════════════╡
+            │    10,000 ┆       300 ±33 % ┆   3,000 ±33 % │
+            └───────────┴─────────────────┴───────────────┘
+        "#]].assert_eq(&draw(&three_runs()));
     }
 
     #[test]
     fn what_was_not_measured_is_not_drawn() {
-        let mut report = sample();
+        let mut report = one_run();
         report.recovery.clear();
         assert!(!draw(&report).contains("Recovery"));
     }

@@ -24,37 +24,41 @@ use latency::{Latencies, Recorder};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One client.
-pub(super) trait Client: Send + 'static {
+pub(crate) trait Client: Send + 'static {
     /// Does it once.
     fn turn(&mut self) -> impl Future<Output = Result<(), BenchError>> + Send;
 }
 
 /// When it counts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
+pub(crate) struct Window {
     /// How long it does not count yet.
-    pub(super) warm_up: Duration,
+    pub(crate) warm_up: Duration,
     /// How long it counts.
-    pub(super) measured: Duration,
+    pub(crate) measured: Duration,
 }
 
 /// What was measured.
 #[derive(Debug)]
-pub(super) struct Measured {
+pub(crate) struct Measured {
     /// Turns per second within the window.
-    pub(super) per_second: f64,
+    pub(crate) per_second: f64,
     /// Of the turns that ended within the window.
-    pub(super) p50_us: u64,
+    pub(crate) p50_us: u64,
     /// Of the turns that ended within the window.
-    pub(super) p99_us: u64,
+    pub(crate) p99_us: u64,
+    /// Of the turns that ended within the window.
+    pub(crate) p999_us: u64,
+    /// Of the turns that ended within the window: the longest.
+    pub(crate) max_us: u64,
     /// Processor time of the whole process per thousand turns, in seconds.
-    pub(super) cpu_s_per_1000: f64,
+    pub(crate) cpu_s_per_1000: f64,
     /// Turns in all, those outside the window included.
-    pub(super) turns: u64,
+    pub(crate) turns: u64,
 }
 
 /// A runtime like the product's: a worker per processor.
-pub(super) fn runtime() -> Result<Runtime, BenchError> {
+pub(crate) fn runtime() -> Result<Runtime, BenchError> {
     Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -62,7 +66,7 @@ pub(super) fn runtime() -> Result<Runtime, BenchError> {
 }
 
 /// Lets the clients loose and measures.
-pub(super) fn measure(
+pub(crate) fn measure(
     runtime: &Runtime,
     clients: impl IntoIterator<Item = impl Client>,
     window: Window,
@@ -96,6 +100,8 @@ pub(super) fn measure(
         per_second,
         p50_us: latencies.percentile_us(50.0),
         p99_us: latencies.percentile_us(99.0),
+        p999_us: latencies.percentile_us(99.9),
+        max_us: latencies.percentile_us(100.0),
         // The thread that reads the processor time may wake late: its rate is taken over its own seconds.
         cpu_s_per_1000: cpu / seconds / per_second * 1_000.0,
         turns: shared.turns.load(Ordering::Relaxed),
@@ -185,7 +191,11 @@ mod tests {
         assert_eq!(measured.turns, counter.load(Ordering::Relaxed));
         let in_window = measured.per_second * SHORT.measured.as_secs_f64();
         assert!(in_window >= 1.0 && in_window < measured.turns as f64, "{measured:?}");
-        assert!(measured.p50_us <= measured.p99_us && measured.cpu_s_per_1000 > 0.0, "{measured:?}");
+        let Measured { p50_us, p99_us, p999_us, max_us, .. } = measured;
+        assert!(
+            [p50_us, p99_us, p999_us, max_us].is_sorted() && measured.cpu_s_per_1000 > 0.0,
+            "{measured:?}"
+        );
     }
 
     #[test]

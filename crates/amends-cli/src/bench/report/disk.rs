@@ -3,48 +3,51 @@
 //! Owns the row of bare appends, for programs and for people. Does not measure: `disk.rs` of the bench does.
 
 use comfy_table::Table;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::bench::disk::Appends;
-use crate::bench::load::Measured;
-use crate::bench::table::{grouped, milliseconds, section, table};
+use crate::bench::disk::DiskRun;
+use crate::bench::runs::{Runs, Spread, rounded};
+use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
 
-use super::rounded;
+use super::figure;
+use super::latency::LatencyFigures;
 
 /// The disk alone.
 #[derive(Debug, Serialize)]
 pub(crate) struct DiskRow {
     pub(crate) clients: u32,
-    pub(crate) appends_per_second: f64,
-    pub(crate) p50_us: u64,
-    pub(crate) p99_us: u64,
+    pub(crate) runs: usize,
+    #[serde(flatten, serialize_with = "appends_per_second")]
+    pub(crate) appends_per_second: Spread,
+    #[serde(flatten)]
+    pub(crate) latency: LatencyFigures,
     /// For people: appends per second into each of the two files, and their size.
     #[serde(skip)]
     pub(crate) growing: f64,
     #[serde(skip)]
     pub(crate) prefilled: f64,
     #[serde(skip)]
-    pub(crate) append_bytes: usize,
+    pub(crate) append_bytes: f64,
 }
 
 impl DiskRow {
-    pub(crate) fn better_of(
-        clients: u32,
-        appends: Appends,
-        growing: &Measured,
-        prefilled: &Measured,
-    ) -> Self {
-        let better = if growing.per_second > prefilled.per_second { growing } else { prefilled };
+    /// In each run the better of the two files counts.
+    pub(crate) fn new(clients: u32, runs: &Runs<DiskRun>) -> Self {
+        let better = runs.each(DiskRun::better);
         Self {
             clients,
-            appends_per_second: rounded(better.per_second, 1),
-            p50_us: better.p50_us,
-            p99_us: better.p99_us,
-            growing: rounded(growing.per_second, 1),
-            prefilled: rounded(prefilled.per_second, 1),
-            append_bytes: appends.mean_bytes(),
+            runs: runs.count(),
+            appends_per_second: better.spread(|run| run.per_second).rounded(1),
+            latency: LatencyFigures::of(&better),
+            growing: rounded(runs.median(|run| run.growing.per_second), 1),
+            prefilled: rounded(runs.median(|run| run.prefilled.per_second), 1),
+            append_bytes: runs.median(|run| run.append_bytes as f64),
         }
     }
+}
+
+fn appends_per_second<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
+    figure::write("appends_per_second", spread, to)
 }
 
 /// For people.
@@ -53,15 +56,24 @@ pub(crate) fn draw(rows: &[DiskRow]) -> String {
 }
 
 fn draw_table(rows: &[DiskRow]) -> Table {
-    let headings =
-        ["clients", "appends/s", "p50 ms", "p99 ms", "bytes each", "growing file, /s", "pre-filled file, /s"];
+    let headings = [
+        "clients",
+        "appends/s",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "bytes each",
+        "growing file, /s",
+        "pre-filled file, /s",
+    ];
     let row = |row: &DiskRow| {
         [
             row.clients.to_string(),
-            grouped(row.appends_per_second),
-            milliseconds(row.p50_us),
-            milliseconds(row.p99_us),
-            row.append_bytes.to_string(),
+            with_spread(row.appends_per_second, row.runs),
+            milliseconds(row.latency.p50_us.median),
+            milliseconds(row.latency.p99_us.median),
+            milliseconds(row.latency.p999_us as f64),
+            grouped(row.append_bytes),
             grouped(row.growing),
             grouped(row.prefilled),
         ]

@@ -4,11 +4,16 @@
 //! lists, never zeros. Each part has a file for its rows; what they look like as one text is up to `table.rs`.
 
 pub(super) mod disk;
+mod figure;
+mod latency;
 pub(super) mod recovery;
 pub(super) mod sagas;
+#[cfg(test)]
+pub(super) mod sample;
 
 use serde::Serialize;
 
+use super::load::Window;
 use super::machine::Machine;
 
 use disk::DiskRow;
@@ -19,14 +24,33 @@ use sagas::SagaRow;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) machine: Machine,
+    pub(super) settings: Settings,
     pub(super) disk: Vec<DiskRow>,
     pub(super) sagas: Vec<SagaRow>,
     pub(super) recovery: Vec<RecoveryRow>,
 }
 
+/// How it was measured: two documents compare only as well as these do.
+#[derive(Debug, Serialize)]
+pub(super) struct Settings {
+    /// How long each measurement ran before it counted.
+    pub(super) warm_up_s: f64,
+    /// How long each measurement counted.
+    pub(super) measured_s: f64,
+    /// How often each was made.
+    pub(super) runs: u32,
+}
+
+impl Settings {
+    pub(super) fn new(window: Window, runs: u32) -> Self {
+        let Window { warm_up, measured } = window;
+        Self { warm_up_s: warm_up.as_secs_f64(), measured_s: measured.as_secs_f64(), runs }
+    }
+}
+
 impl Report {
-    pub(super) const fn new(machine: Machine) -> Self {
-        Self { machine, disk: Vec::new(), sagas: Vec::new(), recovery: Vec::new() }
+    pub(super) const fn new(machine: Machine, settings: Settings) -> Self {
+        Self { machine, settings, disk: Vec::new(), sagas: Vec::new(), recovery: Vec::new() }
     }
 
     /// One workload after the other; within one, in the order of measurement.
@@ -43,42 +67,12 @@ impl Report {
     }
 }
 
-/// Digits that mean nothing are not printed.
-fn rounded(number: f64, digits: i32) -> f64 {
-    let unit = 10_f64.powi(digits);
-    (number * unit).round() / unit
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::sample::{one_run, settings, three_runs};
     use super::*;
-    use crate::bench::disk::Appends;
-    use crate::bench::load::Measured;
-    use std::time::Duration;
 
     use expect_test::{Expect, expect};
-
-    pub(in crate::bench) fn sample() -> Report {
-        let measured = |per_second| Measured {
-            per_second,
-            p50_us: 1_234,
-            p99_us: 5_678,
-            cpu_s_per_1000: 0.123_456,
-            turns: 1_000,
-        };
-        let appends = Appends { appends: 5_000, bytes: 700_000, sagas: 1_000 };
-        let disk = DiskRow::better_of(64, appends, &measured(20_000.0), &measured(50_000.04));
-        let mut undo = SagaRow::new("undo", 64, &measured(4_000.0), 0);
-        undo.compare_with(&disk, 6.0);
-        let ok = SagaRow::new("ok", 64, &measured(5_000.0), 1_234_567);
-        let recovery = RecoveryRow::new(10_000, Duration::from_micros(123_456), Duration::from_secs(2));
-        let mut report = Report::new(Machine::sample());
-        report.disk.push(disk);
-        report.sagas.extend([undo, ok]);
-        report.recovery.push(recovery);
-        report.sort();
-        report
-    }
 
     fn check(found: &str, expected: Expect) {
         expected.assert_eq(found);
@@ -87,7 +81,7 @@ pub(super) mod tests {
     #[test]
     fn the_document_has_the_keys_that_programs_rely_on() {
         check(
-            &sample().json(),
+            &one_run().json(),
             expect![[r#"
                 {
                   "machine": {
@@ -104,32 +98,68 @@ pub(super) mod tests {
                     "version": "0.1.0",
                     "date": "2026-11-23T00:00:00Z"
                   },
+                  "settings": {
+                    "warm_up_s": 1.0,
+                    "measured_s": 10.0,
+                    "runs": 1
+                  },
                   "disk": [
                     {
                       "clients": 64,
+                      "runs": 1,
                       "appends_per_second": 50000.0,
+                      "appends_per_second_min": 50000.0,
+                      "appends_per_second_max": 50000.0,
                       "p50_us": 1234,
-                      "p99_us": 5678
+                      "p50_us_min": 1234,
+                      "p50_us_max": 1234,
+                      "p99_us": 5678,
+                      "p99_us_min": 5678,
+                      "p99_us_max": 5678,
+                      "p999_us": 9012,
+                      "max_us": 34567
                     }
                   ],
                   "sagas": [
                     {
                       "workload": "ok",
                       "clients": 64,
+                      "runs": 1,
                       "per_second": 5000.0,
+                      "per_second_min": 5000.0,
+                      "per_second_max": 5000.0,
                       "p50_us": 1234,
+                      "p50_us_min": 1234,
+                      "p50_us_max": 1234,
                       "p99_us": 5678,
+                      "p99_us_min": 5678,
+                      "p99_us_max": 5678,
+                      "p999_us": 9012,
+                      "max_us": 34567,
                       "cpu_s_per_1000": 0.1235,
+                      "cpu_s_per_1000_min": 0.1235,
+                      "cpu_s_per_1000_max": 0.1235,
                       "share_of_disk": null,
                       "bytes_per_saga": 1235
                     },
                     {
                       "workload": "undo",
                       "clients": 64,
+                      "runs": 1,
                       "per_second": 4000.0,
+                      "per_second_min": 4000.0,
+                      "per_second_max": 4000.0,
                       "p50_us": 1234,
+                      "p50_us_min": 1234,
+                      "p50_us_max": 1234,
                       "p99_us": 5678,
+                      "p99_us_min": 5678,
+                      "p99_us_max": 5678,
+                      "p999_us": 9012,
+                      "max_us": 34567,
                       "cpu_s_per_1000": 0.1235,
+                      "cpu_s_per_1000_min": 0.1235,
+                      "cpu_s_per_1000_max": 0.1235,
                       "share_of_disk": 0.48,
                       "bytes_per_saga": 0
                     }
@@ -137,8 +167,13 @@ pub(super) mod tests {
                   "recovery": [
                     {
                       "in_flight": 10000,
+                      "runs": 1,
                       "first_ms": 123.5,
-                      "all_ms": 2000.0
+                      "first_ms_min": 123.5,
+                      "first_ms_max": 123.5,
+                      "all_ms": 2000.0,
+                      "all_ms_min": 2000.0,
+                      "all_ms_max": 2000.0
                     }
                   ]
                 }"#]],
@@ -147,8 +182,11 @@ pub(super) mod tests {
 
     #[test]
     fn the_same_document_as_yaml() {
+        let mut report = one_run();
+        report.disk.clear();
+        report.sagas.clear();
         check(
-            &sample().yaml(),
+            &report.yaml(),
             expect![[r#"
             machine:
               cpus: 2
@@ -163,40 +201,47 @@ pub(super) mod tests {
               build: release
               version: "0.1.0"
               date: "2026-11-23T00:00:00Z"
-            disk:
-            - clients: 64
-              appends_per_second: 50000.0
-              p50_us: 1234
-              p99_us: 5678
-            sagas:
-            - workload: ok
-              clients: 64
-              per_second: 5000.0
-              p50_us: 1234
-              p99_us: 5678
-              cpu_s_per_1000: 0.1235
-              share_of_disk: null
-              bytes_per_saga: 1235
-            - workload: undo
-              clients: 64
-              per_second: 4000.0
-              p50_us: 1234
-              p99_us: 5678
-              cpu_s_per_1000: 0.1235
-              share_of_disk: 0.48
-              bytes_per_saga: 0
+            settings:
+              warm_up_s: 1.0
+              measured_s: 10.0
+              runs: 1
+            disk: []
+            sagas: []
             recovery:
             - in_flight: 10000
+              runs: 1
               first_ms: 123.5
+              first_ms_min: 123.5
+              first_ms_max: 123.5
               all_ms: 2000.0
+              all_ms_min: 2000.0
+              all_ms_max: 2000.0
         "#]],
         );
     }
 
     #[test]
+    fn of_several_runs_the_document_has_the_medians_and_what_lies_around_them() {
+        let document: serde_json::Value = serde_json::from_str(&three_runs().json()).unwrap();
+        let figures = |part: &str, key: &str| {
+            ["", "_min", "_max"].map(|which| document[part][0][format!("{key}{which}")].as_f64().unwrap())
+        };
+        assert_eq!(figures("sagas", "per_second"), [4_500.0, 2_000.0, 5_000.0]);
+        assert_eq!(
+            figures("disk", "appends_per_second"),
+            [45_000.0, 30_000.0, 50_000.0],
+            "the better of each run"
+        );
+        assert_eq!(figures("recovery", "first_ms"), [300.0, 200.0, 400.0]);
+        assert_eq!(figures("recovery", "all_ms"), [3_000.0, 2_000.0, 4_000.0]);
+        // The median of the runs' own shares: 0.5, 0.5 and a third.
+        assert_eq!(document["sagas"][0]["share_of_disk"].as_f64(), Some(0.5));
+    }
+
+    #[test]
     fn parts_that_were_not_measured_are_empty_lists() {
         let document: serde_json::Value =
-            serde_json::from_str(&Report::new(Machine::sample()).json()).unwrap();
+            serde_json::from_str(&Report::new(Machine::sample(), settings(1)).json()).unwrap();
         for part in ["disk", "sagas", "recovery"] {
             assert_eq!(document[part], serde_json::json!([]));
         }

@@ -5,25 +5,43 @@
 use std::time::Duration;
 
 use comfy_table::Table;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::bench::table::{grouped, section, table};
+use crate::bench::recovery::RecoveryRun;
+use crate::bench::runs::{Runs, Spread};
+use crate::bench::table::{grouped, section, table, with_spread};
 
-use super::rounded;
+use super::figure;
 
 /// Going on after a kill.
 #[derive(Debug, Serialize)]
 pub(crate) struct RecoveryRow {
     pub(crate) in_flight: u32,
-    pub(crate) first_ms: f64,
-    pub(crate) all_ms: f64,
+    pub(crate) runs: usize,
+    #[serde(flatten, serialize_with = "first_ms")]
+    pub(crate) first_ms: Spread,
+    #[serde(flatten, serialize_with = "all_ms")]
+    pub(crate) all_ms: Spread,
 }
 
 impl RecoveryRow {
-    pub(crate) fn new(in_flight: u32, first: Duration, all: Duration) -> Self {
-        let milliseconds = |time: Duration| rounded(time.as_secs_f64() * 1_000.0, 1);
-        Self { in_flight, first_ms: milliseconds(first), all_ms: milliseconds(all) }
+    pub(crate) fn new(in_flight: u32, runs: &Runs<RecoveryRun>) -> Self {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
+        Self {
+            in_flight,
+            runs: runs.count(),
+            first_ms: runs.spread(|run| milliseconds(run.first)).rounded(1),
+            all_ms: runs.spread(|run| milliseconds(run.all)).rounded(1),
+        }
     }
+}
+
+fn first_ms<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
+    figure::write("first_ms", spread, to)
+}
+
+fn all_ms<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
+    figure::write("all_ms", spread, to)
 }
 
 /// For people.
@@ -33,7 +51,12 @@ pub(crate) fn draw(rows: &[RecoveryRow]) -> String {
 
 fn draw_table(rows: &[RecoveryRow]) -> Table {
     let headings = ["in flight", "first ended, ms", "all ended, ms"];
-    let row =
-        |row: &RecoveryRow| [grouped(f64::from(row.in_flight)), grouped(row.first_ms), grouped(row.all_ms)];
+    let row = |row: &RecoveryRow| {
+        [
+            grouped(f64::from(row.in_flight)),
+            with_spread(row.first_ms, row.runs),
+            with_spread(row.all_ms, row.runs),
+        ]
+    };
     table(headings, rows.iter().map(row), 0)
 }

@@ -3,45 +3,52 @@
 //! Owns the row of sagas, for programs and for people. Does not measure: `sagas.rs` of the bench does.
 
 use comfy_table::Table;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::bench::load::Measured;
-use crate::bench::table::{grouped, milliseconds, section, table};
+use crate::bench::runs::{Runs, Spread, rounded};
+use crate::bench::sagas::SagaRun;
+use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
 
-use super::disk::DiskRow;
-use super::rounded;
+use super::figure;
+use super::latency::LatencyFigures;
 
 /// Sagas of one workload.
 #[derive(Debug, Serialize)]
 pub(crate) struct SagaRow {
     pub(crate) workload: &'static str,
     pub(crate) clients: u32,
-    pub(crate) per_second: f64,
-    pub(crate) p50_us: u64,
-    pub(crate) p99_us: u64,
-    pub(crate) cpu_s_per_1000: f64,
+    pub(crate) runs: usize,
+    #[serde(flatten, serialize_with = "per_second")]
+    pub(crate) per_second: Spread,
+    #[serde(flatten)]
+    pub(crate) latency: LatencyFigures,
+    #[serde(flatten, serialize_with = "cpu_s_per_1000")]
+    pub(crate) cpu_s_per_1000: Spread,
     pub(crate) share_of_disk: Option<f64>,
     pub(crate) bytes_per_saga: u64,
 }
 
 impl SagaRow {
-    pub(crate) fn new(workload: &'static str, clients: u32, measured: &Measured, grown: u64) -> Self {
+    pub(crate) fn new(workload: &'static str, clients: u32, runs: &Runs<SagaRun>) -> Self {
         Self {
             workload,
             clients,
-            per_second: rounded(measured.per_second, 1),
-            p50_us: measured.p50_us,
-            p99_us: measured.p99_us,
-            cpu_s_per_1000: rounded(measured.cpu_s_per_1000, 4),
-            share_of_disk: None,
-            bytes_per_saga: grown.div_ceil(measured.turns.max(1)),
+            runs: runs.count(),
+            per_second: runs.spread(|run| run.measured.per_second).rounded(1),
+            latency: LatencyFigures::of(&runs.each(|run| &run.measured)),
+            cpu_s_per_1000: runs.spread(|run| run.measured.cpu_s_per_1000).rounded(4),
+            share_of_disk: runs.median_if_known(|run| run.share_of_disk).map(|share| rounded(share, 4)),
+            bytes_per_saga: runs.median(SagaRun::bytes_per_saga).round() as u64,
         }
     }
+}
 
-    /// How much of the disk's own limit the sagas reached.
-    pub(crate) fn compare_with(&mut self, disk: &DiskRow, appends_per_saga: f64) {
-        self.share_of_disk = Some(rounded(self.per_second * appends_per_saga / disk.appends_per_second, 4));
-    }
+fn per_second<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
+    figure::write("per_second", spread, to)
+}
+
+fn cpu_s_per_1000<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
+    figure::write("cpu_s_per_1000", spread, to)
 }
 
 /// For people.
@@ -56,6 +63,7 @@ fn draw_table(rows: &[SagaRow]) -> Table {
         "sagas/s",
         "p50 ms",
         "p99 ms",
+        "p99.9 ms",
         "CPU s per 1,000",
         "of the disk",
         "bytes/saga",
@@ -64,10 +72,11 @@ fn draw_table(rows: &[SagaRow]) -> Table {
         [
             row.workload.to_owned(),
             row.clients.to_string(),
-            grouped(row.per_second),
-            milliseconds(row.p50_us),
-            milliseconds(row.p99_us),
-            format!("{:.3}", row.cpu_s_per_1000),
+            with_spread(row.per_second, row.runs),
+            milliseconds(row.latency.p50_us.median),
+            milliseconds(row.latency.p99_us.median),
+            milliseconds(row.latency.p999_us as f64),
+            format!("{:.3}", row.cpu_s_per_1000.median),
             row.share_of_disk.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0)),
             grouped(row.bytes_per_saga as f64),
         ]
