@@ -61,6 +61,11 @@ fn one_run_puts_sagas_beside_the_disk() {
         let share = number("per_second") * appends / disk.unwrap()["appends_per_second"].as_f64().unwrap();
         assert!((number("share_of_disk") - share).abs() < 0.001, "{row} {share}");
         assert!(number("cpu_s_per_1000") > 0.0 && number("p50_us") <= number("p99_us"), "{row}");
+        assert!(number("cpus_used") > 0.0, "{row}");
+        let cores: Vec<f64> =
+            row["cores"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect();
+        assert!(cores.iter().all(|share| (0.0..=1.0).contains(share)), "{row}");
+        assert!(cores.iter().sum::<f64>() > 0.0, "this very process was busy: {row}");
         assert!((100.0..10_000.0).contains(&number("bytes_per_saga")), "{row}");
     }
 }

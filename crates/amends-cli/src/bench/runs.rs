@@ -25,6 +25,10 @@ impl<R> Runs<R> {
         self.0.len()
     }
 
+    pub(super) fn first(&self) -> &R {
+        &self.0[0]
+    }
+
     /// One look at each run.
     pub(super) fn each<'r, S>(&'r self, look: impl FnMut(&'r R) -> S) -> Runs<S> {
         Runs(self.0.iter().map(look).collect())

@@ -1,10 +1,12 @@
 //! The load: clients that each do one thing after the other.
 //!
-//! Owns the closed loop, the measured window in it and the processor time spent meanwhile. Promises the same loop for
+//! Owns the closed loop, the measured window in it and what is read off at its ends. Promises the same loop for
 //! sagas and for bare appends, so that their numbers compare; and that it is light: one clock reading and no allocation
 //! of its own per turn. Does not know what a client does.
 
+mod cores;
 mod latency;
+mod meters;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,13 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use super::error::BenchError;
 use super::progress::Progress;
 use latency::{Latencies, Recorder};
+use meters::Reading;
 
 /// How often the measuring thread looks whether a client failed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -53,6 +55,10 @@ pub(crate) struct Measured {
     pub(crate) max_us: u64,
     /// Processor time of the whole process per thousand turns, in seconds.
     pub(crate) cpu_s_per_1000: f64,
+    /// Processors that this process kept busy, the load's own part included.
+    pub(crate) cpus_used: f64,
+    /// Which share of the time each core of the machine was busy, with all programs; `None` if that is not known.
+    pub(crate) cores: Option<Vec<f64>>,
     /// Turns in all, those outside the window included.
     pub(crate) turns: u64,
 }
@@ -81,10 +87,9 @@ pub(crate) fn measure(
         tasks.spawn_on(run_client(client, latencies.recorder(), shared.clone()), runtime.handle());
     }
     wait_until(from, &shared, progress);
-    let cpu = (Instant::now(), processor_time());
+    let before = Reading::now();
     wait_until(until, &shared, progress);
-    let (seconds, cpu) =
-        (cpu.0.elapsed().as_secs_f64(), processor_time().saturating_sub(cpu.1).as_secs_f64());
+    let spent = Reading::now().since(&before);
     runtime.block_on(async {
         while let Some(ended) = tasks.join_next().await {
             ended.map_err(|_| BenchError::Panicked)??;
@@ -102,8 +107,9 @@ pub(crate) fn measure(
         p99_us: latencies.percentile_us(99.0),
         p999_us: latencies.percentile_us(99.9),
         max_us: latencies.percentile_us(100.0),
-        // The thread that reads the processor time may wake late: its rate is taken over its own seconds.
-        cpu_s_per_1000: cpu / seconds / per_second * 1_000.0,
+        cpu_s_per_1000: spent.cpus_used / per_second * 1_000.0,
+        cpus_used: spent.cpus_used,
+        cores: spent.cores,
         turns: shared.turns.load(Ordering::Relaxed),
     })
 }
@@ -151,12 +157,6 @@ fn wait_until(moment: Instant, shared: &Shared, progress: &Progress) {
         thread::sleep(left.min(LOOK_EVERY));
         progress.tick();
     }
-}
-
-/// User and system time of all threads of this process, the load's own included.
-fn processor_time() -> Duration {
-    let spent = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::try_from(spent).expect("processor time is not negative")
 }
 
 #[cfg(test)]

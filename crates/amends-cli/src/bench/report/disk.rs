@@ -11,6 +11,7 @@ use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
 
 use super::figure;
 use super::latency::LatencyFigures;
+use super::processors::ProcessorFigures;
 
 /// The disk alone.
 #[derive(Debug, Serialize)]
@@ -21,6 +22,8 @@ pub(crate) struct DiskRow {
     pub(crate) appends_per_second: Spread,
     #[serde(flatten)]
     pub(crate) latency: LatencyFigures,
+    #[serde(flatten)]
+    pub(crate) processors: ProcessorFigures,
     /// For people: appends per second into each of the two files, and their size.
     #[serde(skip)]
     pub(crate) growing: f64,
@@ -39,6 +42,7 @@ impl DiskRow {
             runs: runs.count(),
             appends_per_second: better.spread(|run| run.per_second).rounded(1),
             latency: LatencyFigures::of(&better),
+            processors: ProcessorFigures::of(&better),
             growing: rounded(runs.median(|run| run.growing.per_second), 1),
             prefilled: rounded(runs.median(|run| run.prefilled.per_second), 1),
             append_bytes: runs.median(|run| run.append_bytes as f64),
@@ -62,9 +66,10 @@ fn draw_table(rows: &[DiskRow]) -> Table {
         "p50 ms",
         "p99 ms",
         "p99.9 ms",
+        "cores busy",
         "bytes each",
-        "growing file, /s",
-        "pre-filled file, /s",
+        "growing, /s",
+        "pre-filled, /s",
     ];
     let row = |row: &DiskRow| {
         [
@@ -73,6 +78,7 @@ fn draw_table(rows: &[DiskRow]) -> Table {
             milliseconds(row.latency.p50_us.median),
             milliseconds(row.latency.p99_us.median),
             milliseconds(row.latency.p999_us as f64),
+            row.processors.cores_busy(),
             grouped(row.append_bytes),
             grouped(row.growing),
             grouped(row.prefilled),

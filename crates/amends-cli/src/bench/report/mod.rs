@@ -6,6 +6,7 @@
 pub(super) mod disk;
 mod figure;
 mod latency;
+mod processors;
 pub(super) mod recovery;
 pub(super) mod sagas;
 #[cfg(test)]
@@ -117,7 +118,15 @@ mod tests {
                       "p99_us_min": 5678,
                       "p99_us_max": 5678,
                       "p999_us": 9012,
-                      "max_us": 34567
+                      "max_us": 34567,
+                      "cpu_s_per_1000": 0.1235,
+                      "cpu_s_per_1000_min": 0.1235,
+                      "cpu_s_per_1000_max": 0.1235,
+                      "cpus_used": 1.25,
+                      "cores": [
+                        0.931,
+                        0.5
+                      ]
                     }
                   ],
                   "sagas": [
@@ -139,6 +148,11 @@ mod tests {
                       "cpu_s_per_1000": 0.1235,
                       "cpu_s_per_1000_min": 0.1235,
                       "cpu_s_per_1000_max": 0.1235,
+                      "cpus_used": 1.25,
+                      "cores": [
+                        0.931,
+                        0.5
+                      ],
                       "share_of_disk": null,
                       "bytes_per_saga": 1235
                     },
@@ -160,6 +174,11 @@ mod tests {
                       "cpu_s_per_1000": 0.1235,
                       "cpu_s_per_1000_min": 0.1235,
                       "cpu_s_per_1000_max": 0.1235,
+                      "cpus_used": 1.25,
+                      "cores": [
+                        0.931,
+                        0.5
+                      ],
                       "share_of_disk": 0.48,
                       "bytes_per_saga": 0
                     }

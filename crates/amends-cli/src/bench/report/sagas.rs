@@ -11,6 +11,7 @@ use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
 
 use super::figure;
 use super::latency::LatencyFigures;
+use super::processors::ProcessorFigures;
 
 /// Sagas of one workload.
 #[derive(Debug, Serialize)]
@@ -22,21 +23,22 @@ pub(crate) struct SagaRow {
     pub(crate) per_second: Spread,
     #[serde(flatten)]
     pub(crate) latency: LatencyFigures,
-    #[serde(flatten, serialize_with = "cpu_s_per_1000")]
-    pub(crate) cpu_s_per_1000: Spread,
+    #[serde(flatten)]
+    pub(crate) processors: ProcessorFigures,
     pub(crate) share_of_disk: Option<f64>,
     pub(crate) bytes_per_saga: u64,
 }
 
 impl SagaRow {
     pub(crate) fn new(workload: &'static str, clients: u32, runs: &Runs<SagaRun>) -> Self {
+        let measured = runs.each(|run| &run.measured);
         Self {
             workload,
             clients,
             runs: runs.count(),
-            per_second: runs.spread(|run| run.measured.per_second).rounded(1),
-            latency: LatencyFigures::of(&runs.each(|run| &run.measured)),
-            cpu_s_per_1000: runs.spread(|run| run.measured.cpu_s_per_1000).rounded(4),
+            per_second: measured.spread(|run| run.per_second).rounded(1),
+            latency: LatencyFigures::of(&measured),
+            processors: ProcessorFigures::of(&measured),
             share_of_disk: runs.median_if_known(|run| run.share_of_disk).map(|share| rounded(share, 4)),
             bytes_per_saga: runs.median(SagaRun::bytes_per_saga).round() as u64,
         }
@@ -47,27 +49,16 @@ fn per_second<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> 
     figure::write("per_second", spread, to)
 }
 
-fn cpu_s_per_1000<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
-    figure::write("cpu_s_per_1000", spread, to)
-}
-
 /// For people.
 pub(crate) fn draw(rows: &[SagaRow]) -> String {
-    section("Sagas: four steps, each durable before the next", rows, draw_table)
+    let figures = section("Sagas: four steps, each durable before the next", rows, draw_figures);
+    let taken = section("What the sagas took", rows, draw_taken);
+    figures + &taken
 }
 
-fn draw_table(rows: &[SagaRow]) -> Table {
-    let headings = [
-        "workload",
-        "clients",
-        "sagas/s",
-        "p50 ms",
-        "p99 ms",
-        "p99.9 ms",
-        "CPU s per 1,000",
-        "of the disk",
-        "bytes/saga",
-    ];
+fn draw_figures(rows: &[SagaRow]) -> Table {
+    let headings =
+        ["workload", "clients", "sagas/s", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "of the disk"];
     let row = |row: &SagaRow| {
         [
             row.workload.to_owned(),
@@ -76,8 +67,22 @@ fn draw_table(rows: &[SagaRow]) -> Table {
             milliseconds(row.latency.p50_us.median),
             milliseconds(row.latency.p99_us.median),
             milliseconds(row.latency.p999_us as f64),
-            format!("{:.3}", row.cpu_s_per_1000.median),
+            milliseconds(row.latency.max_us as f64),
             row.share_of_disk.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0)),
+        ]
+    };
+    table(headings, rows.iter().map(row), 1)
+}
+
+fn draw_taken(rows: &[SagaRow]) -> Table {
+    let headings = ["workload", "clients", "CPU s per 1,000", "CPUs used", "cores busy", "bytes/saga"];
+    let row = |row: &SagaRow| {
+        [
+            row.workload.to_owned(),
+            row.clients.to_string(),
+            format!("{:.3}", row.processors.cpu_s_per_1000.median),
+            format!("{:.2}", row.processors.cpus_used),
+            row.processors.cores_busy(),
             grouped(row.bytes_per_saga as f64),
         ]
     };

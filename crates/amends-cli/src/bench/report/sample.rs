@@ -26,6 +26,8 @@ fn measured(per_second: f64) -> Measured {
         p999_us: 9_012,
         max_us: 34_567,
         cpu_s_per_1000: 0.123_456,
+        cpus_used: 1.254,
+        cores: Some(vec![0.9312, 0.5]),
         turns: 1_000,
     }
 }
