@@ -66,6 +66,10 @@ fn one_run_puts_sagas_beside_the_disk() {
             row["cores"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect();
         assert!(cores.iter().all(|share| (0.0..=1.0).contains(share)), "{row}");
         assert!(cores.iter().sum::<f64>() > 0.0, "this very process was busy: {row}");
+        assert!(number("log_flushes_per_second") > 0.0, "{row}");
+        let each = number("appends_per_flush");
+        // A new file of the log is flushed without an append.
+        assert!((0.9..=number("clients")).contains(&each), "one append at most of each client: {row}");
         assert!((100.0..10_000.0).contains(&number("bytes_per_saga")), "{row}");
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::block_device;
 use super::place::Place;
 
 /// This machine, and this program.
@@ -37,7 +38,8 @@ pub(super) struct Machine {
 
 /// Looks around.
 pub(super) fn look(place: &Place) -> Machine {
-    let device_number = fs::metadata(place.directory()).ok().map(|metadata| device_number(metadata.dev()));
+    let device_number =
+        fs::metadata(place.directory()).ok().map(|metadata| block_device::number(metadata.dev()));
     let mount =
         device_number.as_deref().and_then(|number| find_mount(&read("/proc/self/mountinfo")?, number));
     let (filesystem, device) = mount.unzip();
@@ -75,11 +77,6 @@ fn value_of(text: &str, name: &str) -> Option<String> {
 fn memory_bytes(meminfo: &str) -> Option<u64> {
     let kibibytes: u64 = value_of(meminfo, "MemTotal")?.strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kibibytes << 10)
-}
-
-/// As `/proc` and `/sys` write it.
-fn device_number(device: u64) -> String {
-    format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device))
 }
 
 /// The kind of the file system on a device, and where it comes from. The format is in proc(5).

@@ -6,6 +6,7 @@
 //! [`run`], then `load/mod.rs`.
 
 mod args;
+mod block_device;
 mod child;
 mod conditions;
 mod disk;
@@ -96,6 +97,9 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     }
     run.conditions.progress.end();
     run.report.sort();
+    for warning in run.report.warnings() {
+        complain(&format!("warning: {warning}"));
+    }
     Ok(run.report)
 }
 

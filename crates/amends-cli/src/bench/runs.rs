@@ -29,6 +29,10 @@ impl<R> Runs<R> {
         &self.0[0]
     }
 
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, R> {
+        self.0.iter()
+    }
+
     /// One look at each run.
     pub(super) fn each<'r, S>(&'r self, look: impl FnMut(&'r R) -> S) -> Runs<S> {
         Runs(self.0.iter().map(look).collect())

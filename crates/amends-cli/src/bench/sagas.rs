@@ -15,7 +15,7 @@ use crate::process::end_fatally;
 use super::conditions::Conditions;
 use super::disk::{Appends, DiskRun};
 use super::error::BenchError;
-use super::load::{self, Client, Measured};
+use super::load::{self, Client, LogCounts, Measured, Meters};
 use super::place::size_of;
 use super::workload::{self, Workload};
 
@@ -92,13 +92,18 @@ fn run(
     let request = workload::request(Wait::Rest);
     let clients =
         (0..clients).map(|_| Starting { engine: engine.clone(), request: request.clone(), workload });
-    let measured = load::measure(&runtime, clients, conditions.window, &conditions.progress);
+    let meters = Meters { disk: conditions.place.disk(), log: &|| log_counts(journal.stats()) };
+    let measured = load::measure(&runtime, clients, &meters, conditions.window, &conditions.progress);
     runtime.block_on(engine.stop(GRACE));
     drop((engine, runtime));
     let journal = Arc::into_inner(journal).ok_or(BenchError::StillOpen)?;
     let stats = journal.stats();
     drop(journal);
     Ok((measured?, stats))
+}
+
+fn log_counts(stats: Stats) -> LogCounts {
+    LogCounts { appends: stats.appends, flushes: stats.log_flushes }
 }
 
 /// The product's journal. A failed write ends the process: nobody knows what is on the disk.

@@ -5,6 +5,7 @@
 //! of its own per turn. Does not know what a client does.
 
 mod cores;
+mod flushes;
 mod latency;
 mod meters;
 
@@ -20,7 +21,9 @@ use tokio::task::JoinSet;
 use super::error::BenchError;
 use super::progress::Progress;
 use latency::{Latencies, Recorder};
-use meters::Reading;
+
+pub(crate) use flushes::{Flushed, LogCounts};
+pub(crate) use meters::Meters;
 
 /// How often the measuring thread looks whether a client failed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -59,6 +62,8 @@ pub(crate) struct Measured {
     pub(crate) cpus_used: f64,
     /// Which share of the time each core of the machine was busy, with all programs; `None` if that is not known.
     pub(crate) cores: Option<Vec<f64>>,
+    /// What the log behind it flushed, and the disk.
+    pub(crate) flushed: Flushed,
     /// Turns in all, those outside the window included.
     pub(crate) turns: u64,
 }
@@ -75,6 +80,7 @@ pub(crate) fn runtime() -> Result<Runtime, BenchError> {
 pub(crate) fn measure(
     runtime: &Runtime,
     clients: impl IntoIterator<Item = impl Client>,
+    meters: &Meters<'_>,
     window: Window,
     progress: &Progress,
 ) -> Result<Measured, BenchError> {
@@ -87,9 +93,9 @@ pub(crate) fn measure(
         tasks.spawn_on(run_client(client, latencies.recorder(), shared.clone()), runtime.handle());
     }
     wait_until(from, &shared, progress);
-    let before = Reading::now();
+    let before = meters.at_the_beginning();
     wait_until(until, &shared, progress);
-    let spent = Reading::now().since(&before);
+    let spent = meters.at_the_end(&before);
     runtime.block_on(async {
         while let Some(ended) = tasks.join_next().await {
             ended.map_err(|_| BenchError::Panicked)??;
@@ -110,6 +116,7 @@ pub(crate) fn measure(
         cpu_s_per_1000: spent.cpus_used / per_second * 1_000.0,
         cpus_used: spent.cpus_used,
         cores: spent.cores,
+        flushed: spent.flushed,
         turns: shared.turns.load(Ordering::Relaxed),
     })
 }
@@ -181,13 +188,15 @@ mod tests {
         }
     }
 
+    const NO_LOG: Meters<'_> = Meters { disk: None, log: &|| LogCounts { appends: 0, flushes: 0 } };
+
     const SHORT: Window = Window { warm_up: Duration::from_millis(5), measured: Duration::from_millis(20) };
 
     #[test]
     fn every_turn_is_counted_and_those_in_the_window_are_measured() {
         let counter = Arc::new(AtomicU64::new(0));
         let clients = (0..4).map(|_| Counts(counter.clone()));
-        let measured = measure(&runtime().unwrap(), clients, SHORT, &Progress::silent()).unwrap();
+        let measured = measure(&runtime().unwrap(), clients, &NO_LOG, SHORT, &Progress::silent()).unwrap();
         assert_eq!(measured.turns, counter.load(Ordering::Relaxed));
         let in_window = measured.per_second * SHORT.measured.as_secs_f64();
         assert!(in_window >= 1.0 && in_window < measured.turns as f64, "{measured:?}");
@@ -201,7 +210,7 @@ mod tests {
     #[test]
     fn a_client_that_fails_stops_the_measurement() {
         let long = Window { warm_up: Duration::from_secs(3_600), measured: Duration::from_secs(1) };
-        let result = measure(&runtime().unwrap(), [Fails], long, &Progress::silent());
+        let result = measure(&runtime().unwrap(), [Fails], &NO_LOG, long, &Progress::silent());
         assert!(matches!(result, Err(BenchError::Append(_))));
     }
 }

@@ -10,6 +10,7 @@ use crate::bench::runs::{Runs, Spread, rounded};
 use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
 
 use super::figure;
+use super::flushes::FlushFigures;
 use super::latency::LatencyFigures;
 use super::processors::ProcessorFigures;
 
@@ -24,6 +25,8 @@ pub(crate) struct DiskRow {
     pub(crate) latency: LatencyFigures,
     #[serde(flatten)]
     pub(crate) processors: ProcessorFigures,
+    #[serde(flatten)]
+    pub(crate) flushes: FlushFigures,
     /// For people: appends per second into each of the two files, and their size.
     #[serde(skip)]
     pub(crate) growing: f64,
@@ -43,6 +46,7 @@ impl DiskRow {
             appends_per_second: better.spread(|run| run.per_second).rounded(1),
             latency: LatencyFigures::of(&better),
             processors: ProcessorFigures::of(&better),
+            flushes: FlushFigures::of(&better),
             growing: rounded(runs.median(|run| run.growing.per_second), 1),
             prefilled: rounded(runs.median(|run| run.prefilled.per_second), 1),
             append_bytes: runs.median(|run| run.append_bytes as f64),
@@ -66,10 +70,11 @@ fn draw_table(rows: &[DiskRow]) -> Table {
         "p50 ms",
         "p99 ms",
         "p99.9 ms",
-        "cores busy",
-        "bytes each",
-        "growing, /s",
-        "pre-filled, /s",
+        "bytes\neach",
+        "growing\nfile, /s",
+        "pre-filled\nfile, /s",
+        "the log's\nflushes/s",
+        "the kernel's\nflushes/s",
     ];
     let row = |row: &DiskRow| {
         [
@@ -78,10 +83,11 @@ fn draw_table(rows: &[DiskRow]) -> Table {
             milliseconds(row.latency.p50_us.median),
             milliseconds(row.latency.p99_us.median),
             milliseconds(row.latency.p999_us as f64),
-            row.processors.cores_busy(),
             grouped(row.append_bytes),
             grouped(row.growing),
             grouped(row.prefilled),
+            row.flushes.of_the_log(),
+            row.flushes.of_the_kernel(),
         ]
     };
     table(headings, rows.iter().map(row), 0)

@@ -5,6 +5,7 @@
 
 pub(super) mod disk;
 mod figure;
+mod flushes;
 mod latency;
 mod processors;
 pub(super) mod recovery;
@@ -57,6 +58,14 @@ impl Report {
     /// One workload after the other; within one, in the order of measurement.
     pub(super) fn sort(&mut self) {
         self.sagas.sort_by_key(|row| row.workload);
+    }
+
+    /// What a person should know before believing the figures.
+    pub(super) fn warnings(&self) -> Vec<&'static str> {
+        let mut flushes =
+            self.sagas.iter().map(|row| &row.flushes).chain(self.disk.iter().map(|row| &row.flushes));
+        let did_not_reach = flushes.any(|flushes| flushes.flushes_reached_the_disk == Some(false));
+        did_not_reach.then_some(flushes::DID_NOT_REACH).into_iter().collect()
     }
 
     pub(super) fn json(&self) -> String {
@@ -126,7 +135,11 @@ mod tests {
                       "cores": [
                         0.931,
                         0.5
-                      ]
+                      ],
+                      "log_flushes_per_second": 812.3,
+                      "kernel_flushes_per_second": 900.0,
+                      "appends_per_flush": 31.42,
+                      "flushes_reached_the_disk": true
                     }
                   ],
                   "sagas": [
@@ -153,6 +166,10 @@ mod tests {
                         0.931,
                         0.5
                       ],
+                      "log_flushes_per_second": 812.3,
+                      "kernel_flushes_per_second": 900.0,
+                      "appends_per_flush": 31.42,
+                      "flushes_reached_the_disk": true,
                       "share_of_disk": null,
                       "bytes_per_saga": 1235
                     },
@@ -179,6 +196,10 @@ mod tests {
                         0.931,
                         0.5
                       ],
+                      "log_flushes_per_second": 812.3,
+                      "kernel_flushes_per_second": 900.0,
+                      "appends_per_flush": 31.42,
+                      "flushes_reached_the_disk": true,
                       "share_of_disk": 0.48,
                       "bytes_per_saga": 0
                     }
@@ -255,6 +276,15 @@ mod tests {
         assert_eq!(figures("recovery", "all_ms"), [3_000.0, 2_000.0, 4_000.0]);
         // The median of the runs' own shares: 0.5, 0.5 and a third.
         assert_eq!(document["sagas"][0]["share_of_disk"].as_f64(), Some(0.5));
+    }
+
+    #[test]
+    fn a_disk_that_kept_flushes_to_itself_is_warned_of() {
+        let mut report = one_run();
+        assert_eq!(report.warnings(), [""; 0]);
+        report.disk[0].flushes.flushes_reached_the_disk = Some(false);
+        assert_eq!(report.warnings(), [flushes::DID_NOT_REACH]);
+        assert!(report.json().contains(r#""flushes_reached_the_disk": false"#));
     }
 
     #[test]

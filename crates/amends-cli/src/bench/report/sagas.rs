@@ -10,6 +10,7 @@ use crate::bench::sagas::SagaRun;
 use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
 
 use super::figure;
+use super::flushes::FlushFigures;
 use super::latency::LatencyFigures;
 use super::processors::ProcessorFigures;
 
@@ -25,6 +26,8 @@ pub(crate) struct SagaRow {
     pub(crate) latency: LatencyFigures,
     #[serde(flatten)]
     pub(crate) processors: ProcessorFigures,
+    #[serde(flatten)]
+    pub(crate) flushes: FlushFigures,
     pub(crate) share_of_disk: Option<f64>,
     pub(crate) bytes_per_saga: u64,
 }
@@ -39,6 +42,7 @@ impl SagaRow {
             per_second: measured.spread(|run| run.per_second).rounded(1),
             latency: LatencyFigures::of(&measured),
             processors: ProcessorFigures::of(&measured),
+            flushes: FlushFigures::of(&measured),
             share_of_disk: runs.median_if_known(|run| run.share_of_disk).map(|share| rounded(share, 4)),
             bytes_per_saga: runs.median(SagaRun::bytes_per_saga).round() as u64,
         }
@@ -75,7 +79,17 @@ fn draw_figures(rows: &[SagaRow]) -> Table {
 }
 
 fn draw_taken(rows: &[SagaRow]) -> Table {
-    let headings = ["workload", "clients", "CPU s per 1,000", "CPUs used", "cores busy", "bytes/saga"];
+    let headings = [
+        "workload",
+        "clients",
+        "CPU s\nper 1,000",
+        "CPUs\nused",
+        "cores\nbusy",
+        "bytes\nper saga",
+        "appends\nper flush",
+        "the log's\nflushes/s",
+        "the kernel's\nflushes/s",
+    ];
     let row = |row: &SagaRow| {
         [
             row.workload.to_owned(),
@@ -84,6 +98,9 @@ fn draw_taken(rows: &[SagaRow]) -> Table {
             format!("{:.2}", row.processors.cpus_used),
             row.processors.cores_busy(),
             grouped(row.bytes_per_saga as f64),
+            row.flushes.appends_each(),
+            row.flushes.of_the_log(),
+            row.flushes.of_the_kernel(),
         ]
     };
     table(headings, rows.iter().map(row), 1)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::disk::{Appends, DiskRun};
-use crate::bench::load::{Measured, Window};
+use crate::bench::load::{Flushed, Measured, Window};
 use crate::bench::machine::Machine;
 use crate::bench::recovery::RecoveryRun;
 use crate::bench::runs::Runs;
@@ -28,6 +28,12 @@ fn measured(per_second: f64) -> Measured {
         cpu_s_per_1000: 0.123_456,
         cpus_used: 1.254,
         cores: Some(vec![0.9312, 0.5]),
+        flushed: Flushed {
+            log_per_second: 812.34,
+            kernel_per_second: Some(900.0),
+            appends_per_flush: Some(31.416),
+            reached_the_disk: Some(true),
+        },
         turns: 1_000,
     }
 }
