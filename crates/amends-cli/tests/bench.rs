@@ -49,6 +49,8 @@ fn one_run_puts_sagas_beside_the_disk() {
     let found = document("--clients 1,4 --seconds 1 --only disk,ok,undo --output json");
     assert_eq!(keys(&found), ["disk", "machine", "recovery", "sagas", "settings"]);
     assert_eq!(found["recovery"], serde_json::json!([]));
+    let durability = found["machine"]["durability"].as_str().unwrap();
+    assert!(durability.contains("fdatasync") && durability.contains("synchronous=FULL"), "{durability}");
     let disk = found["disk"].as_array().unwrap();
     assert_eq!(disk.iter().map(|row| row["clients"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 4]);
     let sagas = found["sagas"].as_array().unwrap();

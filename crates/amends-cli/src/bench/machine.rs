@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use amends_journal::SqliteJournal;
 use serde::Serialize;
 
 use super::block_device;
@@ -26,6 +27,8 @@ pub(super) struct Machine {
     pub(super) device: Option<String>,
     /// Whether the device says it has a cache that must be flushed (`write back`).
     pub(super) write_cache: Option<String>,
+    /// How the product sees to it that what it answered survives a power cut.
+    pub(super) durability: String,
     /// Processes that wanted to run, on average over the minute before: others' work shows in the numbers.
     pub(super) load_before: Option<f64>,
     pub(super) rustc: &'static str,
@@ -51,6 +54,7 @@ pub(super) fn look(place: &Place) -> Machine {
         filesystem,
         device,
         write_cache: device_number.as_deref().and_then(write_cache),
+        durability: SqliteJournal::durability(),
         load_before: read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
         rustc: env!("AMENDS_RUSTC"),
         build: if cfg!(debug_assertions) { "debug" } else { "release" },
@@ -109,6 +113,7 @@ impl Machine {
             filesystem: Some("ext4".to_owned()),
             device: Some("/dev/vda".to_owned()),
             write_cache: None,
+            durability: "log: flushed; database: WAL".to_owned(),
             load_before: Some(0.25),
             rustc: "1.95.0",
             build: "release",

@@ -30,7 +30,7 @@ fn describe(machine: &Machine) -> String {
     let cpus = machine.cpus.map_or_else(|| "?".to_owned(), |cpus| cpus.to_string());
     let memory = machine.memory_bytes.map_or_else(|| "?".to_owned(), |bytes| format!("{}", bytes >> 30));
     format!(
-        "Amends {} ({}, rustc {}) on {}\n{cpus} × {}, {memory} GiB of memory, Linux {}, {} on {}\n",
+        "Amends {} ({}, rustc {}) on {}\n{cpus} × {}, {memory} GiB of memory, Linux {}, {} on {} (cache: {})\n{}\n",
         machine.version,
         machine.build,
         machine.rustc,
@@ -39,6 +39,8 @@ fn describe(machine: &Machine) -> String {
         text(&machine.kernel),
         text(&machine.filesystem),
         text(&machine.device),
+        text(&machine.write_cache),
+        machine.durability,
     )
 }
 
@@ -105,7 +107,8 @@ mod tests {
     fn people_see_units_and_percentages() {
         expect![[r#"
             Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
-            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda
+            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda (cache: unknown)
+            log: flushed; database: WAL
             10 s each, after a warm-up of 1 s; one run of each
 
             Sagas: four steps, each durable before the next
@@ -147,7 +150,8 @@ mod tests {
     fn of_several_runs_people_see_how_far_they_lie_apart() {
         expect![[r#"
             Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
-            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda
+            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda (cache: unknown)
+            log: flushed; database: WAL
             10 s each, after a warm-up of 1 s; medians of 3 runs, ± half the way from the least to the most
 
             Sagas: four steps, each durable before the next

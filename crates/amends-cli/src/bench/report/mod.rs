@@ -102,6 +102,7 @@ mod tests {
                     "filesystem": "ext4",
                     "device": "/dev/vda",
                     "write_cache": null,
+                    "durability": "log: flushed; database: WAL",
                     "load_before": 0.25,
                     "rustc": "1.95.0",
                     "build": "release",
@@ -228,35 +229,36 @@ mod tests {
         check(
             &report.yaml(),
             expect![[r#"
-            machine:
-              cpus: 2
-              model: A processor
-              memory_bytes: 8589934592
-              kernel: "6.18.44"
-              filesystem: ext4
-              device: /dev/vda
-              write_cache: null
-              load_before: 0.25
-              rustc: "1.95.0"
-              build: release
-              version: "0.1.0"
-              date: "2026-11-23T00:00:00Z"
-            settings:
-              warm_up_s: 1.0
-              measured_s: 10.0
-              runs: 1
-            disk: []
-            sagas: []
-            recovery:
-            - in_flight: 10000
-              runs: 1
-              first_ms: 123.5
-              first_ms_min: 123.5
-              first_ms_max: 123.5
-              all_ms: 2000.0
-              all_ms_min: 2000.0
-              all_ms_max: 2000.0
-        "#]],
+                machine:
+                  cpus: 2
+                  model: A processor
+                  memory_bytes: 8589934592
+                  kernel: "6.18.44"
+                  filesystem: ext4
+                  device: /dev/vda
+                  write_cache: null
+                  durability: "log: flushed; database: WAL"
+                  load_before: 0.25
+                  rustc: "1.95.0"
+                  build: release
+                  version: "0.1.0"
+                  date: "2026-11-23T00:00:00Z"
+                settings:
+                  warm_up_s: 1.0
+                  measured_s: 10.0
+                  runs: 1
+                disk: []
+                sagas: []
+                recovery:
+                - in_flight: 10000
+                  runs: 1
+                  first_ms: 123.5
+                  first_ms_min: 123.5
+                  first_ms_max: 123.5
+                  all_ms: 2000.0
+                  all_ms_min: 2000.0
+                  all_ms_max: 2000.0
+            "#]],
         );
     }
 

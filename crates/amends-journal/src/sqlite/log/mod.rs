@@ -167,6 +167,9 @@ pub(super) fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> R
 /// Files that are always there: one to write, one to go on with when the disk is full.
 const SEGMENTS_MIN: usize = 2;
 
+/// What [`Log::append`] does, in words.
+pub(super) const DURABILITY: &str = "pwrite and fdatasync before each answer";
+
 impl Log {
     /// Sees to it that a batch of this size can be written.
     pub(super) fn make_room(&mut self, bytes: usize) -> Result<(), NoRoom> {
