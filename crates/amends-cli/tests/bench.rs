@@ -90,7 +90,10 @@ fn what_a_killed_process_left_is_carried_to_its_end() {
 #[test]
 fn several_runs_end_in_one_row_with_medians_and_their_spread() {
     let found = document("--clients 2 --seconds 1 --repeat 2 --only disk,ok --output json");
-    assert_eq!(found["settings"], serde_json::json!({"warm_up_s": 1.0, "measured_s": 1.0, "runs": 2}));
+    assert_eq!(
+        found["settings"],
+        serde_json::json!({"warm_up_s": 1.0, "measured_s": 1.0, "runs": 2, "arrivals": null})
+    );
     for (part, figure) in [("sagas", "per_second"), ("disk", "appends_per_second"), ("sagas", "p50_us")] {
         let rows = found[part].as_array().unwrap();
         assert_eq!(rows.len(), 1, "{part}");
@@ -101,9 +104,27 @@ fn several_runs_end_in_one_row_with_medians_and_their_spread() {
 }
 
 #[test]
+fn an_open_loop_has_a_row_for_each_rate() {
+    let found = document("ok --rate 50,200 --clients 8 --seconds 1 --output json");
+    assert!(found["settings"]["arrivals"].as_str().unwrap().contains("Poisson"), "{}", found["settings"]);
+    let sagas = found["sagas"].as_array().unwrap();
+    let rates: Vec<f64> = sagas.iter().map(|row| row["rate"].as_f64().unwrap()).collect();
+    assert_eq!(rates, [50.0, 200.0]);
+    for row in sagas {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        assert_eq!(number("clients"), 8.0);
+        assert!(row["kept_up"].is_boolean(), "{row}");
+        let latencies = ["p50_us", "p99_us", "p999_us", "max_us"].map(number);
+        assert!(latencies.is_sorted() && number("per_second") > 0.0, "{row}");
+    }
+}
+
+#[test]
 fn without_a_disk_to_compare_with_there_is_no_share() {
     let found = document("ok --clients 2 --seconds 1 --output json");
-    assert_eq!(found["sagas"][0]["share_of_disk"], Value::Null);
+    for unknown in ["share_of_disk", "rate", "kept_up"] {
+        assert_eq!(found["sagas"][0][unknown], Value::Null, "{unknown}");
+    }
     assert_eq!(found["disk"], serde_json::json!([]));
 }
 
@@ -119,8 +140,15 @@ fn a_directory_that_cannot_be_used_is_named_with_exit_code_two() {
 
 #[test]
 fn bad_flags_are_exit_code_two() {
-    for flags in ["--clients 0", "--seconds 0", "--repeat 0", "--only http", "--in-flight 0", "--output xml"]
-    {
+    for flags in [
+        "--clients 0",
+        "--seconds 0",
+        "--repeat 0",
+        "--rate 0",
+        "--only http",
+        "--in-flight 0",
+        "--output xml",
+    ] {
         assert_eq!(run(flags).status.code(), Some(2), "{flags}");
     }
 }

@@ -6,11 +6,17 @@
 use std::path::PathBuf;
 
 use amends_engine::limits::LIVE_SAGAS_MAX;
+use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
+
+use super::load::Load;
 
 /// Clients at once, at most: each has one saga under way, and the engine holds no more.
 const CLIENTS_MAX: i64 = 20_000;
 const _: () = assert!(CLIENTS_MAX as usize <= LIVE_SAGAS_MAX, "the engine turns none of our clients away");
+
+/// Arrivals a second, at most: more than one thread can let come.
+const RATE_MAX: i64 = 1_000_000;
 
 /// One measurement takes an hour at most.
 const SECONDS_MAX: i64 = 3_600;
@@ -29,7 +35,12 @@ Exit codes:
   130  interrupted; what was written has been removed
 
 The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the sagas
-got out of it: sagas per second, times appends per saga, divided by the bare appends per second.";
+got out of it: sagas per second, times appends per saga, divided by the bare appends per second.
+
+A closed loop shows what the machine can do at most. How long somebody waits who comes at any time, an open loop shows
+(--rate): arrivals are a Poisson process, the same in every run. A row says `kept_up: false` if more than a hundredth of
+what arrived, and more than arrives in a tenth of a second, was left over at the end; its latencies then only grow with
+the length of the run.";
 
 /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit.
 #[derive(Debug, Args)]
@@ -38,10 +49,17 @@ pub(crate) struct BenchArgs {
     /// What to measure; all when left out
     #[arg(value_enum, value_name = "WORKLOAD")]
     workloads: Vec<Part>,
-    /// How many clients at once, each starting its next saga when the last one has ended
+    /// How many clients at once, each starting its next saga when the last one has ended. With --rate: how many sagas at
+    /// once at most, 512 unless said
     #[arg(long, value_delimiter = ',', default_value = "1,64,512", value_name = "N,…",
+          default_value_if("rates", ArgPredicate::IsPresent, "512"),
           value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX))]
     clients: Vec<u32>,
+    /// Start so many sagas a second, whatever became of those before: an open loop, at each rate in turn. What finds all
+    /// clients busy waits in line; latency counts from the intended start
+    #[arg(long = "rate", value_delimiter = ',', value_name = "N,…",
+          value_parser = clap::value_parser!(u32).range(1..=RATE_MAX))]
+    rates: Vec<u32>,
     /// How long each measurement counts, after a warm-up of one second
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
     pub(super) seconds: u32,
@@ -123,6 +141,14 @@ impl BenchArgs {
         each_once(&self.clients)
     }
 
+    /// How the sagas' load comes: an open loop of each rate once, or the closed loop.
+    pub(super) fn loads(&self) -> Vec<Load> {
+        if self.rates.is_empty() {
+            return vec![Load::Closed];
+        }
+        each_once(&self.rates).into_iter().map(|rate| Load::Open { rate: f64::from(rate) }).collect()
+    }
+
     /// The numbers of sagas in flight, each once.
     pub(super) fn in_flight(&self) -> Vec<u32> {
         each_once(&self.in_flight)
@@ -183,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_makes_the_loop_an_open_one_with_clients_as_its_bound() {
+        let args = parse("--rate 20000,5,5").unwrap();
+        assert_eq!(args.loads(), [Load::Open { rate: 20_000.0 }, Load::Open { rate: 5.0 }]);
+        assert_eq!(args.clients(), [512]);
+        assert_eq!(parse("--rate 5 --clients 7,9").unwrap().clients(), [7, 9]);
+        assert_eq!(parse("").unwrap().loads(), [Load::Closed]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_exit_code_two() {
         for line in [
             "--clients 0",
@@ -193,6 +228,9 @@ mod tests {
             "--seconds 3601",
             "--repeat 0",
             "--repeat 101",
+            "--rate 0",
+            "--rate 1000001",
+            "--rate fast",
             "--only disk,http",
             "--only ok undo",
             "--in-flight 0",

@@ -7,7 +7,7 @@
 use super::conditions::Conditions;
 use super::error::BenchError;
 use super::group_commit::{Appender, GroupCommit, Growing, Medium, Prefilled};
-use super::load::{self, Client, Measured, Meters};
+use super::load::{self, Client, Load, Measured, Meters};
 
 /// The pre-filled file: larger than any batch, small enough to stay in memory, as a log that is used again would.
 const PREFILLED_BYTES: u64 = 64 << 20;
@@ -108,7 +108,7 @@ fn measure_medium(
     let record: Vec<u8> = (0..=u8::MAX).cycle().skip(1).take(append_bytes).collect();
     let clients = (0..clients).map(|_| Appending { log: log.appender(), record: record.clone() });
     let meters = Meters { disk: conditions.place.disk(), log: &|| log.counts() };
-    load::measure(&runtime, clients, &meters, conditions.window, &conditions.progress)
+    load::measure(&runtime, Load::Closed, clients, &meters, conditions.window, &conditions.progress)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ use args::{Output, Part};
 use conditions::Conditions;
 use disk::Appends;
 use error::BenchError;
-use load::Window;
+use load::{Load, Window};
 use place::Place;
 use progress::Progress;
 use report::disk::DiskRow;
@@ -70,7 +70,7 @@ fn end(done: Result<(), BenchError>) -> ExitCode {
 }
 
 fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
-    let parts = args.parts();
+    let (parts, loads) = (args.parts(), args.loads());
     let place = Place::choose(args.data.as_deref())?;
     complain(&format!("measuring in {}, which is removed afterwards", place.directory().display()));
     if let Some(warning) = place.warning() {
@@ -79,16 +79,20 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     if cfg!(debug_assertions) {
         complain("warning: this is a debug build, several times slower than a release build");
     }
-    if parts.contains(&Part::Disk) && !parts.contains(&Part::Ok) && !parts.contains(&Part::Undo) {
+    let has_sagas = parts.contains(&Part::Ok) || parts.contains(&Part::Undo);
+    if parts.contains(&Part::Disk) && !has_sagas {
         complain(&disk::without_sagas());
     }
+    if !has_sagas && loads != [Load::Closed] {
+        complain("no sagas are measured: --rate changes nothing");
+    }
     let window = Window { warm_up: WARM_UP, measured: Duration::from_secs(u64::from(args.seconds)) };
-    let settings = Settings::new(window, args.repeat);
+    let settings = Settings::new(window, args.repeat, &loads);
     let report = Report::new(machine::look(&place), settings);
     let conditions = Conditions { place, window, progress: Progress::new() };
     let mut run = Run { conditions, runs: args.repeat, report };
     for clients in args.clients() {
-        run.measure_clients(&parts, clients)?;
+        run.measure_clients(&parts, &loads, clients)?;
     }
     if parts.contains(&Part::Recovery) {
         for in_flight in args.in_flight() {
@@ -113,16 +117,18 @@ struct Run {
 
 impl Run {
     /// Round by round, so that a share of the disk is one of the same minute.
-    fn measure_clients(&mut self, parts: &[Part], clients: u32) -> Result<(), BenchError> {
+    fn measure_clients(&mut self, parts: &[Part], loads: &[Load], clients: u32) -> Result<(), BenchError> {
         let workloads = [(Part::Ok, Workload::Ok), (Part::Undo, Workload::Undo)];
         let asked = workloads.into_iter().filter(|(part, _)| parts.contains(part));
-        let mut sagas: Vec<_> = asked.map(|(_, workload)| (workload, Vec::new())).collect();
+        let mut sagas: Vec<_> = asked
+            .flat_map(|(_, workload)| loads.iter().map(move |load| (workload, *load, Vec::new())))
+            .collect();
         let mut disk = Vec::new();
         for round in 1..=self.runs {
             let mut made = Vec::new();
-            for (workload, runs) in &mut sagas {
-                self.begin(&format!("{} sagas, {clients} clients", workload.name()), round);
-                let run = sagas::measure(&self.conditions, *workload, clients)?;
+            for (workload, load, runs) in &mut sagas {
+                self.begin(&format!("{} sagas, {}", workload.name(), in_words(*load, clients)), round);
+                let run = sagas::measure(&self.conditions, *workload, *load, clients)?;
                 made.push(run.appends);
                 runs.push(run);
             }
@@ -130,14 +136,14 @@ impl Run {
                 let appends = Appends::mean(&made).unwrap_or(Appends::WITHOUT_SAGAS);
                 self.begin(&format!("the disk alone, {clients} clients"), round);
                 let run = disk::measure(&self.conditions, clients, appends)?;
-                for saga in sagas.iter_mut().filter_map(|(_, runs)| runs.last_mut()) {
+                for saga in sagas.iter_mut().filter_map(|(_, _, runs)| runs.last_mut()) {
                     saga.compare_with(&run);
                 }
                 disk.push(run);
             }
         }
-        for (workload, runs) in sagas {
-            let row = Runs::of(runs).map(|runs| SagaRow::new(workload.name(), clients, &runs));
+        for (workload, load, runs) in sagas {
+            let row = Runs::of(runs).map(|runs| SagaRow::new(workload.name(), load, clients, &runs));
             self.report.sagas.extend(row);
         }
         self.report.disk.extend(Runs::of(disk).map(|runs| DiskRow::new(clients, &runs)));
@@ -158,6 +164,13 @@ impl Run {
     fn begin(&self, what: &str, round: u32) {
         let which = if self.runs == 1 { String::new() } else { format!(", run {round} of {}", self.runs) };
         self.conditions.progress.begin(format!("{what}{which}"));
+    }
+}
+
+fn in_words(load: Load, clients: u32) -> String {
+    match load {
+        Load::Closed => format!("{clients} clients"),
+        Load::Open { rate } => format!("{rate} a second, {clients} at once at most"),
     }
 }
 

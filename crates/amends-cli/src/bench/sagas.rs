@@ -15,7 +15,7 @@ use crate::process::end_fatally;
 use super::conditions::Conditions;
 use super::disk::{Appends, DiskRun};
 use super::error::BenchError;
-use super::load::{self, Client, LogCounts, Measured, Meters};
+use super::load::{self, Client, Load, LogCounts, Measured, Meters};
 use super::place::size_of;
 use super::workload::{self, Workload};
 
@@ -63,13 +63,14 @@ impl SagaRun {
 pub(super) fn measure(
     conditions: &Conditions,
     workload: Workload,
+    load: Load,
     clients: u32,
 ) -> Result<SagaRun, BenchError> {
     let directory = conditions.place.fresh("journal")?;
     // What an empty journal takes is not the sagas': it is laid out first, and closed.
     drop(open(directory.path())?);
     let before = size_of(directory.path())?;
-    let (measured, stats) = run(conditions, directory.path(), workload, clients)?;
+    let (measured, stats) = run(conditions, directory.path(), workload, load, clients)?;
     let grown = size_of(directory.path())?.saturating_sub(before);
     let appends = Appends { appends: stats.appends, bytes: stats.record_bytes, sagas: measured.turns };
     Ok(SagaRun { measured, appends, grown, share_of_disk: None })
@@ -80,6 +81,7 @@ fn run(
     conditions: &Conditions,
     directory: &Path,
     workload: Workload,
+    load: Load,
     clients: u32,
 ) -> Result<(Measured, Stats), BenchError> {
     let journal = Arc::new(open(directory)?);
@@ -93,7 +95,7 @@ fn run(
     let clients =
         (0..clients).map(|_| Starting { engine: engine.clone(), request: request.clone(), workload });
     let meters = Meters { disk: conditions.place.disk(), log: &|| log_counts(journal.stats()) };
-    let measured = load::measure(&runtime, clients, &meters, conditions.window, &conditions.progress);
+    let measured = load::measure(&runtime, load, clients, &meters, conditions.window, &conditions.progress);
     runtime.block_on(engine.stop(GRACE));
     drop((engine, runtime));
     let journal = Arc::into_inner(journal).ok_or(BenchError::StillOpen)?;
@@ -118,7 +120,7 @@ mod tests {
 
     fn appends_of(workload: Workload) -> Appends {
         let parent = tempfile::tempdir().unwrap();
-        let run = measure(&Conditions::brief(parent.path()), workload, 2).unwrap();
+        let run = measure(&Conditions::brief(parent.path()), workload, Load::Closed, 2).unwrap();
         assert!(run.measured.per_second > 0.0 && run.bytes_per_saga() > 0.0, "{run:?}");
         assert_eq!(run.share_of_disk, None, "nothing to compare with was measured");
         run.appends
@@ -129,6 +131,16 @@ mod tests {
         let appends = appends_of(Workload::Ok);
         assert_eq!(appends.per_saga(), 5.0);
         assert_eq!(appends.mean_bytes(), Appends::WITHOUT_SAGAS.mean_bytes());
+    }
+
+    #[test]
+    fn an_open_loop_makes_the_same_sagas() {
+        let parent = tempfile::tempdir().unwrap();
+        let load = Load::Open { rate: 100.0 };
+        let run = measure(&Conditions::brief(parent.path()), Workload::Ok, load, 2).unwrap();
+        assert_eq!(run.appends.per_saga(), 5.0);
+        assert!(run.measured.turns <= 40, "about 22 come in 220 ms: {run:?}");
+        assert!(run.measured.kept_up.is_some(), "{run:?}");
     }
 
     #[test]

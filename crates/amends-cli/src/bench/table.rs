@@ -46,12 +46,13 @@ fn describe(machine: &Machine) -> String {
 
 /// How it was measured.
 fn how(settings: &Settings) -> String {
-    let Settings { warm_up_s, measured_s, runs } = settings;
+    let Settings { warm_up_s, measured_s, runs, arrivals } = settings;
     let runs = match runs {
         1 => "one run of each".to_owned(),
         runs => format!("medians of {runs} runs, ± half the way from the least to the most"),
     };
-    format!("{measured_s} s each, after a warm-up of {warm_up_s} s; {runs}\n")
+    let arrivals = arrivals.map_or_else(String::new, |arrivals| format!("; arrivals: {arrivals}"));
+    format!("{measured_s} s each, after a warm-up of {warm_up_s} s; {runs}{arrivals}\n")
 }
 
 pub(super) fn table<const N: usize>(
@@ -100,7 +101,7 @@ pub(super) fn grouped(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::sample::{one_run, three_runs};
+    use crate::bench::report::sample::{one_run, open_loop, three_runs};
     use expect_test::expect;
 
     #[test]
@@ -120,13 +121,13 @@ mod tests {
             └──────────┴─────────┴─────────┴────────┴────────┴──────────┴────────────┴─────────────┘
 
             What the sagas took
-            ┌──────────┬─────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
-            │ workload ┆ clients ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
-            │          ┆         ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
-            ╞══════════╪═════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
-            │ ok       ┆      64 ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
-            │ undo     ┆      64 ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆        0 ┆      31.4 ┆       812 ┆          900 │
-            └──────────┴─────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
+            ┌──────────────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
+            │ workload         ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
+            │                  ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
+            ╞══════════════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
+            │ ok, 64 clients   ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
+            │ undo, 64 clients ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆        0 ┆      31.4 ┆       812 ┆          900 │
+            └──────────────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
 
             Disk: bare appends, flushed in groups; the better of the two files counts
             ┌─────────┬───────────┬────────┬────────┬──────────┬───────┬──────────┬────────────┬───────────┬──────────────┐
@@ -162,12 +163,12 @@ mod tests {
             └──────────┴─────────┴─────────────┴────────┴────────┴──────────┴────────────┴─────────────┘
 
             What the sagas took
-            ┌──────────┬─────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
-            │ workload ┆ clients ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
-            │          ┆         ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
-            ╞══════════╪═════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
-            │ ok       ┆      64 ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
-            └──────────┴─────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
+            ┌────────────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
+            │ workload       ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
+            │                ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
+            ╞════════════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
+            │ ok, 64 clients ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
+            └────────────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
 
             Disk: bare appends, flushed in groups; the better of the two files counts
             ┌─────────┬──────────────┬────────┬────────┬──────────┬───────┬──────────┬────────────┬───────────┬──────────────┐
@@ -184,6 +185,36 @@ mod tests {
             │    10,000 ┆       300 ±33 % ┆   3,000 ±33 % │
             └───────────┴─────────────────┴───────────────┘
         "#]].assert_eq(&draw(&three_runs()));
+    }
+
+    #[test]
+    fn of_an_open_loop_people_see_the_rate_and_what_fell_behind() {
+        let mut report = open_loop();
+        report.sagas.iter_mut().for_each(|row| row.share_of_disk = Some(0.25));
+        expect![[r#"
+            Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
+            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda (cache: unknown)
+            log: flushed; database: WAL
+            10 s each, after a warm-up of 1 s; one run of each; arrivals: Poisson process, seed 1
+
+            Sagas started at a stated rate; latency from the intended start
+            ┌──────────┬─────────┬────────┬────────┬─────────┬────────┬────────┬──────────┬────────────┬─────────────┐
+            │ workload ┆ at once ┆ rate/s ┆ done/s ┆ kept up ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ longest ms ┆ of the disk │
+            │          ┆ at most ┆        ┆        ┆         ┆        ┆        ┆          ┆            ┆             │
+            ╞══════════╪═════════╪════════╪════════╪═════════╪════════╪════════╪══════════╪════════════╪═════════════╡
+            │ ok       ┆     512 ┆ 20,000 ┆ 20,012 ┆     yes ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 ┆      25.0 % │
+            │ ok       ┆     512 ┆ 90,000 ┆ 60,000 ┆      NO ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 ┆      25.0 % │
+            └──────────┴─────────┴────────┴────────┴─────────┴────────┴────────┴──────────┴────────────┴─────────────┘
+
+            What the sagas took
+            ┌───────────────────────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
+            │ workload                  ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
+            │                           ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
+            ╞═══════════════════════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
+            │ ok, 20,000/s, 512 at most ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
+            │ ok, 90,000/s, 512 at most ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
+            └───────────────────────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
+        "#]].assert_eq(&draw(&report));
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! The load: clients that each do one thing after the other.
+//! The load: clients, and how their turns come.
 //!
-//! Owns the closed loop, the measured window in it and what is read off at its ends. Promises the same loop for
-//! sagas and for bare appends, so that their numbers compare; and that it is light: one clock reading and no allocation
-//! of its own per turn. Does not know what a client does.
+//! Owns the measured window, what is read off at its ends, and the two loops (`closed.rs`, `open.rs`). Promises the same
+//! loops for sagas and for bare appends, so that their numbers compare. Does not know what a client does. Start reading at
+//! [`measure`].
 
+mod arrivals;
+mod closed;
 mod cores;
 mod flushes;
 mod latency;
 mod meters;
+mod open;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,8 +23,10 @@ use tokio::task::JoinSet;
 
 use super::error::BenchError;
 use super::progress::Progress;
-use latency::{Latencies, Recorder};
+use latency::Latencies;
+use open::{Arriving, Line};
 
+pub(crate) use arrivals::IN_WORDS as ARRIVALS_IN_WORDS;
 pub(crate) use flushes::{Flushed, LogCounts};
 pub(crate) use meters::Meters;
 
@@ -43,18 +48,23 @@ pub(crate) struct Window {
     pub(crate) measured: Duration,
 }
 
-/// What was measured.
+/// How the load comes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Load {
+    /// Each client begins its next turn when its last one has ended.
+    Closed,
+    /// Turns are due at so many a second, and wait in line while all clients are busy.
+    Open { rate: f64 },
+}
+
+/// What was measured. Latencies are of the turns that ended within the window; in an open loop, of those that were due in it.
 #[derive(Debug)]
 pub(crate) struct Measured {
-    /// Turns per second within the window.
+    /// Turns that ended within the window, per second.
     pub(crate) per_second: f64,
-    /// Of the turns that ended within the window.
     pub(crate) p50_us: u64,
-    /// Of the turns that ended within the window.
     pub(crate) p99_us: u64,
-    /// Of the turns that ended within the window.
     pub(crate) p999_us: u64,
-    /// Of the turns that ended within the window: the longest.
     pub(crate) max_us: u64,
     /// Processor time of the whole process per thousand turns, in seconds.
     pub(crate) cpu_s_per_1000: f64,
@@ -64,6 +74,8 @@ pub(crate) struct Measured {
     pub(crate) cores: Option<Vec<f64>>,
     /// What the log behind it flushed, and the disk.
     pub(crate) flushed: Flushed,
+    /// Whether the turns kept up with the rate of an open loop.
+    pub(crate) kept_up: Option<bool>,
     /// Turns in all, those outside the window included.
     pub(crate) turns: u64,
 }
@@ -79,79 +91,90 @@ pub(crate) fn runtime() -> Result<Runtime, BenchError> {
 /// Lets the clients loose and measures.
 pub(crate) fn measure(
     runtime: &Runtime,
+    load: Load,
     clients: impl IntoIterator<Item = impl Client>,
     meters: &Meters<'_>,
     window: Window,
     progress: &Progress,
 ) -> Result<Measured, BenchError> {
-    let from = Instant::now() + window.warm_up;
-    let until = from + window.measured;
-    let latencies = Latencies::new();
-    let shared = Arc::new(Shared { from, until, turns: AtomicU64::new(0), failed: AtomicBool::new(false) });
+    let shared = Arc::new(Shared::new(window));
     let mut tasks = JoinSet::new();
-    for client in clients {
-        tasks.spawn_on(run_client(client, latencies.recorder(), shared.clone()), runtime.handle());
-    }
-    wait_until(from, &shared, progress);
+    let arriving = match load {
+        Load::Closed => {
+            for client in clients {
+                tasks.spawn_on(closed::run(client, shared.clone()), runtime.handle());
+            }
+            None
+        }
+        Load::Open { rate } => {
+            let line = Line::new(&shared);
+            for client in clients {
+                tasks.spawn_on(open::serve(client, line.clone(), shared.clone()), runtime.handle());
+            }
+            Some(Arriving::begin(rate, line, shared.clone())?)
+        }
+    };
+    wait_until(shared.from, &shared, progress);
     let before = meters.at_the_beginning();
-    wait_until(until, &shared, progress);
+    wait_until(shared.until, &shared, progress);
     let spent = meters.at_the_end(&before);
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         while let Some(ended) = tasks.join_next().await {
             ended.map_err(|_| BenchError::Panicked)??;
         }
         Ok::<(), BenchError>(())
-    })?;
-    let counted = latencies.count();
-    if counted == 0 {
+    });
+    let kept_up = arriving.map(|arriving| arriving.end(&shared)).transpose();
+    ended?;
+    let kept_up = kept_up?;
+    let completed = shared.completed.load(Ordering::Relaxed);
+    if completed == 0 || shared.latencies.count() == 0 {
         return Err(BenchError::NothingMeasured);
     }
-    let per_second = counted as f64 / window.measured.as_secs_f64();
+    let per_second = completed as f64 / window.measured.as_secs_f64();
     Ok(Measured {
         per_second,
-        p50_us: latencies.percentile_us(50.0),
-        p99_us: latencies.percentile_us(99.0),
-        p999_us: latencies.percentile_us(99.9),
-        max_us: latencies.percentile_us(100.0),
+        p50_us: shared.latencies.percentile_us(50.0),
+        p99_us: shared.latencies.percentile_us(99.0),
+        p999_us: shared.latencies.percentile_us(99.9),
+        max_us: shared.latencies.percentile_us(100.0),
         cpu_s_per_1000: spent.cpus_used / per_second * 1_000.0,
         cpus_used: spent.cpus_used,
         cores: spent.cores,
         flushed: spent.flushed,
+        kept_up,
         turns: shared.turns.load(Ordering::Relaxed),
     })
 }
 
+/// What all clients know and add to.
 struct Shared {
     from: Instant,
     until: Instant,
+    latencies: Latencies,
+    /// Turns that ended within the window.
+    completed: AtomicU64,
     turns: AtomicU64,
     failed: AtomicBool,
 }
 
-async fn run_client(
-    mut client: impl Client,
-    mut recorder: Recorder,
-    shared: Arc<Shared>,
-) -> Result<(), BenchError> {
-    let mut began = Instant::now();
-    let mut turns = 0;
-    let result = loop {
-        if let Err(error) = client.turn().await {
-            shared.failed.store(true, Ordering::Relaxed);
-            break Err(error);
+impl Shared {
+    fn new(window: Window) -> Self {
+        let from = Instant::now() + window.warm_up;
+        Self {
+            from,
+            until: from + window.measured,
+            latencies: Latencies::new(),
+            completed: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
         }
-        turns += 1;
-        let ended = Instant::now();
-        if ended >= shared.until || shared.failed.load(Ordering::Relaxed) {
-            break Ok(());
-        }
-        if ended >= shared.from {
-            recorder.record(ended - began);
-        }
-        began = ended;
-    };
-    shared.turns.fetch_add(turns, Ordering::Relaxed);
-    result
+    }
+
+    /// Whether a moment is in the window.
+    fn counts(&self, moment: Instant) -> bool {
+        (self.from..self.until).contains(&moment)
+    }
 }
 
 /// Waits on the measuring thread, which is none of the runtime's.
@@ -196,7 +219,8 @@ mod tests {
     fn every_turn_is_counted_and_those_in_the_window_are_measured() {
         let counter = Arc::new(AtomicU64::new(0));
         let clients = (0..4).map(|_| Counts(counter.clone()));
-        let measured = measure(&runtime().unwrap(), clients, &NO_LOG, SHORT, &Progress::silent()).unwrap();
+        let measured =
+            measure(&runtime().unwrap(), Load::Closed, clients, &NO_LOG, SHORT, &Progress::silent()).unwrap();
         assert_eq!(measured.turns, counter.load(Ordering::Relaxed));
         let in_window = measured.per_second * SHORT.measured.as_secs_f64();
         assert!(in_window >= 1.0 && in_window < measured.turns as f64, "{measured:?}");
@@ -210,7 +234,69 @@ mod tests {
     #[test]
     fn a_client_that_fails_stops_the_measurement() {
         let long = Window { warm_up: Duration::from_secs(3_600), measured: Duration::from_secs(1) };
-        let result = measure(&runtime().unwrap(), [Fails], &NO_LOG, long, &Progress::silent());
-        assert!(matches!(result, Err(BenchError::Append(_))));
+        for load in [Load::Closed, Load::Open { rate: 100.0 }] {
+            let result =
+                measure(&runtime().unwrap(), load, [Fails, Fails], &NO_LOG, long, &Progress::silent());
+            assert!(matches!(result, Err(BenchError::Append(_))), "{load:?}");
+        }
+    }
+
+    /// A system that does nothing for a while, and is quick otherwise.
+    #[derive(Clone)]
+    struct Stalls {
+        from: Instant,
+        until: Instant,
+    }
+
+    impl Client for Stalls {
+        async fn turn(&mut self) -> Result<(), BenchError> {
+            let now = Instant::now();
+            if (self.from..self.until).contains(&now) {
+                tokio::time::sleep(self.until - now).await;
+            }
+            tokio::task::yield_now().await;
+            Ok(())
+        }
+    }
+
+    const STALL: Duration = Duration::from_millis(150);
+
+    /// Of 200 ms, three quarters of which are a stall.
+    fn stalled(load: Load) -> Measured {
+        let window = Window { warm_up: Duration::from_millis(20), measured: Duration::from_millis(200) };
+        let from = Instant::now() + window.warm_up;
+        let clients = std::iter::repeat_n(Stalls { from, until: from + STALL }, 4);
+        measure(&runtime().unwrap(), load, clients, &NO_LOG, window, &Progress::silent()).unwrap()
+    }
+
+    #[test]
+    fn whoever_comes_while_the_system_stalls_waits_and_is_counted() {
+        let open = stalled(Load::Open { rate: 1_000.0 });
+        assert!(open.p50_us > 20_000, "half of all come in the first two thirds of the stall: {open:?}");
+        // As a closed loop tells it: four clients waited once each.
+        let closed = stalled(Load::Closed);
+        assert!(closed.p50_us < open.p50_us && closed.kept_up.is_none(), "{closed:?}");
+    }
+
+    /// Can do fifty turns a second.
+    struct Slow;
+
+    impl Client for Slow {
+        async fn turn(&mut self) -> Result<(), BenchError> {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_system_that_does_not_keep_up_is_found_out_and_everybody_in_the_line_is_served() {
+        let window = Window { warm_up: Duration::from_millis(10), measured: Duration::from_millis(400) };
+        let load = Load::Open { rate: 100.0 };
+        let measured =
+            measure(&runtime().unwrap(), load, [Slow], &NO_LOG, window, &Progress::silent()).unwrap();
+        assert_eq!(measured.kept_up, Some(false), "{measured:?}");
+        assert!(measured.per_second <= 50.0 + 1.0 / window.measured.as_secs_f64(), "{measured:?}");
+        // About forty come; the last are served when the window is long over.
+        assert!(measured.max_us > 200_000 && measured.turns > 30, "{measured:?}");
     }
 }

@@ -15,7 +15,7 @@ pub(super) mod sample;
 
 use serde::Serialize;
 
-use super::load::Window;
+use super::load::{ARRIVALS_IN_WORDS, Load, Window};
 use super::machine::Machine;
 
 use disk::DiskRow;
@@ -41,12 +41,20 @@ pub(super) struct Settings {
     pub(super) measured_s: f64,
     /// How often each was made.
     pub(super) runs: u32,
+    /// How sagas arrived in an open loop.
+    pub(super) arrivals: Option<&'static str>,
 }
 
 impl Settings {
-    pub(super) fn new(window: Window, runs: u32) -> Self {
+    pub(super) fn new(window: Window, runs: u32, loads: &[Load]) -> Self {
         let Window { warm_up, measured } = window;
-        Self { warm_up_s: warm_up.as_secs_f64(), measured_s: measured.as_secs_f64(), runs }
+        let is_open = loads.iter().any(|load| *load != Load::Closed);
+        Self {
+            warm_up_s: warm_up.as_secs_f64(),
+            measured_s: measured.as_secs_f64(),
+            runs,
+            arrivals: is_open.then_some(ARRIVALS_IN_WORDS),
+        }
     }
 }
 
@@ -65,7 +73,9 @@ impl Report {
         let mut flushes =
             self.sagas.iter().map(|row| &row.flushes).chain(self.disk.iter().map(|row| &row.flushes));
         let did_not_reach = flushes.any(|flushes| flushes.flushes_reached_the_disk == Some(false));
-        did_not_reach.then_some(flushes::DID_NOT_REACH).into_iter().collect()
+        let fell_behind = self.sagas.iter().any(|row| row.kept_up == Some(false));
+        let warnings = [(did_not_reach, flushes::DID_NOT_REACH), (fell_behind, sagas::FELL_BEHIND)];
+        warnings.into_iter().filter_map(|(holds, warning)| holds.then_some(warning)).collect()
     }
 
     pub(super) fn json(&self) -> String {
@@ -112,7 +122,8 @@ mod tests {
                   "settings": {
                     "warm_up_s": 1.0,
                     "measured_s": 10.0,
-                    "runs": 1
+                    "runs": 1,
+                    "arrivals": null
                   },
                   "disk": [
                     {
@@ -147,6 +158,8 @@ mod tests {
                     {
                       "workload": "ok",
                       "clients": 64,
+                      "rate": null,
+                      "kept_up": null,
                       "runs": 1,
                       "per_second": 5000.0,
                       "per_second_min": 5000.0,
@@ -177,6 +190,8 @@ mod tests {
                     {
                       "workload": "undo",
                       "clients": 64,
+                      "rate": null,
+                      "kept_up": null,
                       "runs": 1,
                       "per_second": 4000.0,
                       "per_second_min": 4000.0,
@@ -247,6 +262,7 @@ mod tests {
                   warm_up_s: 1.0
                   measured_s: 10.0
                   runs: 1
+                  arrivals: null
                 disk: []
                 sagas: []
                 recovery:
@@ -287,6 +303,11 @@ mod tests {
         report.disk[0].flushes.flushes_reached_the_disk = Some(false);
         assert_eq!(report.warnings(), [flushes::DID_NOT_REACH]);
         assert!(report.json().contains(r#""flushes_reached_the_disk": false"#));
+    }
+
+    #[test]
+    fn sagas_that_fell_behind_their_rate_are_warned_of() {
+        assert_eq!(sample::open_loop().warnings(), [sagas::FELL_BEHIND]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::disk::{Appends, DiskRun};
-use crate::bench::load::{Flushed, Measured, Window};
+use crate::bench::load::{Flushed, Load, Measured, Window};
 use crate::bench::machine::Machine;
 use crate::bench::recovery::RecoveryRun;
 use crate::bench::runs::Runs;
@@ -15,7 +15,11 @@ use super::sagas::SagaRow;
 use super::{Report, Settings};
 
 pub(crate) fn settings(runs: u32) -> Settings {
-    Settings::new(Window { warm_up: Duration::from_secs(1), measured: Duration::from_secs(10) }, runs)
+    Settings::new(
+        Window { warm_up: Duration::from_secs(1), measured: Duration::from_secs(10) },
+        runs,
+        &[Load::Closed],
+    )
 }
 
 fn measured(per_second: f64) -> Measured {
@@ -34,6 +38,7 @@ fn measured(per_second: f64) -> Measured {
             appends_per_flush: Some(31.416),
             reached_the_disk: Some(true),
         },
+        kept_up: None,
         turns: 1_000,
     }
 }
@@ -56,7 +61,10 @@ pub(crate) fn one_run() -> Report {
     let recovery = RecoveryRun { first: Duration::from_micros(123_456), all: Duration::from_secs(2) };
     let mut report = Report::new(Machine::sample(), settings(1));
     report.disk.push(DiskRow::new(64, &runs([disk])));
-    report.sagas.extend([SagaRow::new("undo", 64, &runs([undo])), SagaRow::new("ok", 64, &runs([ok]))]);
+    report.sagas.extend([
+        SagaRow::new("undo", Load::Closed, 64, &runs([undo])),
+        SagaRow::new("ok", Load::Closed, 64, &runs([ok])),
+    ]);
     report.recovery.push(RecoveryRow::new(10_000, &runs([recovery])));
     report.sort();
     report
@@ -75,8 +83,24 @@ pub(crate) fn three_runs() -> Report {
     });
     let mut report = Report::new(Machine::sample(), settings(3));
     report.disk.push(DiskRow::new(64, &runs(disks)));
-    report.sagas.push(SagaRow::new("ok", 64, &runs(ok)));
+    report.sagas.push(SagaRow::new("ok", Load::Closed, 64, &runs(ok)));
     report.recovery.push(RecoveryRow::new(10_000, &runs(recovery)));
+    report
+}
+
+/// Of two rates, the second of which was too much.
+pub(crate) fn open_loop() -> Report {
+    let run = |per_second, kept_up| {
+        let measured = Measured { kept_up: Some(kept_up), ..measured(per_second) };
+        SagaRun { measured, ..sagas(per_second, 5, 1_234_567) }
+    };
+    let loads = [20_000.0, 90_000.0].map(|rate| Load::Open { rate });
+    let window = Window { warm_up: Duration::from_secs(1), measured: Duration::from_secs(10) };
+    let mut report = Report::new(Machine::sample(), Settings::new(window, 1, &loads));
+    report.sagas.extend([
+        SagaRow::new("ok", loads[0], 512, &runs([run(20_012.0, true)])),
+        SagaRow::new("ok", loads[1], 512, &runs([run(60_000.0, false)])),
+    ]);
     report
 }
 
