@@ -120,6 +120,54 @@ fn an_open_loop_has_a_row_for_each_rate() {
 }
 
 #[test]
+fn a_run_compares_with_an_earlier_one_and_two_earlier_ones_with_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept.json");
+    let earlier = document("ok --clients 2 --seconds 1 --output json");
+    assert_eq!(earlier.get("compared"), None);
+    std::fs::write(&kept, earlier.to_string()).unwrap();
+    let kept = kept.to_str().unwrap();
+
+    let found = document(&format!("ok --clients 2,3 --seconds 1 --output json --compare {kept}"));
+    let figures = |found: &Value| {
+        let told =
+            |row: &Value| (row["clients"].as_u64().unwrap(), row["figure"].as_str().unwrap().to_owned());
+        found["compared"].as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    let expected = ["per_second", "p50_us", "p99_us", "cpu_s_per_1000"].map(|key| (2, key.to_owned()));
+    assert_eq!(figures(&found), expected, "the row of three clients is new");
+    assert_eq!(found["compared"][0]["before"], earlier["sagas"][0]["per_second"]);
+    assert_eq!(found["compared"][0]["after"], found["sagas"][0]["per_second"]);
+
+    let output = Command::new(env!("CARGO_BIN_EXE_amends"))
+        .args(["bench", "--output", "json", "--compare", kept, "--with", kept])
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+    let same: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(keys(&same), ["compared"]);
+    assert_eq!(figures(&same), expected);
+    assert!(
+        same["compared"].as_array().unwrap().iter().all(|row| row["verdict"] == "within_noise"),
+        "{same}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_report_is_refused_before_anything_is_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept.txt");
+    std::fs::write(&kept, "fast").unwrap();
+    for path in [kept.to_str().unwrap(), "/no/such/file"] {
+        let output = run(&format!("ok --compare {path}"));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
+        assert!(stderr.contains(path) && stderr.contains("--output json"), "{stderr}");
+        assert!(!stderr.contains("measuring"), "{stderr}");
+    }
+}
+
+#[test]
 fn without_a_disk_to_compare_with_there_is_no_share() {
     let found = document("ok --clients 2 --seconds 1 --output json");
     for unknown in ["share_of_disk", "rate", "kept_up"] {

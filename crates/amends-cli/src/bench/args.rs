@@ -31,7 +31,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    measured
   1    a measurement failed
-  2    bad arguments, or the data directory cannot be used
+  2    bad arguments, or the data directory or a file to compare with cannot be used
   130  interrupted; what was written has been removed
 
 The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the sagas
@@ -77,6 +77,14 @@ pub(crate) struct BenchArgs {
     /// directory, unless that lies in memory]
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
+    /// Compare with an earlier run: a file with what --output json printed. A change counts only if it is larger than what
+    /// the runs of either differ by, or than a fifth where there was but one
+    #[arg(long, value_name = "FILE")]
+    pub(super) compare: Option<PathBuf>,
+    /// Compare that run with the one in this file instead, and measure nothing
+    #[arg(long, value_name = "FILE", requires = "compare",
+          conflicts_with_all = ["workloads", "only", "clients", "rates", "seconds", "repeat", "in_flight", "data"])]
+    pub(super) with: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
@@ -218,6 +226,14 @@ mod tests {
     }
 
     #[test]
+    fn two_files_are_compared_without_a_measurement_of_ones_own() {
+        let args = parse("--compare old.json --with new.json --output json").unwrap();
+        assert_eq!((args.compare, args.with), (Some("old.json".into()), Some("new.json".into())));
+        let args = parse("ok --compare old.json --seconds 3").unwrap();
+        assert_eq!((args.compare, args.with), (Some("old.json".into()), None));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_exit_code_two() {
         for line in [
             "--clients 0",
@@ -231,6 +247,9 @@ mod tests {
             "--rate 0",
             "--rate 1000001",
             "--rate fast",
+            "--with new.json",
+            "--compare old.json --with new.json ok",
+            "--compare old.json --with new.json --seconds 3",
             "--only disk,http",
             "--only ok undo",
             "--in-flight 0",

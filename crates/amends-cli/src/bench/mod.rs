@@ -8,6 +8,7 @@
 mod args;
 mod block_device;
 mod child;
+mod compare;
 mod conditions;
 mod disk;
 mod error;
@@ -16,6 +17,7 @@ mod interruption;
 mod load;
 mod machine;
 mod place;
+mod printed;
 mod progress;
 mod recovery;
 mod report;
@@ -25,24 +27,25 @@ mod table;
 mod workload;
 
 use std::error::Error;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) use args::{BenchArgs, BenchChildArgs};
 pub(crate) use child::run as run_child;
 
-use args::{Output, Part};
+use args::Part;
+use compare::{Comparison, Document};
 use conditions::Conditions;
 use disk::Appends;
 use error::BenchError;
 use load::{Load, Window};
 use place::Place;
+use printed::print;
 use progress::Progress;
 use report::disk::DiskRow;
 use report::recovery::RecoveryRow;
 use report::sagas::SagaRow;
-use report::{Report, Settings};
+use report::{COMPARED, Report, Settings};
 use runs::Runs;
 use workload::Workload;
 
@@ -51,9 +54,30 @@ use crate::process::complain;
 /// How long each measurement runs before it counts: connections are made, caches and the log's file are warm.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Measures and prints.
+/// Measures, compares, prints.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
-    end(measure(args).and_then(|report| print(&report, args.output)))
+    end(carry_out(args))
+}
+
+fn carry_out(args: &BenchArgs) -> Result<(), BenchError> {
+    // Read first: nobody wants to learn after an hour that the file was the wrong one.
+    let before = args.compare.as_deref().map(Document::read).transpose()?;
+    if let Some((before, with)) = before.as_ref().zip(args.with.as_deref()) {
+        let comparison = Comparison::of(before, &Document::read(with)?, &COMPARED)?;
+        warn(&comparison.warnings());
+        return print(&comparison.alone(), args.output);
+    }
+    let mut report = measure(args)?;
+    report.compared =
+        before.map(|before| Comparison::of(&before, &Document::of(&report), &COMPARED)).transpose()?;
+    warn(&report.warnings());
+    print(&report, args.output)
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        complain(&format!("warning: {warning}"));
+    }
 }
 
 /// Says what went wrong, with its causes, and what that means for whoever called.
@@ -101,9 +125,6 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     }
     run.conditions.progress.end();
     run.report.sort();
-    for warning in run.report.warnings() {
-        complain(&format!("warning: {warning}"));
-    }
     Ok(run.report)
 }
 
@@ -172,13 +193,4 @@ fn in_words(load: Load, clients: u32) -> String {
         Load::Closed => format!("{clients} clients"),
         Load::Open { rate } => format!("{rate} a second, {clients} at once at most"),
     }
-}
-
-fn print(report: &Report, output: Output) -> Result<(), BenchError> {
-    let document = match output {
-        Output::Json => report.json() + "\n",
-        Output::Yaml => report.yaml(),
-        Output::Table => table::draw(report),
-    };
-    std::io::stdout().write_all(document.as_bytes()).map_err(BenchError::Print)
 }

@@ -5,6 +5,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::compare::Comparison;
 use super::machine::Machine;
 use super::report::{Report, Settings, disk, recovery, sagas};
 use super::runs::Spread;
@@ -16,6 +17,7 @@ pub(super) fn draw(report: &Report) -> String {
         sagas::draw(&report.sagas),
         disk::draw(&report.disk),
         recovery::draw(&report.recovery),
+        report.compared.as_ref().map_or_else(String::new, Comparison::draw),
     ];
     parts.concat()
 }
@@ -73,6 +75,10 @@ pub(super) fn table<const N: usize>(
 
 pub(super) fn milliseconds(microseconds: f64) -> String {
     format!("{:.2}", microseconds / 1_000.0)
+}
+
+pub(super) fn thousandths(number: f64) -> String {
+    format!("{number:.3}")
 }
 
 /// A whole number; of several runs the median, and half of what lies between the least and the most.

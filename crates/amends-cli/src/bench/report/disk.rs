@@ -5,9 +5,10 @@
 use comfy_table::Table;
 use serde::{Serialize, Serializer};
 
+use crate::bench::compare::{Better, ComparedFigure, ComparedPart};
 use crate::bench::disk::DiskRun;
 use crate::bench::runs::{Runs, Spread, rounded};
-use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
+use crate::bench::table::{grouped, milliseconds, section, table, thousandths, with_spread};
 
 use super::figure;
 use super::flushes::FlushFigures;
@@ -57,6 +58,28 @@ impl DiskRow {
 fn appends_per_second<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
     figure::write("appends_per_second", spread, to)
 }
+
+/// What is compared with another report.
+pub(crate) const COMPARED: ComparedPart = ComparedPart {
+    name: "disk",
+    keys: &["clients"],
+    figures: &[
+        ComparedFigure {
+            key: "appends_per_second",
+            better: Better::More,
+            heading: "appends/s",
+            show: grouped,
+        },
+        ComparedFigure { key: "p50_us", better: Better::Less, heading: "p50 ms", show: milliseconds },
+        ComparedFigure { key: "p99_us", better: Better::Less, heading: "p99 ms", show: milliseconds },
+        ComparedFigure {
+            key: "cpu_s_per_1000",
+            better: Better::Less,
+            heading: "CPU s per 1,000",
+            show: thousandths,
+        },
+    ],
+};
 
 /// For people.
 pub(crate) fn draw(rows: &[DiskRow]) -> String {

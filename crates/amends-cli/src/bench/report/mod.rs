@@ -15,8 +15,11 @@ pub(super) mod sample;
 
 use serde::Serialize;
 
+use super::compare::{ComparedPart, Comparison};
 use super::load::{ARRIVALS_IN_WORDS, Load, Window};
 use super::machine::Machine;
+use super::printed::Printed;
+use super::table;
 
 use disk::DiskRow;
 use recovery::RecoveryRow;
@@ -30,7 +33,13 @@ pub(super) struct Report {
     pub(super) disk: Vec<DiskRow>,
     pub(super) sagas: Vec<SagaRow>,
     pub(super) recovery: Vec<RecoveryRow>,
+    /// With an earlier report, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) compared: Option<Comparison>,
 }
+
+/// What is compared with another report, part by part.
+pub(super) const COMPARED: [&ComparedPart; 3] = [&sagas::COMPARED, &disk::COMPARED, &recovery::COMPARED];
 
 /// How it was measured: two documents compare only as well as these do.
 #[derive(Debug, Serialize)]
@@ -60,7 +69,7 @@ impl Settings {
 
 impl Report {
     pub(super) const fn new(machine: Machine, settings: Settings) -> Self {
-        Self { machine, settings, disk: Vec::new(), sagas: Vec::new(), recovery: Vec::new() }
+        Self { machine, settings, disk: Vec::new(), sagas: Vec::new(), recovery: Vec::new(), compared: None }
     }
 
     /// One workload after the other; within one, in the order of measurement.
@@ -69,21 +78,21 @@ impl Report {
     }
 
     /// What a person should know before believing the figures.
-    pub(super) fn warnings(&self) -> Vec<&'static str> {
+    pub(super) fn warnings(&self) -> Vec<String> {
         let mut flushes =
             self.sagas.iter().map(|row| &row.flushes).chain(self.disk.iter().map(|row| &row.flushes));
         let did_not_reach = flushes.any(|flushes| flushes.flushes_reached_the_disk == Some(false));
         let fell_behind = self.sagas.iter().any(|row| row.kept_up == Some(false));
-        let warnings = [(did_not_reach, flushes::DID_NOT_REACH), (fell_behind, sagas::FELL_BEHIND)];
-        warnings.into_iter().filter_map(|(holds, warning)| holds.then_some(warning)).collect()
+        let did_not_reach = did_not_reach.then_some(flushes::DID_NOT_REACH);
+        let fell_behind = fell_behind.then_some(sagas::FELL_BEHIND);
+        let of_figures = did_not_reach.into_iter().chain(fell_behind).map(str::to_owned);
+        of_figures.chain(self.compared.iter().flat_map(Comparison::warnings)).collect()
     }
+}
 
-    pub(super) fn json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("the document has text for keys and finite numbers")
-    }
-
-    pub(super) fn yaml(&self) -> String {
-        serde_saphyr::to_string(self).expect("the document has text for keys and finite numbers")
+impl Printed for Report {
+    fn draw(&self) -> String {
+        table::draw(self)
     }
 }
 
@@ -91,6 +100,7 @@ impl Report {
 mod tests {
     use super::sample::{one_run, settings, three_runs};
     use super::*;
+    use crate::bench::printed::{json, yaml};
 
     use expect_test::{Expect, expect};
 
@@ -101,7 +111,7 @@ mod tests {
     #[test]
     fn the_document_has_the_keys_that_programs_rely_on() {
         check(
-            &one_run().json(),
+            &json(&one_run()),
             expect![[r#"
                 {
                   "machine": {
@@ -242,7 +252,7 @@ mod tests {
         report.disk.clear();
         report.sagas.clear();
         check(
-            &report.yaml(),
+            &yaml(&report),
             expect![[r#"
                 machine:
                   cpus: 2
@@ -280,7 +290,7 @@ mod tests {
 
     #[test]
     fn of_several_runs_the_document_has_the_medians_and_what_lies_around_them() {
-        let document: serde_json::Value = serde_json::from_str(&three_runs().json()).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&json(&three_runs())).unwrap();
         let figures = |part: &str, key: &str| {
             ["", "_min", "_max"].map(|which| document[part][0][format!("{key}{which}")].as_f64().unwrap())
         };
@@ -302,7 +312,7 @@ mod tests {
         assert_eq!(report.warnings(), [""; 0]);
         report.disk[0].flushes.flushes_reached_the_disk = Some(false);
         assert_eq!(report.warnings(), [flushes::DID_NOT_REACH]);
-        assert!(report.json().contains(r#""flushes_reached_the_disk": false"#));
+        assert!(json(&report).contains(r#""flushes_reached_the_disk": false"#));
     }
 
     #[test]
@@ -313,7 +323,7 @@ mod tests {
     #[test]
     fn parts_that_were_not_measured_are_empty_lists() {
         let document: serde_json::Value =
-            serde_json::from_str(&Report::new(Machine::sample(), settings(1)).json()).unwrap();
+            serde_json::from_str(&json(&Report::new(Machine::sample(), settings(1)))).unwrap();
         for part in ["disk", "sagas", "recovery"] {
             assert_eq!(document[part], serde_json::json!([]));
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use comfy_table::Table;
 use serde::{Serialize, Serializer};
 
+use crate::bench::compare::{Better, ComparedFigure, ComparedPart};
 use crate::bench::recovery::RecoveryRun;
 use crate::bench::runs::{Runs, Spread};
 use crate::bench::table::{grouped, section, table, with_spread};
@@ -43,6 +44,16 @@ fn first_ms<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
 fn all_ms<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
     figure::write("all_ms", spread, to)
 }
+
+/// What is compared with another report.
+pub(crate) const COMPARED: ComparedPart = ComparedPart {
+    name: "recovery",
+    keys: &["in_flight"],
+    figures: &[
+        ComparedFigure { key: "first_ms", better: Better::Less, heading: "first ended, ms", show: grouped },
+        ComparedFigure { key: "all_ms", better: Better::Less, heading: "all ended, ms", show: grouped },
+    ],
+};
 
 /// For people.
 pub(crate) fn draw(rows: &[RecoveryRow]) -> String {

@@ -5,10 +5,11 @@
 use comfy_table::Table;
 use serde::{Serialize, Serializer};
 
+use crate::bench::compare::{Better, ComparedFigure, ComparedPart};
 use crate::bench::load::Load;
 use crate::bench::runs::{Runs, Spread, rounded};
 use crate::bench::sagas::SagaRun;
-use crate::bench::table::{grouped, milliseconds, section, table, with_spread};
+use crate::bench::table::{grouped, milliseconds, section, table, thousandths, with_spread};
 
 use super::figure;
 use super::flushes::FlushFigures;
@@ -71,6 +72,7 @@ impl SagaRow {
     fn which(&self) -> String {
         let Self { workload, clients, .. } = self;
         match self.rate {
+            None if *clients == 1 => format!("{workload}, 1 client"),
             None => format!("{workload}, {clients} clients"),
             Some(rate) => format!("{workload}, {}/s, {clients} at most", grouped(rate)),
         }
@@ -84,6 +86,23 @@ fn per_second<S: Serializer>(spread: &Spread, to: S) -> Result<S::Ok, S::Error> 
 /// To be told when they did not keep up.
 pub(crate) const FELL_BEHIND: &str = "some sagas did not keep up with the rate they were started at: their latencies are \
     those of a line that only grew, and say nothing but that";
+
+/// What is compared with another report.
+pub(crate) const COMPARED: ComparedPart = ComparedPart {
+    name: "sagas",
+    keys: &["workload", "clients", "rate"],
+    figures: &[
+        ComparedFigure { key: "per_second", better: Better::More, heading: "sagas/s", show: grouped },
+        ComparedFigure { key: "p50_us", better: Better::Less, heading: "p50 ms", show: milliseconds },
+        ComparedFigure { key: "p99_us", better: Better::Less, heading: "p99 ms", show: milliseconds },
+        ComparedFigure {
+            key: "cpu_s_per_1000",
+            better: Better::Less,
+            heading: "CPU s per 1,000",
+            show: thousandths,
+        },
+    ],
+};
 
 /// For people.
 pub(crate) fn draw(rows: &[SagaRow]) -> String {
@@ -163,7 +182,7 @@ fn draw_taken(rows: &[SagaRow]) -> Table {
     let row = |row: &SagaRow| {
         [
             row.which(),
-            format!("{:.3}", row.processors.cpu_s_per_1000.median),
+            thousandths(row.processors.cpu_s_per_1000.median),
             format!("{:.2}", row.processors.cpus_used),
             row.processors.cores_busy(),
             grouped(row.bytes_per_saga as f64),
