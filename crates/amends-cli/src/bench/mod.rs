@@ -1,9 +1,9 @@
 //! `amends bench`: what this machine can do, next to what its disk can do.
 //!
 //! Owns the order of one run: for each number of clients the sagas, then bare appends of the same size by the same
-//! clients, so that what is compared was measured side by side, and that as often as asked; then recovery. Promises the product's own defaults
-//! (shards, workers, journal) and one document at the end. Does not tune anything for the occasion. Start reading at
-//! [`run`], then `load/mod.rs`.
+//! clients, round by round as often as asked, so that what is put side by side was measured side by side; then recovery.
+//! Promises the product's own defaults (shards, workers, journal) and one document at the end. Does not tune anything for
+//! the occasion. Start reading at [`run`], then `load/mod.rs`.
 
 mod args;
 mod block_device;
@@ -172,13 +172,23 @@ impl Run {
     }
 
     fn measure_recovery(&mut self, in_flight: u32) -> Result<(), BenchError> {
-        let mut runs = Vec::new();
-        for round in 1..=self.runs {
-            self.begin(&format!("recovery of {in_flight} sagas"), round);
-            runs.push(recovery::measure(&self.conditions.place, in_flight)?);
-        }
-        self.report.recovery.extend(Runs::of(runs).map(|runs| RecoveryRow::new(in_flight, &runs)));
+        let what = format!("recovery of {in_flight} sagas");
+        let runs = self.repeated(&what, |conditions| recovery::measure(&conditions.place, in_flight))?;
+        self.report.recovery.push(RecoveryRow::new(in_flight, &runs));
         Ok(())
+    }
+
+    /// Measures one thing as often as asked.
+    fn repeated<R>(
+        &self,
+        what: &str,
+        measure: impl Fn(&Conditions) -> Result<R, BenchError>,
+    ) -> Result<Runs<R>, BenchError> {
+        let rounds = (1..=self.runs).map(|round| {
+            self.begin(what, round);
+            measure(&self.conditions)
+        });
+        Ok(Runs::of(rounds.collect::<Result<_, _>>()?).expect("everything is measured at least once"))
     }
 
     /// Tells a waiting person what is measured from here on.

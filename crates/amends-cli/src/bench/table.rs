@@ -57,15 +57,16 @@ fn how(settings: &Settings) -> String {
     format!("{measured_s} s each, after a warm-up of {warm_up_s} s; {runs}{arrivals}\n")
 }
 
-pub(super) fn table<const N: usize>(
-    headings: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-    texts: usize,
-) -> Table {
+/// A cell and the heading over it, which may have lines.
+pub(super) type Column = (&'static str, String);
+
+/// A table of rows that have the same columns. The first few, which hold text, stand to the left.
+pub(super) fn table<R: IntoIterator<Item = Column>>(rows: impl Iterator<Item = R>, texts: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(headings);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     for row in rows {
-        table.add_row(row);
+        let (headings, cells): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+        table.set_header(headings).add_row(cells);
     }
     for column in table.column_iter_mut().skip(texts) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -127,13 +128,13 @@ mod tests {
             └──────────┴─────────┴─────────┴────────┴────────┴──────────┴────────────┴─────────────┘
 
             What the sagas took
-            ┌──────────────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
-            │ workload         ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
-            │                  ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
-            ╞══════════════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
-            │ ok, 64 clients   ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
-            │ undo, 64 clients ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆        0 ┆      31.4 ┆       812 ┆          900 │
-            └──────────────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
+            ┌──────────────────┬───────────┬──────┬───────────┬───────────┬───────────┬──────────────┬──────────┐
+            │ workload         ┆     CPU s ┆ CPUs ┆     cores ┆   appends ┆ the log's ┆ the kernel's ┆    bytes │
+            │                  ┆ per 1,000 ┆ used ┆      busy ┆ per flush ┆ flushes/s ┆    flushes/s ┆ per saga │
+            ╞══════════════════╪═══════════╪══════╪═══════════╪═══════════╪═══════════╪══════════════╪══════════╡
+            │ ok, 64 clients   ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆    1,235 │
+            │ undo, 64 clients ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆        0 │
+            └──────────────────┴───────────┴──────┴───────────┴───────────┴───────────┴──────────────┴──────────┘
 
             Disk: bare appends, flushed in groups; the better of the two files counts
             ┌─────────┬───────────┬────────┬────────┬──────────┬───────┬──────────┬────────────┬───────────┬──────────────┐
@@ -169,12 +170,12 @@ mod tests {
             └──────────┴─────────┴─────────────┴────────┴────────┴──────────┴────────────┴─────────────┘
 
             What the sagas took
-            ┌────────────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
-            │ workload       ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
-            │                ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
-            ╞════════════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
-            │ ok, 64 clients ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
-            └────────────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
+            ┌────────────────┬───────────┬──────┬───────────┬───────────┬───────────┬──────────────┬──────────┐
+            │ workload       ┆     CPU s ┆ CPUs ┆     cores ┆   appends ┆ the log's ┆ the kernel's ┆    bytes │
+            │                ┆ per 1,000 ┆ used ┆      busy ┆ per flush ┆ flushes/s ┆    flushes/s ┆ per saga │
+            ╞════════════════╪═══════════╪══════╪═══════════╪═══════════╪═══════════╪══════════════╪══════════╡
+            │ ok, 64 clients ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆    1,235 │
+            └────────────────┴───────────┴──────┴───────────┴───────────┴───────────┴──────────────┴──────────┘
 
             Disk: bare appends, flushed in groups; the better of the two files counts
             ┌─────────┬──────────────┬────────┬────────┬──────────┬───────┬──────────┬────────────┬───────────┬──────────────┐
@@ -204,22 +205,22 @@ mod tests {
             10 s each, after a warm-up of 1 s; one run of each; arrivals: Poisson process, seed 1
 
             Sagas started at a stated rate; latency from the intended start
-            ┌──────────┬─────────┬────────┬────────┬─────────┬────────┬────────┬──────────┬────────────┬─────────────┐
-            │ workload ┆ at once ┆ rate/s ┆ done/s ┆ kept up ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ longest ms ┆ of the disk │
-            │          ┆ at most ┆        ┆        ┆         ┆        ┆        ┆          ┆            ┆             │
-            ╞══════════╪═════════╪════════╪════════╪═════════╪════════╪════════╪══════════╪════════════╪═════════════╡
-            │ ok       ┆     512 ┆ 20,000 ┆ 20,012 ┆     yes ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 ┆      25.0 % │
-            │ ok       ┆     512 ┆ 90,000 ┆ 60,000 ┆      NO ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 ┆      25.0 % │
-            └──────────┴─────────┴────────┴────────┴─────────┴────────┴────────┴──────────┴────────────┴─────────────┘
+            ┌──────────┬──────────┬────────┬────────┬─────────┬────────┬────────┬──────────┬────────────┬─────────────┐
+            │ workload ┆ at once, ┆ rate/s ┆ done/s ┆ kept up ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ longest ms ┆ of the disk │
+            │          ┆  at most ┆        ┆        ┆         ┆        ┆        ┆          ┆            ┆             │
+            ╞══════════╪══════════╪════════╪════════╪═════════╪════════╪════════╪══════════╪════════════╪═════════════╡
+            │ ok       ┆      512 ┆ 20,000 ┆ 20,012 ┆     yes ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 ┆      25.0 % │
+            │ ok       ┆      512 ┆ 90,000 ┆ 60,000 ┆      NO ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 ┆      25.0 % │
+            └──────────┴──────────┴────────┴────────┴─────────┴────────┴────────┴──────────┴────────────┴─────────────┘
 
             What the sagas took
-            ┌───────────────────────────┬───────────┬──────┬───────────┬──────────┬───────────┬───────────┬──────────────┐
-            │ workload                  ┆     CPU s ┆ CPUs ┆     cores ┆    bytes ┆   appends ┆ the log's ┆ the kernel's │
-            │                           ┆ per 1,000 ┆ used ┆      busy ┆ per saga ┆ per flush ┆ flushes/s ┆    flushes/s │
-            ╞═══════════════════════════╪═══════════╪══════╪═══════════╪══════════╪═══════════╪═══════════╪══════════════╡
-            │ ok, 20,000/s, 512 at most ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
-            │ ok, 90,000/s, 512 at most ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆    1,235 ┆      31.4 ┆       812 ┆          900 │
-            └───────────────────────────┴───────────┴──────┴───────────┴──────────┴───────────┴───────────┴──────────────┘
+            ┌───────────────────────────┬───────────┬──────┬───────────┬───────────┬───────────┬──────────────┬──────────┐
+            │ workload                  ┆     CPU s ┆ CPUs ┆     cores ┆   appends ┆ the log's ┆ the kernel's ┆    bytes │
+            │                           ┆ per 1,000 ┆ used ┆      busy ┆ per flush ┆ flushes/s ┆    flushes/s ┆ per saga │
+            ╞═══════════════════════════╪═══════════╪══════╪═══════════╪═══════════╪═══════════╪══════════════╪══════════╡
+            │ ok, 20,000/s, 512 at most ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆    1,235 │
+            │ ok, 90,000/s, 512 at most ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆    1,235 │
+            └───────────────────────────┴───────────┴──────┴───────────┴───────────┴───────────┴──────────────┴──────────┘
         "#]].assert_eq(&draw(&report));
     }
 

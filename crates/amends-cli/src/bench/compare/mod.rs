@@ -217,19 +217,18 @@ fn write_keys<S: Serializer>(keys: &[(&'static str, Key)], to: S) -> Result<S::O
 }
 
 fn draw_rows(rows: &[Compared]) -> Table {
-    let headings = ["", "figure", "before", "after", "ratio", "verdict"];
     let row = |(at, row): (usize, &Compared)| {
         let is_first = at == 0 || rows[at - 1].part != row.part || rows[at - 1].keys != row.keys;
         [
-            if is_first { row.in_words() } else { String::new() },
-            row.how.heading.to_owned(),
-            (row.how.show)(row.before),
-            (row.how.show)(row.after),
-            row.ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
-            row.verdict.in_words().to_owned(),
+            ("", if is_first { row.in_words() } else { String::new() }),
+            ("figure", row.how.heading.to_owned()),
+            ("before", (row.how.show)(row.before)),
+            ("after", (row.how.show)(row.after)),
+            ("ratio", row.ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))),
+            ("verdict", row.verdict.in_words().to_owned()),
         ]
     };
-    table(headings, rows.iter().enumerate().map(row), 2)
+    table(rows.iter().enumerate().map(row), 2)
 }
 
 impl Compared {

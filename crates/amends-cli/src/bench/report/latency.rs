@@ -4,8 +4,10 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::bench::compare::{Better, ComparedFigure};
 use crate::bench::load::Measured;
 use crate::bench::runs::{Runs, Spread};
+use crate::bench::table::milliseconds;
 
 use super::figure;
 
@@ -19,6 +21,14 @@ pub(crate) struct LatencyFigures {
     pub(crate) p999_us: u64,
     pub(crate) max_us: u64,
 }
+
+/// The median, as it is compared with another report's.
+pub(crate) const P50: ComparedFigure =
+    ComparedFigure { key: "p50_us", better: Better::Less, heading: "p50 ms", show: milliseconds };
+
+/// The latency that one turn of a hundred exceeds, as it is compared with another report's.
+pub(crate) const P99: ComparedFigure =
+    ComparedFigure { key: "p99_us", better: Better::Less, heading: "p99 ms", show: milliseconds };
 
 impl LatencyFigures {
     pub(crate) fn of(runs: &Runs<&Measured>) -> Self {

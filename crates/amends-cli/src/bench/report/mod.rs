@@ -1,12 +1,14 @@
 //! What was measured.
 //!
 //! Owns the document that programs read: its keys are a promise. Promises that parts which were not measured are empty
-//! lists, never zeros. Each part has a file for its rows; what they look like as one text is up to `table.rs`.
+//! lists, never zeros. Each part has a file with its row, how that is drawn and what of it is compared; what rows of loads
+//! share is in `load.rs`. How the parts make one page is up to `table.rs`.
 
 pub(super) mod disk;
 mod figure;
 mod flushes;
 mod latency;
+mod load;
 mod processors;
 pub(super) mod recovery;
 pub(super) mod sagas;
@@ -74,17 +76,17 @@ impl Report {
 
     /// One workload after the other; within one, in the order of measurement.
     pub(super) fn sort(&mut self) {
-        self.sagas.sort_by_key(|row| row.workload);
+        self.sagas.sort_by_key(|row| row.load.workload);
     }
 
     /// What a person should know before believing the figures.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut flushes =
-            self.sagas.iter().map(|row| &row.flushes).chain(self.disk.iter().map(|row| &row.flushes));
+            self.sagas.iter().map(|row| &row.load.flushes).chain(self.disk.iter().map(|row| &row.flushes));
         let did_not_reach = flushes.any(|flushes| flushes.flushes_reached_the_disk == Some(false));
-        let fell_behind = self.sagas.iter().any(|row| row.kept_up == Some(false));
+        let fell_behind = self.sagas.iter().any(|row| row.load.kept_up == Some(false));
         let did_not_reach = did_not_reach.then_some(flushes::DID_NOT_REACH);
-        let fell_behind = fell_behind.then_some(sagas::FELL_BEHIND);
+        let fell_behind = fell_behind.then_some(load::FELL_BEHIND);
         let of_figures = did_not_reach.into_iter().chain(fell_behind).map(str::to_owned);
         of_figures.chain(self.compared.iter().flat_map(Comparison::warnings)).collect()
     }
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn sagas_that_fell_behind_their_rate_are_warned_of() {
-        assert_eq!(sample::open_loop().warnings(), [sagas::FELL_BEHIND]);
+        assert_eq!(sample::open_loop().warnings(), [load::FELL_BEHIND]);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::bench::compare::{Better, ComparedFigure};
 use crate::bench::load::Measured;
 use crate::bench::runs::{Runs, Spread, rounded};
+use crate::bench::table::thousandths;
 
 use super::figure;
 
@@ -20,6 +22,14 @@ pub(crate) struct ProcessorFigures {
     /// Which share of the time each core of the machine was busy, with all programs.
     pub(crate) cores: Option<Vec<f64>>,
 }
+
+/// Processor time, as it is compared with another report's.
+pub(crate) const CPU: ComparedFigure = ComparedFigure {
+    key: "cpu_s_per_1000",
+    better: Better::Less,
+    heading: "CPU s per 1,000",
+    show: thousandths,
+};
 
 impl ProcessorFigures {
     pub(crate) fn of(runs: &Runs<&Measured>) -> Self {

@@ -61,13 +61,12 @@ pub(crate) fn draw(rows: &[RecoveryRow]) -> String {
 }
 
 fn draw_table(rows: &[RecoveryRow]) -> Table {
-    let headings = ["in flight", "first ended, ms", "all ended, ms"];
     let row = |row: &RecoveryRow| {
         [
-            grouped(f64::from(row.in_flight)),
-            with_spread(row.first_ms, row.runs),
-            with_spread(row.all_ms, row.runs),
+            ("in flight", grouped(f64::from(row.in_flight))),
+            ("first ended, ms", with_spread(row.first_ms, row.runs)),
+            ("all ended, ms", with_spread(row.all_ms, row.runs)),
         ]
     };
-    table(headings, rows.iter().map(row), 0)
+    table(rows.iter().map(row), 0)
 }
