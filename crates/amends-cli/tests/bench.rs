@@ -114,6 +114,9 @@ fn an_open_loop_has_a_row_for_each_rate() {
         let number = |key: &str| row[key].as_f64().unwrap();
         assert_eq!(number("clients"), 8.0);
         assert!(row["kept_up"].is_boolean(), "{row}");
+        // By chance not quite as many, and the same chance each time.
+        let share = number("arrived_per_second") / number("rate");
+        assert!((0.5..1.5).contains(&share), "{row}");
         let latencies = ["p50_us", "p99_us", "p999_us", "max_us"].map(number);
         assert!(latencies.is_sorted() && number("per_second") > 0.0, "{row}");
     }
@@ -170,7 +173,7 @@ fn a_file_that_is_no_report_is_refused_before_anything_is_measured() {
 #[test]
 fn without_a_disk_to_compare_with_there_is_no_share() {
     let found = document("ok --clients 2 --seconds 1 --output json");
-    for unknown in ["share_of_disk", "rate", "kept_up"] {
+    for unknown in ["share_of_disk", "rate", "arrived_per_second", "kept_up"] {
         assert_eq!(found["sagas"][0][unknown], Value::Null, "{unknown}");
     }
     assert_eq!(found["disk"], serde_json::json!([]));

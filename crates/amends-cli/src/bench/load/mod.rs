@@ -29,6 +29,7 @@ use open::{Arriving, Line};
 pub(crate) use arrivals::IN_WORDS as ARRIVALS_IN_WORDS;
 pub(crate) use flushes::{Flushed, LogCounts};
 pub(crate) use meters::Meters;
+pub(crate) use open::Offered;
 
 /// How often the measuring thread looks whether a client failed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -74,8 +75,8 @@ pub(crate) struct Measured {
     pub(crate) cores: Option<Vec<f64>>,
     /// What the log behind it flushed, and the disk.
     pub(crate) flushed: Flushed,
-    /// Whether the turns kept up with the rate of an open loop.
-    pub(crate) kept_up: Option<bool>,
+    /// What came of the rate of an open loop.
+    pub(crate) offered: Option<Offered>,
     /// Turns in all, those outside the window included.
     pub(crate) turns: u64,
 }
@@ -124,9 +125,9 @@ pub(crate) fn measure(
         }
         Ok::<(), BenchError>(())
     });
-    let kept_up = arriving.map(|arriving| arriving.end(&shared)).transpose();
+    let offered = arriving.map(|arriving| arriving.end(&shared)).transpose();
     ended?;
-    let kept_up = kept_up?;
+    let offered = offered?;
     let completed = shared.completed.load(Ordering::Relaxed);
     if completed == 0 || shared.latencies.count() == 0 {
         return Err(BenchError::NothingMeasured);
@@ -142,7 +143,7 @@ pub(crate) fn measure(
         cpus_used: spent.cpus_used,
         cores: spent.cores,
         flushed: spent.flushed,
-        kept_up,
+        offered,
         turns: shared.turns.load(Ordering::Relaxed),
     })
 }
@@ -275,7 +276,7 @@ mod tests {
         assert!(open.p50_us > 20_000, "half of all come in the first two thirds of the stall: {open:?}");
         // As a closed loop tells it: four clients waited once each.
         let closed = stalled(Load::Closed);
-        assert!(closed.p50_us < open.p50_us && closed.kept_up.is_none(), "{closed:?}");
+        assert!(closed.p50_us < open.p50_us && closed.offered.is_none(), "{closed:?}");
     }
 
     /// Can do fifty turns a second.
@@ -294,7 +295,8 @@ mod tests {
         let load = Load::Open { rate: 100.0 };
         let measured =
             measure(&runtime().unwrap(), load, [Slow], &NO_LOG, window, &Progress::silent()).unwrap();
-        assert_eq!(measured.kept_up, Some(false), "{measured:?}");
+        let offered = measured.offered.unwrap();
+        assert!(!offered.kept_up && (75.0..125.0).contains(&offered.per_second), "{measured:?}");
         assert!(measured.per_second <= 50.0 + 1.0 / window.measured.as_secs_f64(), "{measured:?}");
         // About forty come; the last are served when the window is long over.
         assert!(measured.max_us > 200_000 && measured.turns > 30, "{measured:?}");

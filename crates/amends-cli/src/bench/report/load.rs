@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::bench::compare::{Better, ComparedFigure};
 use crate::bench::load::{Load, Measured};
-use crate::bench::runs::{Runs, Spread};
+use crate::bench::runs::{Runs, Spread, rounded};
 use crate::bench::table::{Column, grouped, milliseconds, thousandths, with_spread};
 
 use super::figure;
@@ -23,6 +23,8 @@ pub(crate) struct LoadFigures {
     pub(crate) clients: u32,
     /// Arrivals per second of an open loop.
     pub(crate) rate: Option<f64>,
+    /// How many arrived: by chance not quite as many.
+    pub(crate) arrived_per_second: Option<f64>,
     /// Whether what was done kept up with that.
     pub(crate) kept_up: Option<bool>,
     pub(crate) runs: usize,
@@ -63,8 +65,11 @@ impl LoadFigures {
                 Load::Closed => None,
                 Load::Open { rate } => Some(rate),
             },
+            arrived_per_second: runs
+                .median_if_known(|run| Some(run.offered?.per_second))
+                .map(|arrived| rounded(arrived, 1)),
             // One run that fell behind is enough.
-            kept_up: runs.iter().filter_map(|run| run.kept_up).min(),
+            kept_up: runs.iter().filter_map(|run| Some(run.offered?.kept_up)).min(),
             runs: runs.count(),
             per_second: runs.spread(|run| run.per_second).rounded(1),
             latency: LatencyFigures::of(runs),
@@ -83,6 +88,7 @@ impl LoadFigures {
             Some(rate) => columns.extend([
                 ("at once,\nat most", self.clients.to_string()),
                 ("rate/s", grouped(rate)),
+                ("arrived/s", self.arrived_per_second.map_or_else(|| "–".to_owned(), grouped)),
                 ("done/s", done),
                 ("kept up", if self.kept_up == Some(false) { "NO" } else { "yes" }.to_owned()),
             ]),

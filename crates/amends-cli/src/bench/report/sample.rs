@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::disk::{Appends, DiskRun};
-use crate::bench::load::{Flushed, Load, Measured, Window};
+use crate::bench::load::{Flushed, Load, Measured, Offered, Window};
 use crate::bench::machine::Machine;
 use crate::bench::recovery::RecoveryRun;
 use crate::bench::runs::Runs;
@@ -38,7 +38,7 @@ fn measured(per_second: f64) -> Measured {
             appends_per_flush: Some(31.416),
             reached_the_disk: Some(true),
         },
-        kept_up: None,
+        offered: None,
         turns: 1_000,
     }
 }
@@ -91,7 +91,8 @@ pub(crate) fn three_runs() -> Report {
 /// Of two rates, the second of which was too much.
 pub(crate) fn open_loop() -> Report {
     let run = |per_second, kept_up| {
-        let measured = Measured { kept_up: Some(kept_up), ..measured(per_second) };
+        let offered = Some(Offered { per_second: if kept_up { 20_025.0 } else { 89_876.5 }, kept_up });
+        let measured = Measured { offered, ..measured(per_second) };
         SagaRun { measured, ..sagas(per_second, 5, 1_234_567) }
     };
     let loads = [20_000.0, 90_000.0].map(|rate| Load::Open { rate });
