@@ -47,11 +47,12 @@ fn keys(object: &Value) -> Vec<&str> {
 #[test]
 fn one_run_puts_sagas_beside_the_disk() {
     let found = document("--clients 1,4 --seconds 1 --only disk,ok,undo --output json");
-    assert_eq!(keys(&found), ["disk", "machine", "recovery", "sagas"]);
+    assert_eq!(keys(&found), ["disk", "machine", "recovery", "sagas", "settings"]);
     assert_eq!(found["recovery"], serde_json::json!([]));
-    for row in found["disk"].as_array().unwrap() {
-        assert_eq!(keys(row), ["appends_per_second", "clients", "p50_us", "p99_us"]);
-    }
+    let durability = found["machine"]["durability"].as_str().unwrap();
+    assert!(durability.contains("fdatasync") && durability.contains("synchronous=FULL"), "{durability}");
+    let disk = found["disk"].as_array().unwrap();
+    assert_eq!(disk.iter().map(|row| row["clients"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 4]);
     let sagas = found["sagas"].as_array().unwrap();
     let told = |row: &Value| format!("{} {}", row["workload"].as_str().unwrap(), row["clients"]);
     assert_eq!(sagas.iter().map(told).collect::<Vec<_>>(), ["ok 1", "ok 4", "undo 1", "undo 4"]);
@@ -62,6 +63,15 @@ fn one_run_puts_sagas_beside_the_disk() {
         let share = number("per_second") * appends / disk.unwrap()["appends_per_second"].as_f64().unwrap();
         assert!((number("share_of_disk") - share).abs() < 0.001, "{row} {share}");
         assert!(number("cpu_s_per_1000") > 0.0 && number("p50_us") <= number("p99_us"), "{row}");
+        assert!(number("cpus_used") > 0.0, "{row}");
+        let cores: Vec<f64> =
+            row["cores"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect();
+        assert!(cores.iter().all(|share| (0.0..=1.0).contains(share)), "{row}");
+        assert!(cores.iter().sum::<f64>() > 0.0, "this very process was busy: {row}");
+        assert!(number("log_flushes_per_second") > 0.0, "{row}");
+        let each = number("appends_per_flush");
+        // A new file of the log is flushed without an append.
+        assert!((0.9..=number("clients")).contains(&each), "one append at most of each client: {row}");
         assert!((100.0..10_000.0).contains(&number("bytes_per_saga")), "{row}");
     }
 }
@@ -78,9 +88,94 @@ fn what_a_killed_process_left_is_carried_to_its_end() {
 }
 
 #[test]
+fn several_runs_end_in_one_row_with_medians_and_their_spread() {
+    let found = document("--clients 2 --seconds 1 --repeat 2 --only disk,ok --output json");
+    assert_eq!(
+        found["settings"],
+        serde_json::json!({"warm_up_s": 1.0, "measured_s": 1.0, "runs": 2, "arrivals": null})
+    );
+    for (part, figure) in [("sagas", "per_second"), ("disk", "appends_per_second"), ("sagas", "p50_us")] {
+        let rows = found[part].as_array().unwrap();
+        assert_eq!(rows.len(), 1, "{part}");
+        assert_eq!(rows[0]["runs"], 2, "{part}");
+        let number = |which: &str| rows[0][format!("{figure}{which}")].as_f64().unwrap();
+        assert!(number("_min") <= number("") && number("") <= number("_max"), "{figure}: {}", rows[0]);
+    }
+}
+
+#[test]
+fn an_open_loop_has_a_row_for_each_rate() {
+    let found = document("ok --rate 50,200 --clients 8 --seconds 1 --output json");
+    assert!(found["settings"]["arrivals"].as_str().unwrap().contains("Poisson"), "{}", found["settings"]);
+    let sagas = found["sagas"].as_array().unwrap();
+    let rates: Vec<f64> = sagas.iter().map(|row| row["rate"].as_f64().unwrap()).collect();
+    assert_eq!(rates, [50.0, 200.0]);
+    for row in sagas {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        assert_eq!(number("clients"), 8.0);
+        assert!(row["kept_up"].is_boolean(), "{row}");
+        // By chance not quite as many, and the same chance each time.
+        let share = number("arrived_per_second") / number("rate");
+        assert!((0.5..1.5).contains(&share), "{row}");
+        let latencies = ["p50_us", "p99_us", "p999_us", "max_us"].map(number);
+        assert!(latencies.is_sorted() && number("per_second") > 0.0, "{row}");
+    }
+}
+
+#[test]
+fn a_run_compares_with_an_earlier_one_and_two_earlier_ones_with_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept.json");
+    let earlier = document("ok --clients 2 --seconds 1 --output json");
+    assert_eq!(earlier.get("compared"), None);
+    std::fs::write(&kept, earlier.to_string()).unwrap();
+    let kept = kept.to_str().unwrap();
+
+    let found = document(&format!("ok --clients 2,3 --seconds 1 --output json --compare {kept}"));
+    let figures = |found: &Value| {
+        let told =
+            |row: &Value| (row["clients"].as_u64().unwrap(), row["figure"].as_str().unwrap().to_owned());
+        found["compared"].as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    let expected = ["per_second", "p50_us", "p99_us", "cpu_s_per_1000"].map(|key| (2, key.to_owned()));
+    assert_eq!(figures(&found), expected, "the row of three clients is new");
+    assert_eq!(found["compared"][0]["before"], earlier["sagas"][0]["per_second"]);
+    assert_eq!(found["compared"][0]["after"], found["sagas"][0]["per_second"]);
+
+    let output = Command::new(env!("CARGO_BIN_EXE_amends"))
+        .args(["bench", "--output", "json", "--compare", kept, "--with", kept])
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+    let same: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(keys(&same), ["compared"]);
+    assert_eq!(figures(&same), expected);
+    assert!(
+        same["compared"].as_array().unwrap().iter().all(|row| row["verdict"] == "within_noise"),
+        "{same}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_report_is_refused_before_anything_is_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept.txt");
+    std::fs::write(&kept, "fast").unwrap();
+    for path in [kept.to_str().unwrap(), "/no/such/file"] {
+        let output = run(&format!("ok --compare {path}"));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
+        assert!(stderr.contains(path) && stderr.contains("--output json"), "{stderr}");
+        assert!(!stderr.contains("measuring"), "{stderr}");
+    }
+}
+
+#[test]
 fn without_a_disk_to_compare_with_there_is_no_share() {
     let found = document("ok --clients 2 --seconds 1 --output json");
-    assert_eq!(found["sagas"][0]["share_of_disk"], Value::Null);
+    for unknown in ["share_of_disk", "rate", "arrived_per_second", "kept_up"] {
+        assert_eq!(found["sagas"][0][unknown], Value::Null, "{unknown}");
+    }
     assert_eq!(found["disk"], serde_json::json!([]));
 }
 
@@ -96,7 +191,15 @@ fn a_directory_that_cannot_be_used_is_named_with_exit_code_two() {
 
 #[test]
 fn bad_flags_are_exit_code_two() {
-    for flags in ["--clients 0", "--seconds 0", "--only http", "--in-flight 0", "--output xml"] {
+    for flags in [
+        "--clients 0",
+        "--seconds 0",
+        "--repeat 0",
+        "--rate 0",
+        "--only http",
+        "--in-flight 0",
+        "--output xml",
+    ] {
         assert_eq!(run(flags).status.code(), Some(2), "{flags}");
     }
 }

@@ -293,6 +293,9 @@ pub struct Stats {
     pub record_bytes: u64,
     /// Group commits.
     pub commits: u64,
+    /// Flushes of the log, of new files of it too: each had come back as done when it was counted, and none began before
+    /// the one before it had. Those of the database behind the log are SQLite's own and not counted. None in memory.
+    pub log_flushes: u64,
 }
 
 /// Why the journal could not be read or written.

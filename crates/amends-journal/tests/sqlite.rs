@@ -533,6 +533,8 @@ fn what_waits_goes_into_one_commit() {
     }
     let stats = journal.stats();
     assert_eq!((stats.appends, stats.commits), (500, 1));
+    // The log's first two files were flushed three times each when they were made.
+    assert_eq!(stats.log_flushes, 1 + 2 * 3);
 }
 
 #[test]

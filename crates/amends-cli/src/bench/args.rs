@@ -6,14 +6,23 @@
 use std::path::PathBuf;
 
 use amends_engine::limits::LIVE_SAGAS_MAX;
+use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
+
+use super::load::Load;
 
 /// Clients at once, at most: each has one saga under way, and the engine holds no more.
 const CLIENTS_MAX: i64 = 20_000;
 const _: () = assert!(CLIENTS_MAX as usize <= LIVE_SAGAS_MAX, "the engine turns none of our clients away");
 
+/// Arrivals a second, at most: more than one thread can let come.
+const RATE_MAX: i64 = 1_000_000;
+
 /// One measurement takes an hour at most.
 const SECONDS_MAX: i64 = 3_600;
+
+/// More runs make no median better.
+const RUNS_MAX: i64 = 100;
 
 /// Sagas in flight, at most: about the memory of a large machine.
 const IN_FLIGHT_MAX: i64 = 10_000_000;
@@ -22,11 +31,16 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    measured
   1    a measurement failed
-  2    bad arguments, or the data directory cannot be used
+  2    bad arguments, or the data directory or a file to compare with cannot be used
   130  interrupted; what was written has been removed
 
 The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the sagas
-got out of it: sagas per second, times appends per saga, divided by the bare appends per second.";
+got out of it: sagas per second, times appends per saga, divided by the bare appends per second.
+
+A closed loop shows what the machine can do at most. How long somebody waits who comes at any time, an open loop shows
+(--rate): arrivals are a Poisson process, the same in every run. A row says `kept_up: false` if more than a hundredth of
+what arrived, and more than arrives in a tenth of a second, was left over at the end; its latencies then only grow with
+the length of the run.";
 
 /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit.
 #[derive(Debug, Args)]
@@ -35,13 +49,23 @@ pub(crate) struct BenchArgs {
     /// What to measure; all when left out
     #[arg(value_enum, value_name = "WORKLOAD")]
     workloads: Vec<Part>,
-    /// How many clients at once, each starting its next saga when the last one has ended
+    /// How many clients at once, each starting its next saga when the last one has ended. With --rate: how many sagas at
+    /// once at most, 512 unless said
     #[arg(long, value_delimiter = ',', default_value = "1,64,512", value_name = "N,…",
+          default_value_if("rates", ArgPredicate::IsPresent, "512"),
           value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX))]
     clients: Vec<u32>,
+    /// Start so many sagas a second, whatever became of those before: an open loop, at each rate in turn. What finds all
+    /// clients busy waits in line; latency counts from the intended start
+    #[arg(long = "rate", value_delimiter = ',', value_name = "N,…",
+          value_parser = clap::value_parser!(u32).range(1..=RATE_MAX))]
+    rates: Vec<u32>,
     /// How long each measurement counts, after a warm-up of one second
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
     pub(super) seconds: u32,
+    /// How often each measurement is made, on a fresh directory each time; the figures are medians then
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=RUNS_MAX))]
+    pub(super) repeat: u32,
     /// The same as WORKLOAD, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WORKLOAD,…", conflicts_with = "workloads")]
     only: Vec<Part>,
@@ -53,6 +77,14 @@ pub(crate) struct BenchArgs {
     /// directory, unless that lies in memory]
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
+    /// Compare with an earlier run: a file with what --output json printed. A change counts only if it is larger than what
+    /// the runs of either differ by, or than a fifth where there was but one
+    #[arg(long, value_name = "FILE")]
+    pub(super) compare: Option<PathBuf>,
+    /// Compare that run with the one in this file instead, and measure nothing
+    #[arg(long, value_name = "FILE", requires = "compare",
+          conflicts_with_all = ["workloads", "only", "clients", "rates", "seconds", "repeat", "in_flight", "data"])]
+    pub(super) with: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
@@ -117,6 +149,14 @@ impl BenchArgs {
         each_once(&self.clients)
     }
 
+    /// How the sagas' load comes: an open loop of each rate once, or the closed loop.
+    pub(super) fn loads(&self) -> Vec<Load> {
+        if self.rates.is_empty() {
+            return vec![Load::Closed];
+        }
+        each_once(&self.rates).into_iter().map(|rate| Load::Open { rate: f64::from(rate) }).collect()
+    }
+
     /// The numbers of sagas in flight, each once.
     pub(super) fn in_flight(&self) -> Vec<u32> {
         each_once(&self.in_flight)
@@ -159,21 +199,38 @@ mod tests {
         assert_eq!(args.parts(), [Part::Disk, Part::Ok, Part::Undo, Part::Recovery]);
         assert_eq!(args.clients(), [1, 64, 512]);
         assert_eq!(args.in_flight(), [10_000, 100_000]);
-        assert_eq!((args.seconds, args.output), (10, Output::Table));
+        assert_eq!((args.seconds, args.repeat, args.output), (10, 1, Output::Table));
     }
 
     #[test]
     fn the_flags_of_the_contract_are_taken() {
         let args = parse(
-            "--clients 1,64,64 --seconds 3 --only disk,ok --in-flight 5,7 --data /somewhere --output json",
+            "--clients 1,64,64 --seconds 3 --repeat 5 --only disk,ok --in-flight 5,7 --data /somewhere --output json",
         )
         .unwrap();
         assert_eq!(args.parts(), [Part::Disk, Part::Ok]);
         assert_eq!(args.clients(), [1, 64]);
         assert_eq!(args.in_flight(), [5, 7]);
-        assert_eq!((args.seconds, args.output), (3, Output::Json));
+        assert_eq!((args.seconds, args.repeat, args.output), (3, 5, Output::Json));
         assert_eq!(args.data, Some(PathBuf::from("/somewhere")));
         assert_eq!(parse("undo").unwrap().parts(), [Part::Undo]);
+    }
+
+    #[test]
+    fn a_rate_makes_the_loop_an_open_one_with_clients_as_its_bound() {
+        let args = parse("--rate 20000,5,5").unwrap();
+        assert_eq!(args.loads(), [Load::Open { rate: 20_000.0 }, Load::Open { rate: 5.0 }]);
+        assert_eq!(args.clients(), [512]);
+        assert_eq!(parse("--rate 5 --clients 7,9").unwrap().clients(), [7, 9]);
+        assert_eq!(parse("").unwrap().loads(), [Load::Closed]);
+    }
+
+    #[test]
+    fn two_files_are_compared_without_a_measurement_of_ones_own() {
+        let args = parse("--compare old.json --with new.json --output json").unwrap();
+        assert_eq!((args.compare, args.with), (Some("old.json".into()), Some("new.json".into())));
+        let args = parse("ok --compare old.json --seconds 3").unwrap();
+        assert_eq!((args.compare, args.with), (Some("old.json".into()), None));
     }
 
     #[test]
@@ -185,6 +242,14 @@ mod tests {
             "--clients many",
             "--seconds 0",
             "--seconds 3601",
+            "--repeat 0",
+            "--repeat 101",
+            "--rate 0",
+            "--rate 1000001",
+            "--rate fast",
+            "--with new.json",
+            "--compare old.json --with new.json ok",
+            "--compare old.json --with new.json --seconds 3",
             "--only disk,http",
             "--only ok undo",
             "--in-flight 0",

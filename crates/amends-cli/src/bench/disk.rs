@@ -4,12 +4,10 @@
 //! Promises to try a growing and a pre-filled file and to let the better count, so that the yardstick is not ours to
 //! shorten.
 
+use super::conditions::Conditions;
 use super::error::BenchError;
 use super::group_commit::{Appender, GroupCommit, Growing, Medium, Prefilled};
-use super::load::{self, Client, Measured, Window};
-use super::place::Place;
-use super::progress::Progress;
-use super::report::DiskRow;
+use super::load::{self, Client, Load, Measured, Meters};
 
 /// The pre-filled file: larger than any batch, small enough to stay in memory, as a log that is used again would.
 const PREFILLED_BYTES: u64 = 64 << 20;
@@ -67,40 +65,55 @@ impl Client for Appending {
     }
 }
 
+/// What one run showed.
+#[derive(Debug)]
+pub(super) struct DiskRun {
+    pub(super) growing: Measured,
+    pub(super) prefilled: Measured,
+    /// The size of each append.
+    pub(super) append_bytes: usize,
+}
+
+impl DiskRun {
+    /// The file that counts.
+    pub(super) fn better(&self) -> &Measured {
+        if self.growing.per_second > self.prefilled.per_second { &self.growing } else { &self.prefilled }
+    }
+}
+
+/// One run.
 pub(super) fn measure(
-    place: &Place,
+    conditions: &Conditions,
     clients: u32,
     appends: Appends,
-    window: Window,
-    progress: &Progress,
-) -> Result<DiskRow, BenchError> {
-    let directory = place.fresh("disk")?;
+) -> Result<DiskRun, BenchError> {
+    let directory = conditions.place.fresh("disk")?;
+    let append_bytes = appends.mean_bytes();
     let growing = Growing::create(&directory.path().join("growing"))?;
-    let growing = measure_medium(growing, clients, appends, window, progress)?;
+    let growing = measure_medium(conditions, growing, clients, append_bytes)?;
     let prefilled = Prefilled::create(&directory.path().join("prefilled"), PREFILLED_BYTES)?;
-    let prefilled = measure_medium(prefilled, clients, appends, window, progress)?;
-    Ok(DiskRow::better_of(clients, appends, &growing, &prefilled))
+    let prefilled = measure_medium(conditions, prefilled, clients, append_bytes)?;
+    Ok(DiskRun { growing, prefilled, append_bytes })
 }
 
 fn measure_medium(
+    conditions: &Conditions,
     medium: impl Medium,
     clients: u32,
-    appends: Appends,
-    window: Window,
-    progress: &Progress,
+    append_bytes: usize,
 ) -> Result<Measured, BenchError> {
     let runtime = load::runtime()?;
     let log = GroupCommit::start(medium)?;
     // Not zeros: a disk may treat those otherwise.
-    let record: Vec<u8> = (0..=u8::MAX).cycle().skip(1).take(appends.mean_bytes()).collect();
+    let record: Vec<u8> = (0..=u8::MAX).cycle().skip(1).take(append_bytes).collect();
     let clients = (0..clients).map(|_| Appending { log: log.appender(), record: record.clone() });
-    load::measure(&runtime, clients, window, progress)
+    let meters = Meters { disk: conditions.place.disk(), log: &|| log.counts() };
+    load::measure(&runtime, Load::Closed, clients, &meters, conditions.window, &conditions.progress)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_mean_is_over_all_appends_of_all_workloads() {
@@ -115,11 +128,9 @@ mod tests {
     #[test]
     fn both_files_are_measured_and_the_better_counts() {
         let parent = tempfile::tempdir().unwrap();
-        let place = Place::choose(Some(parent.path())).unwrap();
-        let window = Window { warm_up: Duration::from_millis(5), measured: Duration::from_millis(50) };
-        let row = measure(&place, 4, Appends::WITHOUT_SAGAS, window, &Progress::silent()).unwrap();
-        assert_eq!(row.clients, 4);
-        assert!(row.appends_per_second >= row.growing.max(row.prefilled), "{row:?}");
-        assert!(row.p50_us <= row.p99_us);
+        let run = measure(&Conditions::brief(parent.path()), 4, Appends::WITHOUT_SAGAS).unwrap();
+        assert!(run.growing.per_second > 0.0 && run.prefilled.per_second > 0.0, "{run:?}");
+        let better = run.growing.per_second.max(run.prefilled.per_second);
+        assert_eq!(run.better().per_second, better, "{run:?}");
     }
 }

@@ -20,6 +20,11 @@ pub(crate) enum BenchError {
         #[source]
         source: io::Error,
     },
+    /// A file to compare with is no report.
+    #[error(
+        "cannot compare with {}: {reason}. It must hold what `amends bench --output json` printed", .path.display()
+    )]
+    Report { path: PathBuf, reason: String },
     /// A file could not be read or written.
     #[error("cannot use {}", .path.display())]
     File {
@@ -73,7 +78,7 @@ impl BenchError {
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Unusable { .. } => 2,
+            Self::Unusable { .. } | Self::Report { .. } => 2,
             Self::File { .. }
             | Self::Threads { .. }
             | Self::Append(_)

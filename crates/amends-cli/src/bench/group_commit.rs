@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use tokio::sync::Notify;
 
 use super::error::BenchError;
+use super::load::LogCounts;
 
 /// What is written to.
 pub(super) trait Medium: Send + 'static {
@@ -53,6 +54,8 @@ struct Shared {
     filled: Condvar,
     /// Appends that are durable.
     durable: AtomicU64,
+    /// Flushes that came back.
+    flushes: AtomicU64,
     failure: OnceLock<String>,
 }
 
@@ -134,6 +137,14 @@ impl GroupCommit {
     pub(super) fn appender(&self) -> Appender {
         Appender { shared: self.shared.clone(), flushed: Arc::new(Notify::new()) }
     }
+
+    /// What it has done so far.
+    pub(super) fn counts(&self) -> LogCounts {
+        LogCounts {
+            appends: self.shared.durable.load(Ordering::Acquire),
+            flushes: self.shared.flushes.load(Ordering::Acquire),
+        }
+    }
 }
 
 impl Drop for GroupCommit {
@@ -183,7 +194,10 @@ impl Shared {
         let (mut bytes, mut waiting) = (Vec::new(), Vec::new());
         while let Some(queued) = self.take(&mut bytes, &mut waiting) {
             match medium.write(&bytes).and_then(|()| medium.flush()) {
-                Ok(()) => self.durable.store(queued, Ordering::Release),
+                Ok(()) => {
+                    self.flushes.fetch_add(1, Ordering::Release);
+                    self.durable.store(queued, Ordering::Release);
+                }
                 // After a failed flush nobody knows what is on the disk: nothing more is answered.
                 Err(error) => drop(self.failure.set(error.to_string())),
             }
@@ -309,6 +323,7 @@ mod tests {
             }
         });
         assert_eq!(told.take(), ["write 0", "flush", "write 1234", "flush"]);
+        assert_eq!(log.counts(), LogCounts { appends: 5, flushes: 2 });
     }
 
     async fn poll_once<F: Future + Unpin>(future: &mut F) {

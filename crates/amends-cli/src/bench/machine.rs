@@ -6,8 +6,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use amends_journal::SqliteJournal;
 use serde::Serialize;
 
+use super::block_device;
 use super::place::Place;
 
 /// This machine, and this program.
@@ -25,6 +27,8 @@ pub(super) struct Machine {
     pub(super) device: Option<String>,
     /// Whether the device says it has a cache that must be flushed (`write back`).
     pub(super) write_cache: Option<String>,
+    /// How the product sees to it that what it answered survives a power cut.
+    pub(super) durability: String,
     /// Processes that wanted to run, on average over the minute before: others' work shows in the numbers.
     pub(super) load_before: Option<f64>,
     pub(super) rustc: &'static str,
@@ -37,7 +41,8 @@ pub(super) struct Machine {
 
 /// Looks around.
 pub(super) fn look(place: &Place) -> Machine {
-    let device_number = fs::metadata(place.directory()).ok().map(|metadata| device_number(metadata.dev()));
+    let device_number =
+        fs::metadata(place.directory()).ok().map(|metadata| block_device::number(metadata.dev()));
     let mount =
         device_number.as_deref().and_then(|number| find_mount(&read("/proc/self/mountinfo")?, number));
     let (filesystem, device) = mount.unzip();
@@ -49,6 +54,7 @@ pub(super) fn look(place: &Place) -> Machine {
         filesystem,
         device,
         write_cache: device_number.as_deref().and_then(write_cache),
+        durability: SqliteJournal::durability(),
         load_before: read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
         rustc: env!("AMENDS_RUSTC"),
         build: if cfg!(debug_assertions) { "debug" } else { "release" },
@@ -75,11 +81,6 @@ fn value_of(text: &str, name: &str) -> Option<String> {
 fn memory_bytes(meminfo: &str) -> Option<u64> {
     let kibibytes: u64 = value_of(meminfo, "MemTotal")?.strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kibibytes << 10)
-}
-
-/// As `/proc` and `/sys` write it.
-fn device_number(device: u64) -> String {
-    format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device))
 }
 
 /// The kind of the file system on a device, and where it comes from. The format is in proc(5).
@@ -112,6 +113,7 @@ impl Machine {
             filesystem: Some("ext4".to_owned()),
             device: Some("/dev/vda".to_owned()),
             write_cache: None,
+            durability: "log: flushed; database: WAL".to_owned(),
             load_before: Some(0.25),
             rustc: "1.95.0",
             build: "release",

@@ -1,42 +1,52 @@
 //! `amends bench`: what this machine can do, next to what its disk can do.
 //!
 //! Owns the order of one run: for each number of clients the sagas, then bare appends of the same size by the same
-//! clients, so that what is compared was measured side by side; then recovery. Promises the product's own defaults
-//! (shards, workers, journal) and one document at the end. Does not tune anything for the occasion. Start reading at
-//! [`run`], then `load.rs`.
+//! clients, round by round as often as asked, so that what is put side by side was measured side by side; then recovery.
+//! Promises the product's own defaults (shards, workers, journal) and one document at the end. Does not tune anything for
+//! the occasion. Start reading at [`run`], then `load/mod.rs`.
 
 mod args;
+mod block_device;
 mod child;
+mod compare;
+mod conditions;
 mod disk;
 mod error;
 mod group_commit;
 mod interruption;
-mod latency;
 mod load;
 mod machine;
 mod place;
+mod printed;
 mod progress;
 mod recovery;
 mod report;
+mod runs;
 mod sagas;
 mod table;
 mod workload;
 
 use std::error::Error;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) use args::{BenchArgs, BenchChildArgs};
 pub(crate) use child::run as run_child;
 
-use args::{Output, Part};
+use args::Part;
+use compare::{Comparison, Document};
+use conditions::Conditions;
 use disk::Appends;
 use error::BenchError;
-use load::Window;
+use load::{Load, Window};
 use place::Place;
+use printed::print;
 use progress::Progress;
-use report::Report;
+use report::disk::DiskRow;
+use report::recovery::RecoveryRow;
+use report::sagas::SagaRow;
+use report::{COMPARED, Report, Settings};
+use runs::Runs;
 use workload::Workload;
 
 use crate::process::complain;
@@ -44,9 +54,30 @@ use crate::process::complain;
 /// How long each measurement runs before it counts: connections are made, caches and the log's file are warm.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Measures and prints.
+/// Measures, compares, prints.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
-    end(measure(args).and_then(|report| print(&report, args.output)))
+    end(carry_out(args))
+}
+
+fn carry_out(args: &BenchArgs) -> Result<(), BenchError> {
+    // Read first: nobody wants to learn after an hour that the file was the wrong one.
+    let before = args.compare.as_deref().map(Document::read).transpose()?;
+    if let Some((before, with)) = before.as_ref().zip(args.with.as_deref()) {
+        let comparison = Comparison::of(before, &Document::read(with)?, &COMPARED)?;
+        warn(&comparison.warnings());
+        return print(&comparison.alone(), args.output);
+    }
+    let mut report = measure(args)?;
+    report.compared =
+        before.map(|before| Comparison::of(&before, &Document::of(&report), &COMPARED)).transpose()?;
+    warn(&report.warnings());
+    print(&report, args.output)
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        complain(&format!("warning: {warning}"));
+    }
 }
 
 /// Says what went wrong, with its causes, and what that means for whoever called.
@@ -63,7 +94,7 @@ fn end(done: Result<(), BenchError>) -> ExitCode {
 }
 
 fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
-    let parts = args.parts();
+    let (parts, loads) = (args.parts(), args.loads());
     let place = Place::choose(args.data.as_deref())?;
     complain(&format!("measuring in {}, which is removed afterwards", place.directory().display()));
     if let Some(warning) = place.warning() {
@@ -72,66 +103,104 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     if cfg!(debug_assertions) {
         complain("warning: this is a debug build, several times slower than a release build");
     }
-    if parts.contains(&Part::Disk) && !parts.contains(&Part::Ok) && !parts.contains(&Part::Undo) {
+    let has_sagas = parts.contains(&Part::Ok) || parts.contains(&Part::Undo);
+    if parts.contains(&Part::Disk) && !has_sagas {
         complain(&disk::without_sagas());
     }
+    if !has_sagas && loads != [Load::Closed] {
+        complain("no sagas are measured: --rate changes nothing");
+    }
     let window = Window { warm_up: WARM_UP, measured: Duration::from_secs(u64::from(args.seconds)) };
-    let mut run =
-        Run { window, progress: Progress::new(), report: Report::new(machine::look(&place)), place };
+    let settings = Settings::new(window, args.repeat, &loads);
+    let report = Report::new(machine::look(&place), settings);
+    let conditions = Conditions { place, window, progress: Progress::new() };
+    let mut run = Run { conditions, runs: args.repeat, report };
     for clients in args.clients() {
-        run.measure_clients(&parts, clients)?;
+        run.measure_clients(&parts, &loads, clients)?;
     }
     if parts.contains(&Part::Recovery) {
         for in_flight in args.in_flight() {
-            run.progress.begin(format!("recovery of {in_flight} sagas"));
-            let row = recovery::measure(&run.place, in_flight)?;
-            run.report.recovery.push(row);
+            run.measure_recovery(in_flight)?;
         }
     }
-    run.progress.end();
+    run.conditions.progress.end();
     run.report.sort();
     Ok(run.report)
 }
 
-/// One run under way.
+/// One run of the program under way.
 struct Run {
-    window: Window,
-    progress: Progress,
+    conditions: Conditions,
+    /// How often each measurement is made.
+    runs: u32,
     report: Report,
-    place: Place,
 }
 
 impl Run {
-    fn measure_clients(&mut self, parts: &[Part], clients: u32) -> Result<(), BenchError> {
-        let mut made = Vec::new();
-        let first = self.report.sagas.len();
-        for (part, workload) in [(Part::Ok, Workload::Ok), (Part::Undo, Workload::Undo)] {
-            if parts.contains(&part) {
-                self.progress.begin(format!("{} sagas, {clients} clients", workload.name()));
-                let (row, appends) =
-                    sagas::measure(&self.place, workload, clients, self.window, &self.progress)?;
-                self.report.sagas.push(row);
-                made.push(appends);
+    /// Round by round, so that a share of the disk is one of the same minute.
+    fn measure_clients(&mut self, parts: &[Part], loads: &[Load], clients: u32) -> Result<(), BenchError> {
+        let workloads = [(Part::Ok, Workload::Ok), (Part::Undo, Workload::Undo)];
+        let asked = workloads.into_iter().filter(|(part, _)| parts.contains(part));
+        let mut sagas: Vec<_> = asked
+            .flat_map(|(_, workload)| loads.iter().map(move |load| (workload, *load, Vec::new())))
+            .collect();
+        let mut disk = Vec::new();
+        for round in 1..=self.runs {
+            let mut made = Vec::new();
+            for (workload, load, runs) in &mut sagas {
+                self.begin(&format!("{} sagas, {}", workload.name(), in_words(*load, clients)), round);
+                let run = sagas::measure(&self.conditions, *workload, *load, clients)?;
+                made.push(run.appends);
+                runs.push(run);
+            }
+            if parts.contains(&Part::Disk) {
+                let appends = Appends::mean(&made).unwrap_or(Appends::WITHOUT_SAGAS);
+                self.begin(&format!("the disk alone, {clients} clients"), round);
+                let run = disk::measure(&self.conditions, clients, appends)?;
+                for saga in sagas.iter_mut().filter_map(|(_, _, runs)| runs.last_mut()) {
+                    saga.compare_with(&run);
+                }
+                disk.push(run);
             }
         }
-        if parts.contains(&Part::Disk) {
-            let appends = Appends::mean(&made).unwrap_or(Appends::WITHOUT_SAGAS);
-            self.progress.begin(format!("the disk alone, {clients} clients"));
-            let row = disk::measure(&self.place, clients, appends, self.window, &self.progress)?;
-            for (saga, appends) in self.report.sagas[first..].iter_mut().zip(&made) {
-                saga.compare_with(&row, appends.per_saga());
-            }
-            self.report.disk.push(row);
+        for (workload, load, runs) in sagas {
+            let row = Runs::of(runs).map(|runs| SagaRow::new(workload.name(), load, clients, &runs));
+            self.report.sagas.extend(row);
         }
+        self.report.disk.extend(Runs::of(disk).map(|runs| DiskRow::new(clients, &runs)));
         Ok(())
+    }
+
+    fn measure_recovery(&mut self, in_flight: u32) -> Result<(), BenchError> {
+        let what = format!("recovery of {in_flight} sagas");
+        let runs = self.repeated(&what, |conditions| recovery::measure(&conditions.place, in_flight))?;
+        self.report.recovery.push(RecoveryRow::new(in_flight, &runs));
+        Ok(())
+    }
+
+    /// Measures one thing as often as asked.
+    fn repeated<R>(
+        &self,
+        what: &str,
+        measure: impl Fn(&Conditions) -> Result<R, BenchError>,
+    ) -> Result<Runs<R>, BenchError> {
+        let rounds = (1..=self.runs).map(|round| {
+            self.begin(what, round);
+            measure(&self.conditions)
+        });
+        Ok(Runs::of(rounds.collect::<Result<_, _>>()?).expect("everything is measured at least once"))
+    }
+
+    /// Tells a waiting person what is measured from here on.
+    fn begin(&self, what: &str, round: u32) {
+        let which = if self.runs == 1 { String::new() } else { format!(", run {round} of {}", self.runs) };
+        self.conditions.progress.begin(format!("{what}{which}"));
     }
 }
 
-fn print(report: &Report, output: Output) -> Result<(), BenchError> {
-    let document = match output {
-        Output::Json => report.json() + "\n",
-        Output::Yaml => report.yaml(),
-        Output::Table => table::draw(report),
-    };
-    std::io::stdout().write_all(document.as_bytes()).map_err(BenchError::Print)
+fn in_words(load: Load, clients: u32) -> String {
+    match load {
+        Load::Closed => format!("{clients} clients"),
+        Load::Open { rate } => format!("{rate} a second, {clients} at once at most"),
+    }
 }

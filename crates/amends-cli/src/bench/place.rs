@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::block_device::BlockDevice;
 use super::error::BenchError;
 use super::interruption::{Interruption, keep_signals};
 
@@ -17,6 +18,7 @@ use super::interruption::{Interruption, keep_signals};
 pub(super) struct Place {
     directory: TempDir,
     is_in_memory: bool,
+    disk: Option<BlockDevice>,
     interruption: Interruption,
 }
 
@@ -33,17 +35,29 @@ impl Place {
         let directory =
             tempfile::Builder::new().prefix("amends-bench-").tempdir_in(&parent).map_err(unusable)?;
         let interruption = signals.watch(directory.path().to_owned()).map_err(unusable)?;
-        Ok(Self { is_in_memory: is_in_memory(directory.path()), directory, interruption })
+        let is_in_memory = is_in_memory(directory.path());
+        Ok(Self { is_in_memory, disk: BlockDevice::under(directory.path()), directory, interruption })
     }
 
     pub(super) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
+    /// The disk beneath it, if the kernel counts what that is told.
+    pub(super) fn disk(&self) -> Option<&BlockDevice> {
+        self.disk.as_ref()
+    }
+
     /// What is wrong with it, if anything is.
     pub(super) fn warning(&self) -> Option<&'static str> {
-        self.is_in_memory
-            .then_some("this directory lies in memory, where nothing is durable: choose one with --data")
+        if self.is_in_memory {
+            return Some("this directory lies in memory, where nothing is durable: choose one with --data");
+        }
+        let has_cache = self.disk.as_ref().and_then(BlockDevice::has_cache);
+        (has_cache == Some(false)).then_some(
+            "this disk says that it has no cache, so the kernel sends it no flushes: the figures are of durable sagas if \
+             that is true",
+        )
     }
 
     /// An empty directory in it, removed when dropped: what one measurement leaves must not weigh on the next.

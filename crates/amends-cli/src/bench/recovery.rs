@@ -7,17 +7,25 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::child::{DURABLE, ENDED_ALL, ENDED_FIRST};
 use super::error::BenchError;
 use super::place::Place;
-use super::report::RecoveryRow;
 
 const FILLS: &str = "starts the sagas";
 const RECOVERS: &str = "takes the sagas up";
 
-pub(super) fn measure(place: &Place, in_flight: u32) -> Result<RecoveryRow, BenchError> {
+/// How long one run took.
+#[derive(Debug)]
+pub(super) struct RecoveryRun {
+    /// Until the first saga had ended.
+    pub(super) first: Duration,
+    /// Until all had.
+    pub(super) all: Duration,
+}
+
+pub(super) fn measure(place: &Place, in_flight: u32) -> Result<RecoveryRun, BenchError> {
     let directory = place.fresh("recovery")?;
     fill(place, directory.path(), in_flight)?;
     let began = Instant::now();
@@ -27,7 +35,7 @@ pub(super) fn measure(place: &Place, in_flight: u32) -> Result<RecoveryRow, Benc
     expect(place, &mut lines, ENDED_ALL, RECOVERS)?;
     let all = began.elapsed();
     end(place, RECOVERS)?;
-    Ok(RecoveryRow::new(in_flight, first, all))
+    Ok(RecoveryRun { first, all })
 }
 
 fn fill(place: &Place, directory: &Path, in_flight: u32) -> Result<(), BenchError> {

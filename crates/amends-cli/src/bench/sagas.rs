@@ -12,12 +12,11 @@ use amends_journal::{Journal, SqliteJournal, SqliteOptions, Stats};
 
 use crate::process::end_fatally;
 
-use super::disk::Appends;
+use super::conditions::Conditions;
+use super::disk::{Appends, DiskRun};
 use super::error::BenchError;
-use super::load::{self, Client, Measured, Window};
-use super::place::{Place, size_of};
-use super::progress::Progress;
-use super::report::SagaRow;
+use super::load::{self, Client, Load, LogCounts, Measured, Meters};
+use super::place::size_of;
 use super::workload::{self, Workload};
 
 /// How long the sagas under way at the end may take: they are waited for, so there are none.
@@ -37,31 +36,53 @@ impl Client for Starting {
     }
 }
 
-/// The row, and the appends behind it.
+/// What one run showed.
+#[derive(Debug)]
+pub(super) struct SagaRun {
+    pub(super) measured: Measured,
+    pub(super) appends: Appends,
+    /// By how many bytes the journal's files grew.
+    pub(super) grown: u64,
+    /// How much of the disk's own limit the sagas reached, if that was measured beside them.
+    pub(super) share_of_disk: Option<f64>,
+}
+
+impl SagaRun {
+    pub(super) fn bytes_per_saga(&self) -> f64 {
+        self.grown as f64 / self.measured.turns.max(1) as f64
+    }
+
+    /// Puts the run beside the disk's of the same round.
+    pub(super) fn compare_with(&mut self, disk: &DiskRun) {
+        let appends_per_second = self.measured.per_second * self.appends.per_saga();
+        self.share_of_disk = Some(appends_per_second / disk.better().per_second);
+    }
+}
+
+/// One run.
 pub(super) fn measure(
-    place: &Place,
+    conditions: &Conditions,
     workload: Workload,
+    load: Load,
     clients: u32,
-    window: Window,
-    progress: &Progress,
-) -> Result<(SagaRow, Appends), BenchError> {
-    let directory = place.fresh("journal")?;
+) -> Result<SagaRun, BenchError> {
+    let directory = conditions.place.fresh("journal")?;
     // What an empty journal takes is not the sagas': it is laid out first, and closed.
     drop(open(directory.path())?);
     let before = size_of(directory.path())?;
-    let (measured, stats) = run(directory.path(), workload, clients, window, progress)?;
+    let (measured, stats) = run(conditions, directory.path(), workload, load, clients)?;
     let grown = size_of(directory.path())?.saturating_sub(before);
     let appends = Appends { appends: stats.appends, bytes: stats.record_bytes, sagas: measured.turns };
-    Ok((SagaRow::new(workload.name(), clients, &measured, grown), appends))
+    Ok(SagaRun { measured, appends, grown, share_of_disk: None })
 }
 
 /// Ends with the journal closed: everything is in its place on the disk.
 fn run(
+    conditions: &Conditions,
     directory: &Path,
     workload: Workload,
+    load: Load,
     clients: u32,
-    window: Window,
-    progress: &Progress,
 ) -> Result<(Measured, Stats), BenchError> {
     let journal = Arc::new(open(directory)?);
     let runtime = load::runtime()?;
@@ -73,13 +94,18 @@ fn run(
     let request = workload::request(Wait::Rest);
     let clients =
         (0..clients).map(|_| Starting { engine: engine.clone(), request: request.clone(), workload });
-    let measured = load::measure(&runtime, clients, window, progress);
+    let meters = Meters { disk: conditions.place.disk(), log: &|| log_counts(journal.stats()) };
+    let measured = load::measure(&runtime, load, clients, &meters, conditions.window, &conditions.progress);
     runtime.block_on(engine.stop(GRACE));
     drop((engine, runtime));
     let journal = Arc::into_inner(journal).ok_or(BenchError::StillOpen)?;
     let stats = journal.stats();
     drop(journal);
     Ok((measured?, stats))
+}
+
+fn log_counts(stats: Stats) -> LogCounts {
+    LogCounts { appends: stats.appends, flushes: stats.log_flushes }
 }
 
 /// The product's journal. A failed write ends the process: nobody knows what is on the disk.
@@ -94,13 +120,10 @@ mod tests {
 
     fn appends_of(workload: Workload) -> Appends {
         let parent = tempfile::tempdir().unwrap();
-        let place = Place::choose(Some(parent.path())).unwrap();
-        let window = Window { warm_up: Duration::from_millis(20), measured: Duration::from_millis(200) };
-        let (row, appends) = measure(&place, workload, 2, window, &Progress::silent()).unwrap();
-        assert_eq!((row.workload, row.clients), (workload.name(), 2));
-        assert!(row.per_second > 0.0 && row.p50_us <= row.p99_us, "{row:?}");
-        assert_eq!(row.share_of_disk, None, "nothing to compare with was measured");
-        appends
+        let run = measure(&Conditions::brief(parent.path()), workload, Load::Closed, 2).unwrap();
+        assert!(run.measured.per_second > 0.0 && run.bytes_per_saga() > 0.0, "{run:?}");
+        assert_eq!(run.share_of_disk, None, "nothing to compare with was measured");
+        run.appends
     }
 
     #[test]
@@ -108,6 +131,16 @@ mod tests {
         let appends = appends_of(Workload::Ok);
         assert_eq!(appends.per_saga(), 5.0);
         assert_eq!(appends.mean_bytes(), Appends::WITHOUT_SAGAS.mean_bytes());
+    }
+
+    #[test]
+    fn an_open_loop_makes_the_same_sagas() {
+        let parent = tempfile::tempdir().unwrap();
+        let load = Load::Open { rate: 100.0 };
+        let run = measure(&Conditions::brief(parent.path()), Workload::Ok, load, 2).unwrap();
+        assert_eq!(run.appends.per_saga(), 5.0);
+        assert!(run.measured.turns <= 40, "about 22 come in 220 ms: {run:?}");
+        assert!(run.measured.offered.is_some(), "{run:?}");
     }
 
     #[test]

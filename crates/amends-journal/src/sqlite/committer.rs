@@ -368,6 +368,7 @@ impl<'c> Committer<'c> {
         self.log.append(batch).map_err(WriteError::Log)?;
         self.has_changed();
         self.shared.counters.add(written);
+        self.shared.counters.set_log_flushes(self.log.flushes());
         Ok(answers)
     }
 

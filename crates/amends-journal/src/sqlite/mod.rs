@@ -113,6 +113,13 @@ impl SqliteJournal {
         Ok(Self { shared, readers: Readers::new(path), committer: Some(committer), settler: Some(settler) })
     }
 
+    /// What keeps an answer through a power cut, in words: how the log is flushed, and what the database is set to. No
+    /// option changes it.
+    #[must_use]
+    pub fn durability() -> String {
+        open::durability()
+    }
+
     /// Waits until the database has everything that was answered.
     fn catch_up(&self) -> Result<(), JournalError> {
         if self.shared.is_ahead() {

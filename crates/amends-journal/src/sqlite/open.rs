@@ -345,13 +345,22 @@ fn check_writable(path: &Path, connection: &Connection) -> Result<(), Trouble> {
     }
 }
 
+/// What keeps an answer through a power cut, in words. The database's part is what no opening goes without.
+pub(super) fn durability() -> String {
+    format!("log: {}; database: journal_mode={JOURNAL_MODE}, synchronous={SYNCHRONOUS}", log::DURABILITY)
+}
+
+const JOURNAL_MODE: &str = "WAL";
+const SYNCHRONOUS: &str = "FULL";
+
 /// Sets what durability hangs on, and reads it back: SQLite does not complain about settings it does not take.
 fn make_durable(connection: &Connection) -> Result<(), Trouble> {
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
+    let set_mode = format!("PRAGMA journal_mode = {JOURNAL_MODE}");
+    let mode: String = connection.query_row(&set_mode, [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case(JOURNAL_MODE) {
         return Err(Trouble::NotDurable { setting: "journal_mode", found: mode, wanted: "wal" });
     }
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", SYNCHRONOUS)?;
     let synchronous = number(connection, "synchronous")?;
     if synchronous != SYNCHRONOUS_FULL {
         return Err(Trouble::NotDurable {
@@ -429,6 +438,10 @@ mod tests {
             let mode: String =
                 opened.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");
+            assert_eq!(
+                durability(),
+                "log: pwrite and fdatasync before each answer; database: journal_mode=WAL, synchronous=FULL"
+            );
             assert_eq!(number(&opened.connection, "page_size").unwrap(), i64::from(PAGE_BYTES));
             assert_eq!(number(&opened.connection, "auto_vacuum").unwrap(), 2, "incremental");
         }

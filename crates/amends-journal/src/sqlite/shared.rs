@@ -72,6 +72,7 @@ pub(super) struct Counters {
     appends: AtomicU64,
     record_bytes: AtomicU64,
     commits: AtomicU64,
+    log_flushes: AtomicU64,
 }
 
 impl Counters {
@@ -81,11 +82,17 @@ impl Counters {
         self.commits.fetch_add(written.commits, Ordering::Relaxed);
     }
 
+    /// Of the log since it was opened.
+    pub(super) fn set_log_flushes(&self, flushes: u64) {
+        self.log_flushes.store(flushes, Ordering::Relaxed);
+    }
+
     pub(super) fn stats(&self) -> Stats {
         Stats {
             appends: self.appends.load(Ordering::Relaxed),
             record_bytes: self.record_bytes.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
+            log_flushes: self.log_flushes.load(Ordering::Relaxed),
         }
     }
 }

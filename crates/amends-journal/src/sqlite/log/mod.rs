@@ -10,6 +10,7 @@
 //! 11; the torn end is found by checksum as in <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 mod end;
+mod flushes;
 mod frame;
 mod scan;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use crate::limits::LOG_SEGMENT_BYTES;
 
 use end::End;
+use flushes::Flushes;
 use frame::Salt;
 pub(super) use scan::LogDamage;
 
@@ -46,6 +48,7 @@ pub(super) struct Log {
     /// Given to new files; never given twice.
     next_file: u64,
     buffer: Vec<u8>,
+    flushes: Flushes,
 }
 
 /// One file.
@@ -142,12 +145,13 @@ pub(super) fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> R
         bytes_max: bytes_max.max(LOG_SEGMENT_BYTES * SEGMENTS_MIN as u64),
         next_file,
         buffer: Vec::new(),
+        flushes: Flushes::default(),
     };
     for path in files.into_iter().filter(|path| !blank.contains(path)) {
         let mut segment = Segment::open(path)?;
         segment.last = last.get(&segment.path).copied().unwrap_or(0);
         if segment.last > released {
-            segment.make_durable()?;
+            segment.make_durable(&mut log.flushes)?;
         }
         // The next batch begins another file.
         segment.at = segment.size;
@@ -162,6 +166,9 @@ pub(super) fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> R
 
 /// Files that are always there: one to write, one to go on with when the disk is full.
 const SEGMENTS_MIN: usize = 2;
+
+/// What [`Log::append`] does, in words.
+pub(super) const DURABILITY: &str = "pwrite and fdatasync before each answer";
 
 impl Log {
     /// Sees to it that a batch of this size can be written.
@@ -178,7 +185,7 @@ impl Log {
             Some(segment) => segment,
             None => self.create_segment()?,
         };
-        if let Err(error) = segment.grow(bytes) {
+        if let Err(error) = segment.grow(bytes, &mut self.flushes) {
             self.free.push(segment);
             return Err(error.into());
         }
@@ -204,7 +211,7 @@ impl Log {
         let segment = self.used.last_mut().expect("room was made");
         assert!(segment.at + bytes.len() as u64 <= segment.size, "room was made for all of it");
         segment.file.write_all_at(&bytes, segment.at)?;
-        segment.file.sync_data()?;
+        self.flushes.data(&segment.file)?;
         segment.at += bytes.len() as u64;
         segment.last = number;
         self.next += 1;
@@ -240,6 +247,11 @@ impl Log {
         self.next - 1
     }
 
+    /// How often the log was flushed since it was opened.
+    pub(super) fn flushes(&self) -> u64 {
+        self.flushes.count()
+    }
+
     /// Sees to it that there is a file to write and one to go on with.
     pub(super) fn provide(&mut self) -> Result<(), NoRoom> {
         while self.used.len() + self.free.len() < SEGMENTS_MIN {
@@ -262,7 +274,11 @@ impl Log {
     fn create_segment(&mut self) -> Result<Segment, NoRoom> {
         let path = self.directory.join(format!("{SEGMENT_NAME}{:06}", self.next_file));
         self.next_file += 1;
-        match Segment::create(&path).and_then(|segment| sync_directory(&self.directory).map(|()| segment)) {
+        let created = Segment::create(&path, &mut self.flushes).and_then(|segment| {
+            self.flushes.all(&File::open(&self.directory)?)?;
+            Ok(segment)
+        });
+        match created {
             Ok(segment) => Ok(segment),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error.into()),
             Err(error) => {
@@ -275,12 +291,13 @@ impl Log {
 }
 
 impl Segment {
-    fn create(path: &Path) -> io::Result<Self> {
+    fn create(path: &Path, flushes: &mut Flushes) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         // The zeros first: a file that is cut off while it is made has no header.
         fill(&file, 0, LOG_SEGMENT_BYTES)?;
+        flushes.all(&file)?;
         file.write_all_at(&frame::file_header(), 0)?;
-        file.sync_all()?;
+        flushes.all(&file)?;
         Ok(Self {
             file,
             path: path.to_owned(),
@@ -299,25 +316,27 @@ impl Segment {
 
     /// What was found may have been written and never flushed: whoever builds on it must not lose it. Written once more,
     /// since a flush that failed before would not be tried again for pages that nobody touched.
-    fn make_durable(&self) -> Result<(), OpenLogError> {
+    fn make_durable(&self, flushes: &mut Flushes) -> Result<(), OpenLogError> {
         let written = fs::read(&self.path).and_then(|bytes| {
             self.file.write_all_at(&bytes, 0)?;
-            self.file.sync_data()
+            flushes.data(&self.file)
         });
         written.map_err(at(&self.path))
     }
 
     /// Makes the file large enough for a huge batch.
-    fn grow(&mut self, bytes: u64) -> io::Result<()> {
+    fn grow(&mut self, bytes: u64, flushes: &mut Flushes) -> io::Result<()> {
         if bytes > self.size {
             fill(&self.file, self.size, bytes)?;
+            flushes.all(&self.file)?;
             self.size = bytes;
         }
         Ok(())
     }
 }
 
-/// Writes zeros: no flush has to wait for the file system to find blocks later, and none can fail for want of them.
+/// Writes zeros: no flush has to wait for the file system to find blocks later, and none can fail for want of them. Does not
+/// flush them itself.
 fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
     static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut at = from;
@@ -326,7 +345,7 @@ fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
         file.write_all_at(&ZEROS[..bytes as usize], at)?;
         at += bytes;
     }
-    file.sync_all()
+    Ok(())
 }
 
 const SEGMENT_NAME: &str = "journal.log-";
@@ -353,8 +372,4 @@ fn is_no_space(error: &io::Error) -> bool {
 
 fn at(path: &Path) -> impl Fn(io::Error) -> OpenLogError + '_ {
     |source| OpenLogError::Io { path: path.to_owned(), source }
-}
-
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }

@@ -87,6 +87,18 @@ fn what_was_written_and_not_released_comes_back_in_order() {
 }
 
 #[test]
+fn a_batch_is_one_flush_and_a_new_file_three() {
+    let place = Place::new();
+    let mut log = place.open(0).log;
+    log.provide().unwrap();
+    assert_eq!(log.flushes(), 2 * 3, "the zeros, the header, the name, of two files");
+    fill(&mut log, 1..=20);
+    assert_eq!(log.flushes(), 6 + 20);
+    log.make_room(2 * LOG_SEGMENT_BYTES as usize).unwrap();
+    assert_eq!(log.flushes(), 6 + 20 + 1, "a file that was there grew");
+}
+
+#[test]
 fn files_are_written_again_and_what_they_had_before_does_not_come_back() {
     let place = Place::new();
     let mut found = place.open(0);
