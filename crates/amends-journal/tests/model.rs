@@ -102,7 +102,9 @@ fn append(change: &Change, sequence: u64) -> Append {
 }
 
 fn open(directory: &std::path::Path) -> SqliteJournal {
-    SqliteJournal::open(directory, SqliteOptions::default(), Box::new(|why| panic!("{why}"))).unwrap()
+    // So few that their index changes hands all the time.
+    let options = SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() };
+    SqliteJournal::open(directory, options, Box::new(|why| panic!("{why}"))).unwrap()
 }
 
 fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaSummary> {

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
 use amends_journal::{
-    Append, AppendAnswer, Conflict, Expected, Filter, Journal, JournalError, NewSaga, OpenError, Record,
-    SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
+    Append, AppendAnswer, Conflict, Expected, Filter, Fingerprint, Journal, JournalError, NewSaga, OpenError,
+    Record, SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
@@ -607,8 +607,12 @@ fn settle(journal: &SqliteJournal) {
 }
 
 /// A journal with room for little.
-const TIGHT: SqliteOptions =
-    SqliteOptions { disk_reserve_bytes: 0, database_bytes_max: Some(12 << 20), log_bytes_max: 0 };
+const TIGHT: SqliteOptions = SqliteOptions {
+    disk_reserve_bytes: 0,
+    database_bytes_max: Some(12 << 20),
+    log_bytes_max: 0,
+    ids_indexed_at_once: 4,
+};
 
 /// A saga that takes some room.
 fn large(number: u64) -> Vec<Append> {
@@ -922,4 +926,101 @@ fn a_copy_as_left_by_a_kill_has_no_shared_memory() {
     let _journal = place.open();
     let killed = place.as_left_by_a_kill();
     assert!(!Path::new(&killed.file("journal.db-shm")).exists());
+}
+
+/// A saga that starts and ends at once, under an id of its caller's.
+fn short_given(number: u64) -> Append {
+    let Append { expected, .. } = start(number);
+    let Expected::New(new) = expected else { unreachable!("it starts") };
+    let fingerprint = Some(Fingerprint([u8::try_from(number % 251).unwrap(); 32]));
+    let new = NewSaga { id_given: true, fingerprint, ..new };
+    // In no order that time would make.
+    let saga = scattered(number);
+    Append {
+        saga,
+        expected: Expected::New(new),
+        record: record_of(saga, 1),
+        status: Some(Status::Completed),
+        ..start(number)
+    }
+}
+
+fn scattered(number: u64) -> SagaId {
+    SagaId::from_parts(number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20, u128::from(number))
+}
+
+fn everything() -> Filter {
+    Filter::default()
+}
+
+/// Each round freezes a table, goes on with one, or is done with one.
+#[test]
+fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
+    const FEW: SqliteOptions = SqliteOptions {
+        disk_reserve_bytes: 0,
+        database_bytes_max: None,
+        log_bytes_max: limits::LOG_BYTES_MAX,
+        ids_indexed_at_once: 5,
+    };
+    let mut place = Place::new();
+    let mut journal = place.try_open(FEW).unwrap();
+    let mut gone = Vec::new();
+    for number in 1..=90 {
+        assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
+        // The database is brought up to the log before it is counted.
+        assert_eq!(journal.count(&everything()).unwrap(), number - gone.len() as u64);
+        if number % 13 == 0 {
+            let copy = place.as_left_by_a_kill();
+            drop(journal);
+            place = copy;
+            journal = place.try_open(FEW).unwrap();
+        }
+        if number % 10 == 0 {
+            let before = Time::from_milliseconds(number - 5);
+            assert!(journal.remove_ended(before, None, 1_000).unwrap().removed > 0);
+            gone = (1..number - 5).collect();
+        }
+        for other in 1..=number {
+            let found = journal.load(scattered(other)).unwrap();
+            assert_eq!(found.is_some(), !gone.contains(&other), "{other} of {number}");
+            let [answer] = &submit(&journal, vec![short_given(other)])[..] else { panic!("one answer") };
+            let AppendAnswer::Conflict(Conflict::Exists(entry)) = answer else {
+                panic!("{other}: {answer:?}")
+            };
+            assert_eq!(entry.saga, scattered(other));
+        }
+        assert_eq!(journal.load(scattered(number + 1)).unwrap(), None);
+    }
+    drop(journal);
+    let database = database_of(&place);
+    let count = |table: &str| -> i64 {
+        database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert!(count("given_id") > 0, "some are in the index");
+    assert!(count("fresh_id_0") + count("fresh_id_1") <= 10, "and few are not");
+    assert_eq!(place.fatal(), Vec::<String>::new());
+}
+
+#[test]
+fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
+    let options = SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() };
+    let place = Place::new();
+    let mut journal = place.try_open(options.clone()).unwrap();
+    for number in 1..=8 {
+        submit(&journal, vec![short_given(number)]);
+        journal.count(&everything()).unwrap();
+    }
+    journal.remove_ended(Time::NEVER, None, 100).unwrap();
+    assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 8);
+    for number in (1..=8).rev() {
+        assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
+        journal.count(&everything()).unwrap();
+    }
+    for _ in 0..2 {
+        for number in 1..=8 {
+            assert!(journal.load(scattered(number)).unwrap().is_some(), "{number}");
+        }
+        drop(journal);
+        journal = place.try_open(options.clone()).unwrap();
+    }
 }

@@ -666,7 +666,8 @@ impl<'c> Committer<'c> {
                 self.dead = Some(why);
                 self.refuse_waiting();
             }
-            Done::Settled(Round { rows, settled_to }) => {
+            Done::Settled { round: Round { rows, settled_to }, indexed } => {
+                self.shared.given_ids.are_indexed(&indexed);
                 (self.settler.has_round, self.settler.is_stuck) = (false, false);
                 self.shared.set_stuck(false);
                 self.settled_last.clear();

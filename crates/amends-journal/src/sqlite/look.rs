@@ -45,7 +45,12 @@ impl<'m> Look<'m> {
         Self { moment, definitions: RefCell::default() }
     }
 
-    pub(super) fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, ReadError> {
+    /// `given_number` is what [`super::given_ids::GivenIds`] says of the id, asked before this moment began.
+    pub(super) fn load(
+        &self,
+        saga: SagaId,
+        given_number: Option<i64>,
+    ) -> Result<Option<StoredSaga>, ReadError> {
         let live = self.first(
             "SELECT no, id, definition, status, unreadable FROM saga WHERE id = ?1",
             [saga.to_bytes().as_slice()],
@@ -53,14 +58,17 @@ impl<'m> Look<'m> {
         )?;
         match live {
             Some((no, live)) => Ok(Some(self.with_records(no, live)?)),
-            None => self.load_ended(saga),
+            None => self.load_ended(saga, given_number),
         }
     }
 
-    fn load_ended(&self, saga: SagaId) -> Result<Option<StoredSaga>, ReadError> {
+    fn load_ended(&self, saga: SagaId, given_number: Option<i64>) -> Result<Option<StoredSaga>, ReadError> {
+        let bytes = saga.to_bytes();
         self.first(
-            "SELECT definition, status, records FROM ended WHERE id = ?1",
-            [saga.to_bytes().as_slice()],
+            "SELECT definition, status, records FROM ended
+             WHERE no = coalesce(?2, (SELECT no FROM given_id WHERE id = ?1),
+                                 (SELECT no FROM ended WHERE id = ?1 AND id_given = 0)) AND id = ?1",
+            params![bytes.as_slice(), given_number],
             |row| {
                 let (definition, version) = self.definition(row.get(0)?)?;
                 let records = archive::split(Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))

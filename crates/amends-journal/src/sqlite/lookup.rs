@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use amends_core::{DefinitionName, SagaId};
-use rusqlite::{Connection, Result, Row, Statement};
+use rusqlite::{Connection, Result, Row, Statement, params};
 
 use crate::journal::KeyEntry;
 
 use super::archive;
+use super::given_ids::GivenIds;
 use super::sagas::{Known, Origin, Stored};
 use super::schema::{self, status_of};
 use super::settler::WriteError;
@@ -21,14 +22,29 @@ pub(super) struct Lookup<'c> {
     /// Whether the answers are as of one moment, which began with the first of them.
     has_begun: bool,
     live: Statement<'c>,
-    ended: Statement<'c>,
+    given_ids: &'c GivenIds,
+    given_id: Statement<'c>,
+    /// By an id that we made.
+    made: Statement<'c>,
+    /// By number and an id that was given.
+    given: Statement<'c>,
     taken_id: Statement<'c>,
     key: Statement<'c>,
 }
 
 impl<'c> Lookup<'c> {
-    pub(super) fn prepare(connection: &'c Connection) -> Result<Self> {
+    pub(super) fn prepare(connection: &'c Connection, given_ids: &'c GivenIds) -> Result<Self> {
+        let ended = |which: &str| {
+            connection.prepare(&format!(
+                "SELECT ended.no, name, version, status, started_at, id_given, key, fingerprint, ended_at, records
+                 FROM ended JOIN definition ON definition.no = ended.definition WHERE {which}"
+            ))
+        };
         Ok(Self {
+            given_ids,
+            given_id: connection.prepare("SELECT no FROM given_id WHERE id = ?1")?,
+            made: ended("id = ?1 AND id_given = 0")?,
+            given: ended("ended.no = ?2 AND id = ?1")?,
             begin: connection.prepare("BEGIN")?,
             end: connection.prepare("COMMIT")?,
             has_begun: false,
@@ -37,13 +53,10 @@ impl<'c> Lookup<'c> {
                         unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = saga.no)
                  FROM saga JOIN definition ON definition.no = saga.definition WHERE id = ?1",
             )?,
-            ended: connection.prepare(
-                "SELECT ended.no, name, version, status, started_at, id_given, key, fingerprint, ended_at, records
-                 FROM ended JOIN definition ON definition.no = ended.definition WHERE id = ?1",
-            )?,
             taken_id: connection.prepare(
                 "SELECT fingerprint FROM saga WHERE id = ?1
-                 UNION ALL SELECT fingerprint FROM ended WHERE id = ?1
+                 UNION ALL SELECT fingerprint FROM ended WHERE no = ?2 AND id = ?1
+                 UNION ALL SELECT fingerprint FROM ended WHERE id = ?1 AND id_given = 0
                  UNION ALL SELECT fingerprint FROM reserved_id WHERE id = ?1",
             )?,
             key: connection.prepare("SELECT saga, fingerprint FROM start_key WHERE key = ?1")?,
@@ -79,17 +92,31 @@ impl<'c> Lookup<'c> {
             return Ok(Some(Known { is_unreadable: row.get(9)?, ..known(id, row, sequence, wake_at, 0)? }));
         }
         drop(rows);
-        let mut rows = self.ended.query([bytes.as_slice()])?;
+        let mut rows = match self.given_number(id)? {
+            Some(no) => self.given.query(params![bytes.as_slice(), no])?,
+            None => self.made.query([bytes.as_slice()])?,
+        };
         let Some(row) = rows.next()? else { return Ok(None) };
         let sequence = archive::count(row.get_ref(9)?.as_blob()?)?;
         Ok(Some(known(id, row, sequence, None, row.get(8)?)?))
+    }
+
+    /// The number of the ended saga that was given this id; it may have been removed.
+    fn given_number(&mut self, id: SagaId) -> std::result::Result<Option<i64>, WriteError> {
+        if let Some(no) = self.given_ids.number(id) {
+            return Ok(Some(no));
+        }
+        let bytes = id.to_bytes();
+        let mut rows = self.given_id.query([bytes.as_slice()])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
     /// Whoever has, or had, this id.
     pub(super) fn taken_id(&mut self, id: SagaId) -> std::result::Result<Option<KeyEntry>, WriteError> {
         self.begin()?;
         let bytes = id.to_bytes();
-        let mut rows = self.taken_id.query([bytes.as_slice()])?;
+        let given_number = self.given_number(id)?;
+        let mut rows = self.taken_id.query(params![bytes.as_slice(), given_number])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let fingerprint = schema::fingerprint_of(row.get_ref(0)?.as_blob_or_null()?)?;
         Ok(Some(KeyEntry { saga: id, fingerprint }))

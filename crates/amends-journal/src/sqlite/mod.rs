@@ -11,6 +11,7 @@ mod archive;
 mod committer;
 mod definitions;
 mod entry;
+mod given_ids;
 mod lock;
 mod log;
 mod look;
@@ -44,7 +45,7 @@ use crate::journal::{
     Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
     Stats, StoredSaga, Sweep,
 };
-use crate::limits::{DISK_RESERVE_BYTES, LOG_BYTES_MAX};
+use crate::limits::{DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX};
 
 pub use open::OpenError;
 
@@ -70,6 +71,9 @@ pub struct SqliteOptions {
     pub database_bytes_max: Option<u64>,
     /// How large the log may grow while the database cannot take it in; beyond, appends are answered *no space*.
     pub log_bytes_max: u64,
+    /// How many ids that callers gave are put into their index together. The more there are, the cheaper the index is to keep
+    /// up to date, at 60 bytes of memory each.
+    pub ids_indexed_at_once: usize,
 }
 
 impl Default for SqliteOptions {
@@ -78,6 +82,7 @@ impl Default for SqliteOptions {
             disk_reserve_bytes: DISK_RESERVE_BYTES,
             database_bytes_max: None,
             log_bytes_max: LOG_BYTES_MAX,
+            ids_indexed_at_once: IDS_INDEXED_AT_ONCE,
         }
     }
 }
@@ -103,8 +108,9 @@ impl SqliteJournal {
         let (tasks, to_do) = channel();
         let (done, results) = channel();
         let for_settler = Arc::clone(&shared);
+        let at_once = options.ids_indexed_at_once;
         let settler = start("amends-settler", &path, move |ready| {
-            settle(connection, lock, &for_settler, &to_do, &done, ready);
+            settle(connection, lock, &for_settler, at_once, &to_do, &done, ready);
         })?;
         let for_committer = Arc::clone(&shared);
         let settling = Settling::new(tasks, results);
@@ -215,7 +221,8 @@ impl Journal for SqliteJournal {
                 true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
                 false => None,
             };
-            let stored = self.readers.read(|look| look.load(saga))?;
+            let given_number = self.shared.given_ids.number(saga);
+            let stored = self.readers.read(|look| look.load(saga, given_number))?;
             match ahead {
                 None => return Ok(stored),
                 Some(ahead) if is_last || stored.is_some() || ahead.stored == 0 => {
@@ -353,11 +360,12 @@ fn settle(
     mut connection: Connection,
     lock: DirectoryLock,
     shared: &Arc<Shared>,
+    ids_indexed_at_once: usize,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
     ready: Ready,
 ) {
-    if let Err(error) = settle_over(&mut connection, shared, tasks, done, &ready) {
+    if let Err(error) = settle_over(&mut connection, shared, ids_indexed_at_once, tasks, done, &ready) {
         // Nobody waits any more if the opener is gone.
         let _ = ready.send(Err(not_ready(&shared.path, error)));
     }
@@ -371,6 +379,7 @@ fn settle(
 fn settle_over(
     connection: &mut Connection,
     shared: &Arc<Shared>,
+    ids_indexed_at_once: usize,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
     ready: &Ready,
@@ -381,7 +390,7 @@ fn settle_over(
         seen.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
         Ok(())
     }))?;
-    let settler = Settler::new(connection, wal_pages, Arc::clone(shared))?;
+    let settler = Settler::new(connection, wal_pages, Arc::clone(shared), ids_indexed_at_once)?;
     let _ = ready.send(Ok(()));
     settler.run(tasks, |what| {
         // Without a committer there is nobody to tell.
@@ -421,7 +430,7 @@ fn commit_over(
         |row| row.get(0),
     )?;
     let in_database = InDatabase { last_no, settled_to: schema::settled(connection)?? };
-    let lookup = Lookup::prepare(connection)?;
+    let lookup = Lookup::prepare(connection, &shared.given_ids)?;
     let log::Found { log, batches } = log;
     let mut committer = Committer::new(Arc::clone(shared), log, lookup, in_database, settler);
     for (number, batch) in batches {

@@ -4,7 +4,7 @@
 //! nobody wrote is an error. Does not read or write sagas.
 //!
 //! Everything hangs on `no`, an integer that counts sagas by their start: random keys cost a B-tree four fifths of its
-//! speed, so a saga's id is touched once at its start and once at its end. Live sagas lie apart from ended ones, so that
+//! speed, so a saga's id is touched once at its end, and one that its caller chose only together with many others. Live sagas lie apart from ended ones, so that
 //! recovery reads nothing else; no row is rewritten from step to step.
 
 use amends_core::{SagaId, Status, Time};
@@ -20,7 +20,7 @@ pub(super) const FORMAT: i64 = 1;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once released, any
 /// change here is a new format, with a step that upgrades the old one in place.
-const LAYOUT: [&str; 13] = [
+const LAYOUT: [&str; 17] = [
     // `body` is NULL for a definition that sagas name but that was never stored here.
     "CREATE TABLE definition (
     no      INTEGER PRIMARY KEY,
@@ -57,7 +57,7 @@ const LAYOUT: [&str; 13] = [
     // (four bytes, little-endian). An ordinary table: large values in a table without row ids spill and double its size.
     "CREATE TABLE ended (
     no          INTEGER PRIMARY KEY,
-    id          BLOB NOT NULL UNIQUE,
+    id          BLOB NOT NULL,
     definition  INTEGER NOT NULL,
     status      INTEGER NOT NULL CHECK (status BETWEEN 4 AND 6),
     started_at  INTEGER NOT NULL,
@@ -68,6 +68,22 @@ const LAYOUT: [&str; 13] = [
     records     BLOB NOT NULL
 ) STRICT",
     "CREATE INDEX ended_by_definition ON ended (definition, status)",
+    // Ids that we made: they grow with time, so this one grows at its end.
+    "CREATE UNIQUE INDEX ended_by_made_id ON ended (id) WHERE id_given = 0",
+    // Ids that callers gave, of ended sagas: an index that is brought up to date a stretch at a time (`given_ids.rs`), and
+    // two tables of those that it does not have yet. A number may be that of a saga that was removed.
+    "CREATE TABLE given_id (
+    id BLOB PRIMARY KEY,
+    no INTEGER NOT NULL
+) WITHOUT ROWID, STRICT",
+    "CREATE TABLE fresh_id_0 (
+    no INTEGER PRIMARY KEY,
+    id BLOB NOT NULL
+) STRICT",
+    "CREATE TABLE fresh_id_1 (
+    no INTEGER PRIMARY KEY,
+    id BLOB NOT NULL
+) STRICT",
     // Idempotency keys. `ended_at` is set when the saga was removed: from then on the key may be forgotten.
     "CREATE TABLE start_key (
     key         TEXT PRIMARY KEY,

@@ -21,6 +21,7 @@ use crate::journal::JournalError;
 use crate::limits::{CHECKPOINT_PAGES, NO_SPACE_RETRY};
 
 use super::definitions::DefinitionNumbers;
+use super::given_ids::{IdIndex, Numbered};
 use super::log::BatchNumber;
 use super::queue::Upkeep;
 use super::sagas::Row;
@@ -49,7 +50,11 @@ pub(super) struct Round {
 /// What became of a task.
 pub(super) enum Done {
     /// The round is in the database.
-    Settled(Round),
+    Settled {
+        round: Round,
+        /// Ids that their index has by now.
+        indexed: Vec<Numbered>,
+    },
     /// There is no space for the round; it is tried again.
     Stuck,
     /// The other task was done, and its asker told.
@@ -111,8 +116,9 @@ pub(super) struct Settler<'c> {
     pub(super) tally: TallyChanges,
     /// Room to put archived records together in, kept from one to the next.
     pub(super) value: Vec<u8>,
+    pub(super) id_index: IdIndex,
+    pub(super) shared: Arc<Shared>,
     wal_pages: Arc<AtomicU32>,
-    shared: Arc<Shared>,
     /// Whether the running transaction has got as far as its commit.
     is_committing: bool,
     /// Whether the database is marked as written to.
@@ -127,8 +133,10 @@ impl<'c> Settler<'c> {
         connection: &'c Connection,
         wal_pages: Arc<AtomicU32>,
         shared: Arc<Shared>,
+        ids_indexed_at_once: usize,
     ) -> Result<Self, WriteError> {
         Ok(Self {
+            id_index: IdIndex::read(connection, &shared.given_ids, ids_indexed_at_once)?,
             connection,
             statements: Statements::prepare(connection)?,
             definitions: DefinitionNumbers::read(connection)?,
@@ -171,7 +179,8 @@ impl<'c> Settler<'c> {
                 Task::Settle(round) => match self.settle(&round) {
                     Ok(()) => {
                         was_told = false;
-                        done(Done::Settled(round));
+                        let indexed = self.id_index.committed(&self.shared.given_ids);
+                        done(Done::Settled { round, indexed });
                     }
                     Err((Failure::NoSpace, _)) => {
                         stuck = Some(round);
@@ -206,6 +215,7 @@ impl<'c> Settler<'c> {
             for row in &round.rows {
                 settler.settle_row(row)?;
             }
+            settler.index_some_ids()?;
             let set = &mut settler.statements.set_settled;
             set.raw_bind_parameter(1, i64::try_from(round.settled_to).expect("no log has 2^63 batches"))?;
             let changed = set.raw_execute()?;
@@ -279,6 +289,7 @@ impl<'c> Settler<'c> {
     fn forget_transaction(&mut self) {
         self.tally.forget();
         self.definitions.rolled_back();
+        self.id_index.rolled_back();
     }
 
     /// Only what is known to have come before the flush, and to be about space.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::journal::Stats;
 
+use super::given_ids::GivenIds;
 use super::queue::Queue;
 use super::space::Space;
 
@@ -17,6 +18,7 @@ pub(super) struct Shared {
     pub(super) space: Space,
     pub(super) queue: Queue,
     pub(super) counters: Counters,
+    pub(super) given_ids: GivenIds,
     on_fatal: OnFatal,
     has_died: AtomicBool,
     /// Whether the log has what the database does not.
@@ -32,6 +34,7 @@ impl Shared {
             space,
             queue: Queue::default(),
             counters: Counters::default(),
+            given_ids: GivenIds::default(),
             on_fatal,
             has_died: AtomicBool::new(false),
             is_ahead: AtomicBool::new(false),

@@ -64,9 +64,13 @@ impl Settler<'_> {
             for candidate in &candidates {
                 settler.remove(candidate)?;
             }
-            Ok(Sweep { removed: candidates.len(), next })
+            Ok((candidates, next))
         });
-        let sweep = swept.map_err(|(_, error)| error)?;
+        let (removed, next) = swept.map_err(|(_, error)| error)?;
+        for candidate in removed.iter().filter(|candidate| candidate.id_given) {
+            self.shared.given_ids.remove(candidate.id);
+        }
+        let sweep = Sweep { removed: removed.len(), next };
         if sweep.removed > 0 {
             self.transaction(0, Self::give_space_back).map_err(|(_, error)| error)?;
         }
@@ -103,6 +107,9 @@ impl Settler<'_> {
                      SELECT id, fingerprint, ended_at FROM ended WHERE no = ?1",
                 )?
                 .execute([ended.no])?;
+            connection
+                .prepare_cached("DELETE FROM given_id WHERE id = ?1")?
+                .execute([ended.id.to_bytes().as_slice()])?;
         }
         if ended.is_keyed {
             connection

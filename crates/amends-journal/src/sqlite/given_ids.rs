@@ -1,0 +1,225 @@
+//! Which saga has an id that its caller chose.
+//!
+//! Owns [`GivenIds`], the ids of ended sagas that the index in the database does not have yet, and [`IdIndex`], which brings
+//! the index up to them. Promises that an id is found in one of the two from the commit on that ended its saga, whatever
+//! happens in between; and that the index is written a stretch at a time. Does not judge whether a saga is still there: a
+//! number that an id leads to may be that of a saga that was removed.
+//!
+//! Ids that we make grow with time and go to the end of their index. Those of callers are random: in a large index each would
+//! change a page of its own, which costs a dozen times what the saga itself does (docs/adr/0007-ids-of-callers.md). So they
+//! are gathered, here and in a table that only grows (`fresh_id_0` or `fresh_id_1`), until there are many. Then that table is
+//! *frozen*, its ids are put into the index (`given_id`) in the order of the index, some with each round, and the table is
+//! emptied; the other one is filled meanwhile. A start reads both tables, and puts in again what may be there already.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use amends_core::SagaId;
+use rusqlite::Connection;
+
+use crate::id_hash::IdHash;
+
+use super::schema::id_of;
+use super::settler::{Settler, WriteError};
+
+/// An id and the number of its saga. The number never changes, so a pair that is out of date does no harm.
+pub(super) type Numbered = (SagaId, i64);
+
+/// The ids that the index may not have. A reader asks here before it takes its moment of the database: what is not here then
+/// is in the index of that moment.
+#[derive(Debug, Default)]
+pub(super) struct GivenIds {
+    fresh: Mutex<HashMap<SagaId, i64, IdHash>>,
+}
+
+impl GivenIds {
+    pub(super) fn number(&self, id: SagaId) -> Option<i64> {
+        self.fresh().get(&id).copied()
+    }
+
+    fn insert(&self, (id, no): Numbered) {
+        self.fresh().insert(id, no);
+    }
+
+    /// The index has these. To be called by the committer between two batches, as it looks at the database as of one moment
+    /// while it judges one.
+    pub(super) fn are_indexed(&self, ids: &[Numbered]) {
+        let mut fresh = self.fresh();
+        for (id, no) in ids {
+            if fresh.get(id) == Some(no) {
+                fresh.remove(id);
+            }
+        }
+        // Many at once must not leave their room behind.
+        if fresh.capacity() / 8 > fresh.len() {
+            let room = 2 * fresh.len();
+            fresh.shrink_to(room);
+        }
+    }
+
+    /// The saga was removed.
+    pub(super) fn remove(&self, id: SagaId) {
+        self.fresh().remove(&id);
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, HashMap<SagaId, i64, IdHash>> {
+        // Single calls of a table: nothing half-done can be seen.
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The settler's side: which table is filled, and how far the other is put into the index.
+#[derive(Debug)]
+pub(super) struct IdIndex {
+    /// Ids after which a table is frozen.
+    at_once: usize,
+    filling: usize,
+    /// Ids in the table that is filled; those of the running transaction.
+    filled: usize,
+    came: usize,
+    merging: Option<Merging>,
+}
+
+/// A frozen table on its way into the index.
+#[derive(Debug)]
+struct Merging {
+    table: usize,
+    /// Its ids, in the order of the index.
+    ids: Vec<Numbered>,
+    /// How many of them the index has, and how many once the running transaction is committed.
+    done: usize,
+    done_next: usize,
+}
+
+impl IdIndex {
+    /// Reads what the index may not have, whatever had become of it when the process stopped.
+    pub(super) fn read(
+        connection: &Connection,
+        given_ids: &GivenIds,
+        at_once: usize,
+    ) -> Result<Self, WriteError> {
+        let tables = [read_table(connection, 0)?, read_table(connection, 1)?];
+        let mut fresh = given_ids.fresh();
+        for (id, no) in tables.iter().flatten() {
+            // The newer saga of two: the older one was removed.
+            let known = fresh.entry(*id).or_insert(*no);
+            *known = (*known).max(*no);
+        }
+        drop(fresh);
+        let [zero, one] = tables;
+        // The longer one, as it is the frozen one whenever one is. If none was, nothing is lost by freezing it now.
+        let (filling, filled, frozen) = match (zero.is_empty(), one.is_empty()) {
+            (_, true) => (0, zero.len(), None),
+            (true, false) => (1, one.len(), None),
+            (false, false) if zero.len() < one.len() => (0, zero.len(), Some(Merging::of(1, one))),
+            (false, false) => (1, one.len(), Some(Merging::of(0, zero))),
+        };
+        Ok(Self { at_once, filling, filled, came: 0, merging: frozen })
+    }
+
+    /// The running transaction is committed: what the index has from now on.
+    pub(super) fn committed(&mut self, given_ids: &GivenIds) -> Vec<Numbered> {
+        self.filled += std::mem::take(&mut self.came);
+        let Some(merging) = &mut self.merging else {
+            if self.filled >= self.at_once {
+                self.freeze(given_ids);
+            }
+            return Vec::new();
+        };
+        merging.done = merging.done_next;
+        if merging.done < merging.ids.len() {
+            return Vec::new();
+        }
+        self.merging.take().map(|merging| merging.ids).unwrap_or_default()
+    }
+
+    /// The running transaction came to nothing.
+    pub(super) fn rolled_back(&mut self) {
+        self.came = 0;
+        if let Some(merging) = &mut self.merging {
+            merging.done_next = merging.done;
+        }
+    }
+
+    /// Everything that is fresh lies in the one table.
+    fn freeze(&mut self, given_ids: &GivenIds) {
+        let ids = given_ids.fresh().iter().map(|(id, no)| (*id, *no)).collect();
+        self.merging = Some(Merging::of(self.filling, ids));
+        self.filling = 1 - self.filling;
+        self.filled = 0;
+    }
+}
+
+impl Merging {
+    fn of(table: usize, mut ids: Vec<Numbered>) -> Self {
+        ids.sort_unstable_by_key(|(id, _)| id.to_bytes());
+        Self { table, ids, done: 0, done_next: 0 }
+    }
+}
+
+fn read_table(connection: &Connection, table: usize) -> Result<Vec<Numbered>, WriteError> {
+    let mut statement = connection.prepare(&format!("SELECT id, no FROM fresh_id_{table}"))?;
+    let mut rows = statement.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push((id_of(row.get_ref(0)?.as_blob()?)?, row.get(1)?));
+    }
+    Ok(ids)
+}
+
+impl Settler<'_> {
+    /// Remembers the id of a saga that has ended.
+    pub(super) fn note_given_id(&mut self, id: SagaId, no: i64) -> Result<(), WriteError> {
+        let insert = &mut self.statements.insert_fresh_id[self.id_index.filling];
+        insert.raw_bind_parameter(1, no)?;
+        insert.raw_bind_parameter(2, id.to_bytes().as_slice())?;
+        insert.raw_execute()?;
+        // Before the commit: from then on it is needed, and until then its number leads nowhere.
+        self.shared.given_ids.insert((id, no));
+        self.id_index.came += 1;
+        Ok(())
+    }
+
+    /// Puts some frozen ids into the index: twice as many as came, so that the frozen table is empty before the other is full.
+    pub(super) fn index_some_ids(&mut self) -> Result<(), WriteError> {
+        let Some(merging) = &mut self.id_index.merging else { return Ok(()) };
+        // At least a hundredth, so that a frozen table is done with some day.
+        let count = (2 * self.id_index.came).max(self.id_index.at_once / 100).max(1);
+        merging.done_next = merging.ids.len().min(merging.done + count);
+        let some = &merging.ids[merging.done..merging.done_next];
+        let fresh = self.shared.given_ids.fresh();
+        // Not what was removed meanwhile.
+        let some: Vec<Numbered> = some.iter().filter(|(id, no)| fresh.get(id) == Some(no)).copied().collect();
+        drop(fresh);
+        for (id, no) in some {
+            let insert = &mut self.statements.insert_given_id;
+            insert.raw_bind_parameter(1, id.to_bytes().as_slice())?;
+            insert.raw_bind_parameter(2, no)?;
+            insert.raw_execute()?;
+        }
+        if merging.done_next == merging.ids.len() {
+            self.statements.clear_fresh_ids[merging.table].raw_execute()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u128) -> SagaId {
+        SagaId::from_bytes(number.to_be_bytes())
+    }
+
+    #[test]
+    fn an_id_that_was_used_anew_is_not_forgotten_with_the_old_one() {
+        let ids = GivenIds::default();
+        ids.insert((id(1), 5));
+        ids.insert((id(1), 9));
+        ids.are_indexed(&[(id(1), 5)]);
+        assert_eq!(ids.number(id(1)), Some(9));
+        ids.are_indexed(&[(id(1), 9)]);
+        assert_eq!(ids.number(id(1)), None);
+    }
+}
