@@ -1,30 +1,21 @@
 //! `amends demo`: the shop on one port.
 //!
-//! Owns the order in which it starts and stops: port, directory, services, engine, and back. Promises that what is in
-//! use or damaged is named, with what to do, before anything is changed. Does not contain the shop: `amends-shop` does.
+//! Owns what is said to people, and that the port comes before the data. Promises that what is in use or damaged is
+//! named, with what to do, before anything is changed. Does not put the shop together: `shop.rs` does.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use amends_engine::{EngineBuilder, Options, StartUpError};
-use amends_journal::{Journal, JournalError, SqliteJournal, SqliteOptions};
+use amends_engine::StartUpError;
+use amends_journal::JournalError;
 use amends_server::serve::Server;
-use amends_shop::http::{Shop, router};
-use amends_shop::saga;
-use amends_shop::services::Services;
 use amends_shop::stock::Stock;
 use clap::Args;
 
-use crate::process::{asked_to_stop, end_fatally, raise_file_limit, say, start_log};
-
-/// How long sagas that are under way may take to end when the process is asked to stop. What has not ended by then is
-/// taken up at the next start.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// Threads for reads that block. Each has a stack and a share of the allocator; the readers' pools are smaller still.
-const BLOCKING_THREADS_MAX: usize = 8;
+use crate::process::{asked_to_stop, raise_file_limit, say, start_log};
+#[cfg(feature = "sabotage")]
+use crate::shop::Sabotage;
+use crate::shop::{self, Setup, SetupError};
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -46,13 +37,6 @@ pub(crate) struct DemoArgs {
     sabotage: Option<Sabotage>,
 }
 
-#[cfg(feature = "sabotage")]
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Sabotage {
-    EarlyEffects,
-    NoBarrier,
-}
-
 pub(crate) fn run(args: DemoArgs) -> Result<(), String> {
     if args.services {
         return Err("--services is not there yet: the services run inside this process until HTTP participants exist. \
@@ -61,11 +45,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), String> {
     }
     start_log()?;
     raise_file_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS_MAX)
-        .build()
-        .map_err(|error| format!("the runtime does not start: {error}"))?;
+    let runtime = shop::runtime().map_err(|error| format!("the runtime does not start: {error}"))?;
     runtime.block_on(serve(args))
 }
 
@@ -77,6 +57,14 @@ fn require_directory(data: &Path) -> Result<(), String> {
         }
         // What else is wrong is found, and told, when it is opened.
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// What the journal and the services say when they are opened names file and remedy; the engine's words need both.
+fn cannot_open(data: &Path, error: SetupError) -> String {
+    match error {
+        SetupError::Journal(_) | SetupError::Services(_) => error.to_string(),
+        SetupError::Engine(error) => cannot_run(data, error),
     }
 }
 
@@ -108,27 +96,14 @@ async fn serve(args: DemoArgs) -> Result<(), String> {
     let address = server.address();
     require_directory(&args.data)?;
 
-    let on_fatal = Box::new(|message: String| end_fatally(&message));
-    let journal = SqliteJournal::open(&args.data, SqliteOptions::default(), on_fatal)
-        .map_err(|error| format!("{error}"))?;
-    let journal: Arc<dyn Journal> = Arc::new(journal);
-    let stock = args.stock.clone().unwrap_or_else(Stock::usual);
-    let services =
-        Services::open(&args.data.join("services"), &stock, Arc::new(|message: &str| end_fatally(message)))
-            .map_err(|error| error.to_string())?;
-    #[cfg(feature = "sabotage")]
-    let services = match args.sabotage {
-        Some(Sabotage::NoBarrier) => services.without_barrier(),
-        Some(Sabotage::EarlyEffects) | None => services,
-    };
-    let services = Arc::new(services);
-    let options = Options {
+    let stock = args.stock.unwrap_or_else(Stock::usual);
+    let setup = Setup {
+        data: &args.data,
+        stock: &stock,
         #[cfg(feature = "sabotage")]
-        sabotage_early_effects: args.sabotage == Some(Sabotage::EarlyEffects),
-        ..Options::default()
+        sabotage: args.sabotage,
     };
-    let engine = EngineBuilder::new(journal.clone()).options(options);
-    let engine = saga::register(engine, &services).open().map_err(|error| cannot_run(&args.data, error))?;
+    let shop = setup.open().map_err(|error| cannot_open(&args.data, error))?;
 
     let stop = asked_to_stop().map_err(|error| format!("signals cannot be watched: {error}"))?;
     say(&format!("The shop is open: http://{address}  (data in {})", args.data.display()));
@@ -136,9 +111,6 @@ async fn serve(args: DemoArgs) -> Result<(), String> {
         "Place an order:   curl -s http://{address}/orders -d '{{\"user_id\": \"user_123\", \"items\": \
          [{{\"product_id\": \"product_1\", \"quantity\": 2, \"price\": 100.0}}]}}'"
     ));
-    let shop = Shop { engine: engine.clone(), services: services.clone() };
-    server.run(router(shop), stop, engine.stop(GRACE)).await;
-    // When nothing was under way at the server, the engine has not been told yet.
-    engine.stop(GRACE).await;
+    shop.serve(server, stop).await;
     Ok(())
 }

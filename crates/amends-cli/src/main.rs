@@ -6,6 +6,7 @@
 pub(crate) mod bench;
 mod demo;
 mod process;
+mod shop;
 
 use std::process::ExitCode;
 
