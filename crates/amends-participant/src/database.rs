@@ -2,7 +2,7 @@
 //!
 //! Owns the file, the thread that writes to it and the connections that read from it.
 //! Promises that a write is answered only after its transaction is on disk, and that everything queued shares one
-//! flush, without any timer: whoever comes while a flush runs is in the next one.
+//! flush, without any timer: whoever comes before a flush begins is in it, whoever comes while it runs is in the next.
 //! Does not retry and does not interpret the work it is given. Start reading at [`Database::submit`], then `writer.rs`.
 
 mod open;

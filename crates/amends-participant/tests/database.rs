@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use amends_participant::database::{Database, Format, OnFatal, OpenError, WriteError};
-use amends_participant::limits::{QUEUE_JOBS_MAX, READERS_MAX};
+use amends_participant::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX, READERS_MAX};
 use amends_participant::{Answer, BarrierError, Call, DataError, barrier};
 use rusqlite::Connection;
 
@@ -95,9 +95,23 @@ fn writes_that_come_together_share_one_commit() {
     for answer in &answers {
         wait(answer).unwrap();
     }
-    // One for the write that held the writer, one for everything that queued behind it.
-    assert_eq!(database.commits(), 2);
+    // Everything that queued while the first write was carried out goes with it.
+    assert_eq!(database.commits(), 1);
     assert_eq!(effects(&database), 500);
+}
+
+#[test]
+fn a_commit_takes_no_more_writes_than_its_limit() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    let held = hold(&database);
+    let answers: Vec<_> = (0..BATCH_JOBS_MAX).map(|_| submit(&database, |_| Ok(()))).collect();
+    drop(held);
+    for answer in &answers {
+        wait(answer).unwrap();
+    }
+    // The write that held the writer counts too.
+    assert_eq!(database.commits(), 2);
 }
 
 #[test]

@@ -122,6 +122,14 @@ impl Queue {
         Some(state.jobs.drain(..batch).collect())
     }
 
+    /// Adds to a batch what has come since, without waiting; says whether that was anything.
+    pub(super) fn take_more(&self, batch: &mut Vec<Box<dyn Job>>) -> bool {
+        let mut state = self.lock();
+        let more = state.jobs.len().min(BATCH_JOBS_MAX.saturating_sub(batch.len()));
+        batch.extend(state.jobs.drain(..more));
+        more > 0
+    }
+
     /// Takes no further jobs; those queued are still carried out.
     pub(super) fn close(&self) {
         self.lock().closed = true;
