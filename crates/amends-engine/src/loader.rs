@@ -45,7 +45,7 @@ pub(crate) fn found(registry: &Registry, stored: &StoredSaga) -> Found {
     match catch_unwind(AssertUnwindSafe(|| rebuild(plan, stored))) {
         Ok(Ok(saga)) if saga.status() == stored.status => {
             let sequence = stored.records.len() as u64;
-            Found::Saga { saga: Box::new(saga), sequence, plan: plan.clone() }
+            Found::Saga { saga: Box::new(saga), sequence, plan: plan.clone(), wake: stored.wake }
         }
         Ok(Ok(saga)) => unreadable(format!(
             "damaged: the records make a saga that is {}, the index says {}",

@@ -166,7 +166,7 @@ pub struct StartKey(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// What an append does to the saga's timer.
+/// A saga's timer, and what an append makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
     /// The saga is awake (in memory): it has no timer.
@@ -219,6 +219,8 @@ pub struct StoredSaga {
     pub version: u32,
     /// The status as indexed.
     pub status: Status,
+    /// Its timer; an ended saga has none.
+    pub wake: Wake,
     /// Why it was quarantined, if it was.
     pub unreadable: Option<String>,
     /// The encoded records; number n at place n - 1. One that is missing is empty, and does not decode.

@@ -358,6 +358,7 @@ impl Saga {
             definition: self.new.definition.clone(),
             version: self.new.version,
             status: self.status,
+            wake: self.wake,
             unreadable: self.unreadable.clone(),
             records: self.records.clone(),
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use amends_core::{By, Direction, Outcome, Rejected, Saga, SagaId, StepIndex, Time, Verb};
-use amends_journal::{Append, AppendAnswer, Fingerprint, StartKey};
+use amends_journal::{Append, AppendAnswer, Fingerprint, StartKey, Wake};
 use bytes::Bytes;
 
 use crate::call::Call;
@@ -135,6 +135,8 @@ pub enum Found {
         sequence: u64,
         /// What it runs, and who carries it out.
         plan: Arc<Plan>,
+        /// The timer that the journal holds for it.
+        wake: Wake,
     },
     /// Records that cannot be read.
     Unreadable {

@@ -1,7 +1,8 @@
 //! A page of recovery that comes late.
 //!
-//! Owns the one story that the simulation is too unlikely to tell: the page was read while the saga was paused, and is
-//! handed over when an operator has long sent the saga on. Taken at its word it would stay paused in memory for ever.
+//! Owns two stories. One the simulation is too unlikely to tell: the page was read while the saga was paused, and is
+//! handed over when an operator has long sent the saga on. Taken at its word it would stay paused in memory for ever. The
+//! other harms nothing but memory, so that nothing else would notice: the saga has gone to sleep meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use amends_core::{
     By, Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, Saga,
     SagaId, Status, StepIndex, StepSpec, Time, Verb,
 };
-use amends_journal::AppendAnswer;
+use amends_journal::{AppendAnswer, Wake};
 use bytes::Bytes;
 
 use crate::registry::Plan;
@@ -28,15 +29,15 @@ fn done() -> Outcome {
     Outcome::Completed { output: Bytes::from_static(b"{}") }
 }
 
-fn plan() -> Arc<Plan> {
+fn plan(limit: Duration) -> Arc<Plan> {
     let definition = Definition::check(DefinitionSpec {
         name: DefinitionName::new("Two"),
         version: 1,
-        limit: Duration::from_secs(20),
+        limit,
         pivot: None,
         steps: vec![
-            StepSpec::new("a", "p", "a").undone_by("undo_a"),
-            StepSpec::new("b", "p", "b").undone_by("undo_b"),
+            StepSpec::new("a", "p", "a").undone_by("undo_a").attempt_limit(limit),
+            StepSpec::new("b", "p", "b").undone_by("undo_b").attempt_limit(limit),
         ],
     });
     let definition = Arc::new(definition.expect("the plan is sound"));
@@ -69,14 +70,15 @@ fn run(shard: &mut Shard<u64>, mut output: Output<u64>) {
 
 #[test]
 fn a_page_that_is_older_than_memory_is_not_believed() {
-    let (id, plan) = (SagaId::from_parts(1, 1), plan());
+    let (id, plan) = (SagaId::from_parts(1, 1), plan(Duration::from_secs(20)));
     let (mut paused, _) = Saga::start(id, plan.definition.clone(), Bytes::from_static(b"{}"), NOW);
     let first =
         Command::Answer { step: StepIndex(0), direction: Direction::Action, attempt: 1, outcome: done() };
     for command in [Command::Operate { verb: Verb::Pause, by: by() }, first] {
         paused.decide(command, NOW).unwrap();
     }
-    let stored = || Found::Saga { saga: Box::new(paused.clone()), sequence: 3, plan: plan.clone() };
+    let stored =
+        || Found::Saga { saga: Box::new(paused.clone()), sequence: 3, plan: plan.clone(), wake: Wake::Awake };
 
     let mut shard = Shard::new(vec![Gate::new(1)]);
     let resume = Input::Operate { ticket: 1, saga: id, verb: Verb::Resume, by: by() };
@@ -91,8 +93,44 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     let mut ended = paused.clone();
     ended.decide(Command::Operate { verb: Verb::Abandon, by: by() }, NOW).unwrap();
     give(&mut shard, Input::Ask { ticket: 2, saga: id, until: Until::Rest });
-    let found = Found::Saga { saga: Box::new(ended), sequence: 4, plan };
+    let found = Found::Saga { saga: Box::new(ended), sequence: 4, plan, wake: Wake::Awake };
     let replies = give(&mut shard, Input::Loaded { saga: id, found }).replies;
     let [(2, Reply::State { saga, .. })] = &replies[..] else { panic!("one answer: {replies:?}") };
     assert_eq!(saga.status(), Status::Abandoned);
+}
+
+#[test]
+fn a_saga_that_sleeps_is_not_kept_in_memory_by_what_is_read_of_it() {
+    const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+    let (id, plan) = (SagaId::from_parts(1, 1), plan(100 * A_DAY));
+    let (started, _) = Saga::start(id, plan.definition.clone(), Bytes::from_static(b"{}"), NOW);
+    let tomorrow = || Outcome::Pending { ask_again_after: Some(A_DAY) };
+    let (step, direction) = (StepIndex(0), Direction::Action);
+    let mut asleep = started.clone();
+    asleep.decide(Command::Answer { step, direction, attempt: 1, outcome: tomorrow() }, NOW).unwrap();
+    let found = |saga: &Saga, sequence, wake| {
+        let (saga, plan) = (Box::new(saga.clone()), plan.clone());
+        Found::Saga { saga, sequence, plan, wake }
+    };
+
+    let mut shard = Shard::new(vec![Gate::new(1)]);
+    let late = || Input::Recovered { saga: id, found: found(&started, 1, Wake::Awake) };
+    give(&mut shard, late());
+    // What had been sent before the crash is sent again, in doubt.
+    let output = give(&mut shard, Input::Appended(vec![AppendAnswer::Committed]));
+    let attempt = output.calls[0].1.attempt;
+    let answer = Input::Answered { saga: id, step, direction, attempt, outcome: tomorrow() };
+    let wake = give(&mut shard, answer).appends[0].wake;
+    let output = give(&mut shard, Input::Appended(vec![AppendAnswer::Committed]));
+    let (Wake::At(timer), asleep_until) = (wake, output.sleeps_until) else { panic!("it sleeps: {wake:?}") };
+    assert_eq!((shard.population(), asleep_until), (0, Some(timer)));
+
+    assert_eq!(give(&mut shard, late()).loads, [id], "the page is not believed");
+    let output = give(&mut shard, Input::Loaded { saga: id, found: found(&asleep, 2, wake) });
+    assert_eq!((shard.population(), output.sleeps_until), (0, Some(timer)));
+    // The same goes for one that an operator wanted something of that its state forbids.
+    give(&mut shard, Input::Operate { ticket: 1, saga: id, verb: Verb::Resume, by: by() });
+    let output = give(&mut shard, Input::Loaded { saga: id, found: found(&asleep, 2, wake) });
+    let [(1, Reply::Rejected(_))] = &output.replies[..] else { panic!("one answer: {:?}", output.replies) };
+    assert_eq!((shard.population(), output.sleeps_until), (0, Some(timer)));
 }

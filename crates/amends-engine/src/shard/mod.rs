@@ -169,7 +169,7 @@ impl<T: Ticket> Shard<T> {
             }
         }
         self.starts_in_flight += 1;
-        let live = Box::new(Live::new(saga, start.plan.clone(), 1));
+        let live = Box::new(Live::new(saga, start.plan.clone(), 1, Wake::Awake));
         self.in_flight.push_back(InFlight::Start { start: Box::new(start), live });
     }
 
@@ -256,7 +256,7 @@ impl<T: Ticket> Shard<T> {
                 }
                 self.reply_all(questions, || Reply::Unreadable { saga, why: why.clone() });
             }
-            Found::Saga { saga: state, sequence, plan } => {
+            Found::Saga { saga: state, sequence, plan, wake } => {
                 let is_operated = questions.iter().any(|item| matches!(item, Backlog::Operate { .. }));
                 let is_only_looked_at =
                     questions.iter().all(|item| matches!(item, Backlog::Ask { until: Until::Now, .. }));
@@ -264,7 +264,7 @@ impl<T: Ticket> Shard<T> {
                 if !stays {
                     return self.reply_all(questions, || Reply::State { saga: state.clone(), sequence });
                 }
-                let mut live = Live::new(*state, plan, sequence);
+                let mut live = Live::new(*state, plan, sequence, wake);
                 if !live.saga.status().is_ended() {
                     live.backlog.push_back(Backlog::Command(Command::Recover));
                 }
@@ -374,6 +374,7 @@ impl<T: Ticket> Shard<T> {
             AppendAnswer::Committed => {
                 live.sequence += 1;
                 live.appending = false;
+                live.wake = append.wake;
                 let tickets = std::mem::take(&mut live.on_commit);
                 for ticket in tickets {
                     let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
@@ -431,13 +432,14 @@ impl<T: Ticket> Shard<T> {
             if let Some(ticket) = last {
                 self.output.replies.push((ticket, Reply::State { saga: Box::new(saga), sequence }));
             }
-        } else if live.falls_asleep && !live.is_waited_for() && live.under_way.is_empty() {
-            let wake_at = live.saga.wake_at();
+        } else if let Wake::At(timer) = live.wake
+            && timer > moment.now
+            && is_idle_until(live, timer)
+        {
             self.forget(id, moment);
-            let earliest = self.output.sleeps_until.map_or(wake_at, |other| other.min(wake_at));
+            let earliest = self.output.sleeps_until.map_or(timer, |other| other.min(timer));
             self.output.sleeps_until = Some(earliest);
         } else {
-            live.falls_asleep = false;
             self.send_what_is_owed(id, moment);
             self.schedule(id, moment);
         }
@@ -478,15 +480,13 @@ impl<T: Ticket> Shard<T> {
         let status = live.saga.status();
         let status = (status != status_before).then_some(status);
         live.appending = true;
-        let sleeps_until = sleeps_until(live, moment.now);
-        live.falls_asleep = sleeps_until.is_some();
         let append = Append {
             saga: id,
             expected: Expected::Sequence(live.sequence),
             record: record::encode(id, live.sequence + 1, &Record { at: moment.now, events }),
             at: moment.now,
             status,
-            wake: sleeps_until.map_or(Wake::Awake, Wake::At),
+            wake: wake_of(live, moment.now),
         };
         self.output.appends.push(append.clone());
         self.in_flight.push_back(InFlight::Further { append });
@@ -654,16 +654,20 @@ fn try_call<T>(
     Some(moment.now.after(call.limit))
 }
 
-/// Until when a saga may leave memory: it owes nothing, and will not for a good while.
-fn sleeps_until<T: Ticket>(live: &Live<T>, now: Time) -> Option<Time> {
-    /// The store keeps signed numbers; this is as good as never.
-    const FAR: Time = Time::from_milliseconds(i64::MAX as u64);
-    if live.is_at_rest() || live.is_waited_for() || !live.under_way.is_empty() {
-        return None;
-    }
-    let wake_at = live.saga.wake_at();
-    let is_long = wake_at >= now.after(SLEEP_AT_LEAST);
-    (is_long && live.saga.owed_calls().next().is_none()).then(|| wake_at.min(FAR))
+/// What the journal is to know of the saga's timer: whether it may leave memory, because there is nothing to do for a good
+/// while.
+fn wake_of<T: Ticket>(live: &Live<T>, now: Time) -> Wake {
+    let timer = live.saga.wake_at();
+    let sleeps = timer >= now.after(SLEEP_AT_LEAST) && !live.is_at_rest() && is_idle_until(live, timer);
+    if sleeps { Wake::At(timer) } else { Wake::Awake }
+}
+
+/// Whether nobody needs the saga in memory before that moment.
+fn is_idle_until<T: Ticket>(live: &Live<T>, moment: Time) -> bool {
+    moment <= live.saga.wake_at()
+        && live.under_way.is_empty()
+        && !live.is_waited_for()
+        && live.saga.owed_calls().next().is_none()
 }
 
 fn call_of(saga: &Saga, call: &CallParticipant) -> Call {

@@ -463,6 +463,7 @@ impl World {
                 saga: Box::new(state),
                 sequence: stored.records.len() as u64,
                 plan: stored.plan.clone(),
+                wake: stored.wake,
             },
             _ => Found::Nothing,
         }

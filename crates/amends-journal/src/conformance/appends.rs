@@ -40,6 +40,7 @@ fn a_saga_is_loaded_back_as_it_was_written(journal: &dyn Journal) {
         definition: DefinitionName::new("PlaceOrder"),
         version: 7,
         status: Status::InProgress,
+        wake: Wake::Awake,
         unreadable: None,
         records: vec![payload(saga, 1), payload(saga, 2), payload(saga, 3)],
     };

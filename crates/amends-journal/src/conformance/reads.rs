@@ -20,6 +20,7 @@ suite![
     a_timer_goes_when_its_saga_wakes_or_ends,
     a_timer_is_set_anew_by_each_append,
     a_sleep_without_end_is_no_timer,
+    a_saga_is_loaded_with_its_timer,
 ];
 
 fn a_list_shows_the_newest_first(journal: &dyn Journal) {
@@ -221,4 +222,19 @@ fn a_sleep_without_end_is_no_timer(journal: &dyn Journal) {
     commit(journal, start_of(id(1), plain("Test", 1)).asleep_until(Time::NEVER));
     assert_eq!(journal.next_timer().expect(READABLE), None);
     assert_eq!(journal.timers_due(Time::NEVER, 10).expect(READABLE), []);
+}
+
+fn a_saga_is_loaded_with_its_timer(journal: &dyn Journal) {
+    let wake = || loaded(journal, id(1)).wake;
+    commit(journal, start_of(id(1), plain("Test", 1)).asleep_until(at(10)));
+    assert_eq!(wake(), Wake::At(at(10)));
+    commit(journal, next_of(id(1), 1).asleep_until(Time::NEVER));
+    assert_eq!(wake(), Wake::At(Time::NEVER));
+    // As the database has it: a count waits until that has what the log has.
+    journal.count(&Filter::default()).expect(READABLE);
+    assert_eq!(wake(), Wake::At(Time::NEVER));
+    commit(journal, next_of(id(1), 2));
+    assert_eq!(wake(), Wake::Awake);
+    commit(journal, next_of(id(1), 3).becoming(Status::Completed).asleep_until(at(10)));
+    assert_eq!(wake(), Wake::Awake, "it has ended");
 }

@@ -468,6 +468,7 @@ impl<'c> Committer<'c> {
             definition: known.origin.definition.clone(),
             version: known.origin.version,
             status: known.status,
+            wake: known.wake(),
             unreadable: None,
             records,
         };

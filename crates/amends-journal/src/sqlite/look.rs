@@ -10,7 +10,7 @@ use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
 use bytes::Bytes;
 use rusqlite::{Row, Transaction, params};
 
-use crate::journal::{Cursor, Filter, KeyEntry, Page, SagaSummary, StoredSaga};
+use crate::journal::{Cursor, Filter, KeyEntry, Page, SagaSummary, StoredSaga, Wake};
 use crate::record;
 
 use super::archive;
@@ -52,7 +52,7 @@ impl<'m> Look<'m> {
         given_number: Option<i64>,
     ) -> Result<Option<StoredSaga>, ReadError> {
         let live = self.first(
-            "SELECT no, id, definition, status, unreadable FROM saga WHERE id = ?1",
+            "SELECT no, id, definition, status, unreadable, wake_at FROM saga WHERE id = ?1",
             [saga.to_bytes().as_slice()],
             |row| self.live_row(row),
         )?;
@@ -74,7 +74,15 @@ impl<'m> Look<'m> {
                 let records = archive::split(Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))
                     .map_err(|Nonsense(details)| Nonsense(format!("the ended saga {saga}: {details}")))?;
                 let status = status_of(row.get(1)?)?;
-                Ok(StoredSaga { id: saga, definition, version, status, unreadable: None, records })
+                Ok(StoredSaga {
+                    id: saga,
+                    definition,
+                    version,
+                    status,
+                    wake: Wake::Awake,
+                    unreadable: None,
+                    records,
+                })
             },
         )
     }
@@ -87,7 +95,7 @@ impl<'m> Look<'m> {
         let limit = limit.max(1);
         // Not "status is one of": a status that nobody wrote must come up, and be an error, not be passed over.
         let found = self.all(
-            "SELECT no, id, definition, status, unreadable FROM saga
+            "SELECT no, id, definition, status, unreadable, wake_at FROM saga
              WHERE no > ?1 AND status <> ?2 AND wake_at IS NULL ORDER BY no LIMIT ?3",
             params![number_after(cursor), status_code(Status::Failed), row_limit(limit.saturating_add(1))],
             |row| self.live_row(row),
@@ -299,11 +307,13 @@ impl<'m> Look<'m> {
 
     fn live_row(&self, row: &Row<'_>) -> Result<(i64, StoredSaga), ReadError> {
         let (definition, version) = self.definition(row.get(2)?)?;
+        let wake_at: Option<i64> = row.get(5)?;
         let saga = StoredSaga {
             id: schema::id_of(row.get_ref(1)?.as_blob()?)?,
             definition,
             version,
             status: status_of(row.get(3)?)?,
+            wake: wake_at.map(time_of).transpose()?.map_or(Wake::Awake, Wake::At),
             unreadable: row.get(4)?,
             records: Vec::new(),
         };

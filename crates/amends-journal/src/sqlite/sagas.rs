@@ -128,6 +128,12 @@ impl Known {
         }
     }
 
+    /// Of a saga that the log knows: what the database has may be nonsense.
+    pub(super) fn wake(&self) -> Wake {
+        let time = |code| time_of(code).expect("the append that the log has was at a moment");
+        self.wake_at.map_or(Wake::Awake, |code| Wake::At(time(code)))
+    }
+
     pub(super) fn entry(&self) -> KeyEntry {
         KeyEntry { saga: self.origin.id, fingerprint: self.origin.fingerprint }
     }
