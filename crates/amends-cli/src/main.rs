@@ -31,7 +31,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit
     Bench(bench::BenchArgs),
-    /// One process of the recovery measurement
+    /// One process of a measurement
     #[command(hide = true)]
     BenchChild(bench::BenchChildArgs),
 }

@@ -10,6 +10,7 @@ use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
 
 use super::load::Load;
+use super::memory::Held;
 
 /// Clients at once, at most: each has one saga under way, and the engine holds no more.
 const CLIENTS_MAX: i64 = 20_000;
@@ -26,6 +27,9 @@ const RUNS_MAX: i64 = 100;
 
 /// Sagas in flight, at most: about the memory of a large machine.
 const IN_FLIGHT_MAX: i64 = 10_000_000;
+
+/// Sagas that wait, at most: ten times what one looks for.
+const WAITING_MAX: i64 = 10_000_000;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -73,6 +77,14 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_delimiter = ',', default_value = "10000,100000", value_name = "N,…",
           value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
     in_flight: Vec<u32>,
+    /// How many sagas are live, for memory
+    #[arg(long, default_value_t = 100_000, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
+    live: u32,
+    /// How many sagas wait for a day, for memory
+    #[arg(long, default_value_t = 100_000, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=WAITING_MAX))]
+    waiting: u32,
     /// Where to measure: a directory of its own is made there and removed afterwards [default: the current
     /// directory, unless that lies in memory]
     #[arg(long, value_name = "DIR")]
@@ -83,7 +95,8 @@ pub(crate) struct BenchArgs {
     pub(super) compare: Option<PathBuf>,
     /// Compare that run with the one in this file instead, and measure nothing
     #[arg(long, value_name = "FILE", requires = "compare",
-          conflicts_with_all = ["workloads", "only", "clients", "rates", "seconds", "repeat", "in_flight", "data"])]
+          conflicts_with_all = ["workloads", "only", "clients", "rates", "seconds", "repeat", "in_flight",
+                               "live", "waiting", "data"])]
     pub(super) with: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -101,6 +114,8 @@ pub(super) enum Part {
     Undo,
     /// Taking up what was under way when the process was killed
     Recovery,
+    /// How much memory an idle program takes, sagas under way, and such that wait for a day
+    Memory,
 }
 
 /// How to print.
@@ -114,27 +129,46 @@ pub(super) enum Output {
     Yaml,
 }
 
-/// What a child of the recovery measurement is told.
+/// What a child process of a measurement is told.
 #[derive(Debug, Args)]
 pub(crate) struct BenchChildArgs {
-    /// Which half of the measurement
+    /// What it is there for
     #[arg(value_enum)]
-    pub(super) half: Half,
+    pub(super) role: Role,
     /// The journal's directory
     #[arg(long)]
     pub(super) data: PathBuf,
     /// How many sagas
     #[arg(long)]
-    pub(super) in_flight: u32,
+    pub(super) sagas: u32,
 }
 
-/// The halves of the recovery measurement.
+/// What child processes are there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Half {
+pub(super) enum Role {
     /// Starts sagas that go no further, and waits to be killed.
     Fill,
     /// Takes them up and carries them to their end.
     Recover,
+    /// Does nothing, and says how much memory it takes.
+    Idle,
+    /// Holds sagas in memory, and says how much they take.
+    Live,
+    /// Lets sagas wait in the journal, and says how much memory is left of them.
+    Waiting,
+}
+
+impl Role {
+    /// For messages: the process that …
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Fill => "starts the sagas",
+            Self::Recover => "takes the sagas up",
+            Self::Idle => "does nothing",
+            Self::Live => "holds live sagas",
+            Self::Waiting => "lets sagas wait",
+        }
+    }
 }
 
 impl BenchArgs {
@@ -155,6 +189,11 @@ impl BenchArgs {
             return vec![Load::Closed];
         }
         each_once(&self.rates).into_iter().map(|rate| Load::Open { rate: f64::from(rate) }).collect()
+    }
+
+    /// How many sagas there are to take memory.
+    pub(super) const fn held(&self) -> Held {
+        Held { live: self.live, waiting: self.waiting }
     }
 
     /// The numbers of sagas in flight, each once.
@@ -196,7 +235,7 @@ mod tests {
     #[test]
     fn without_flags_everything_is_measured() {
         let args = parse("").unwrap();
-        assert_eq!(args.parts(), [Part::Disk, Part::Ok, Part::Undo, Part::Recovery]);
+        assert_eq!(args.parts(), [Part::Disk, Part::Ok, Part::Undo, Part::Recovery, Part::Memory]);
         assert_eq!(args.clients(), [1, 64, 512]);
         assert_eq!(args.in_flight(), [10_000, 100_000]);
         assert_eq!((args.seconds, args.repeat, args.output), (10, 1, Output::Table));

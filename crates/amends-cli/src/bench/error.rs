@@ -63,6 +63,9 @@ pub(crate) enum BenchError {
     /// Something still holds the journal after the engine has stopped.
     #[error("the journal is still in use after the engine has stopped: that is a bug")]
     StillOpen,
+    /// Sagas are not where they should be.
+    #[error("{found} sagas are {place}, not {expected}: that is a bug")]
+    SagasElsewhere { place: &'static str, found: u64, expected: u32 },
     /// A child process failed.
     #[error("the process that {what} failed ({how})")]
     Child { what: &'static str, how: String },
@@ -89,6 +92,7 @@ impl BenchError {
             | Self::WrongEnd { .. }
             | Self::NothingMeasured
             | Self::StillOpen
+            | Self::SagasElsewhere { .. }
             | Self::Child { .. }
             | Self::Panicked
             | Self::Print(_) => 1,

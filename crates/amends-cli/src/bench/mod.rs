@@ -1,13 +1,15 @@
 //! `amends bench`: what this machine can do, next to what its disk can do.
 //!
 //! Owns the order of one run: for each number of clients the sagas, then bare appends of the same size by the same
-//! clients, round by round as often as asked, so that what is put side by side was measured side by side; then recovery.
+//! clients, round by round as often as asked, so that what is put side by side was measured side by side; then recovery,
+//! and memory.
 //! Promises the product's own defaults (shards, workers, journal) and one document at the end. Does not tune anything for
 //! the occasion. Start reading at [`run`], then `load/mod.rs`.
 
 mod args;
 mod block_device;
 mod child;
+mod child_process;
 mod compare;
 mod conditions;
 mod disk;
@@ -16,6 +18,7 @@ mod group_commit;
 mod interruption;
 mod load;
 mod machine;
+mod memory;
 mod place;
 mod printed;
 mod progress;
@@ -39,10 +42,12 @@ use conditions::Conditions;
 use disk::Appends;
 use error::BenchError;
 use load::{Load, Window};
+use memory::Held;
 use place::Place;
 use printed::print;
 use progress::Progress;
 use report::disk::DiskRow;
+use report::memory::MemoryRow;
 use report::recovery::RecoveryRow;
 use report::sagas::SagaRow;
 use report::{COMPARED, Report, Settings};
@@ -123,6 +128,9 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
             run.measure_recovery(in_flight)?;
         }
     }
+    if parts.contains(&Part::Memory) {
+        run.measure_memory(args.held())?;
+    }
     run.conditions.progress.end();
     run.report.sort();
     Ok(run.report)
@@ -175,6 +183,12 @@ impl Run {
         let what = format!("recovery of {in_flight} sagas");
         let runs = self.repeated(&what, |conditions| recovery::measure(&conditions.place, in_flight))?;
         self.report.recovery.push(RecoveryRow::new(in_flight, &runs));
+        Ok(())
+    }
+
+    fn measure_memory(&mut self, held: Held) -> Result<(), BenchError> {
+        let runs = self.repeated("memory", |conditions| memory::measure(&conditions.place, held))?;
+        self.report.memory.extend(MemoryRow::rows(held, &runs));
         Ok(())
     }
 

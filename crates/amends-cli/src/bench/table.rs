@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::compare::Comparison;
 use super::machine::Machine;
-use super::report::{Report, Settings, disk, recovery, sagas};
+use super::report::{Report, Settings, disk, memory, recovery, sagas};
 use super::runs::Spread;
 
 pub(super) fn draw(report: &Report) -> String {
@@ -17,6 +17,7 @@ pub(super) fn draw(report: &Report) -> String {
         sagas::draw(&report.sagas),
         disk::draw(&report.disk),
         recovery::draw(&report.recovery),
+        memory::draw(&report.memory),
         report.compared.as_ref().map_or_else(String::new, Comparison::draw),
     ];
     parts.concat()

@@ -9,6 +9,7 @@ mod figure;
 mod flushes;
 mod latency;
 mod load;
+pub(super) mod memory;
 mod processors;
 pub(super) mod recovery;
 pub(super) mod sagas;
@@ -24,6 +25,7 @@ use super::printed::Printed;
 use super::table;
 
 use disk::DiskRow;
+use memory::MemoryRow;
 use recovery::RecoveryRow;
 use sagas::SagaRow;
 
@@ -35,13 +37,15 @@ pub(super) struct Report {
     pub(super) disk: Vec<DiskRow>,
     pub(super) sagas: Vec<SagaRow>,
     pub(super) recovery: Vec<RecoveryRow>,
+    pub(super) memory: Vec<MemoryRow>,
     /// With an earlier report, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) compared: Option<Comparison>,
 }
 
 /// What is compared with another report, part by part.
-pub(super) const COMPARED: [&ComparedPart; 3] = [&sagas::COMPARED, &disk::COMPARED, &recovery::COMPARED];
+pub(super) const COMPARED: [&ComparedPart; 4] =
+    [&sagas::COMPARED, &disk::COMPARED, &recovery::COMPARED, &memory::COMPARED];
 
 /// How it was measured: two documents compare only as well as these do.
 #[derive(Debug, Serialize)]
@@ -71,7 +75,15 @@ impl Settings {
 
 impl Report {
     pub(super) const fn new(machine: Machine, settings: Settings) -> Self {
-        Self { machine, settings, disk: Vec::new(), sagas: Vec::new(), recovery: Vec::new(), compared: None }
+        Self {
+            machine,
+            settings,
+            disk: Vec::new(),
+            sagas: Vec::new(),
+            recovery: Vec::new(),
+            memory: Vec::new(),
+            compared: None,
+        }
     }
 
     /// One workload after the other; within one, in the order of measurement.
@@ -328,7 +340,7 @@ mod tests {
     fn parts_that_were_not_measured_are_empty_lists() {
         let document: serde_json::Value =
             serde_json::from_str(&json(&Report::new(Machine::sample(), settings(1)))).unwrap();
-        for part in ["disk", "sagas", "recovery"] {
+        for part in ["disk", "sagas", "recovery", "memory"] {
             assert_eq!(document[part], serde_json::json!([]));
         }
     }
