@@ -34,6 +34,9 @@ enum Command {
     /// One process of a measurement
     #[command(hide = true)]
     BenchChild(bench::BenchChildArgs),
+    /// The server of the measurement over HTTP
+    #[command(hide = true)]
+    BenchShopServer(bench::ShopServerArgs),
 }
 
 /// A saga is some sixty small allocations, most of them freed by another thread than the one that made them: a twelfth of its
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => return bench::run(&args),
         Command::BenchChild(args) => return bench::run_child(&args),
+        Command::BenchShopServer(args) => return bench::run_shop_server(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,8 @@
 //! The shop of one data directory, put together.
 //!
-//! Owns what every command that runs the shop does alike: journal, services, engine, the threads they run on, their order
-//! and their end. Promises that what `amends bench` measures is what `amends demo` serves. Does not take a port or talk to
-//! people. Start reading at [`Setup::open`].
+//! Owns what every command that runs the shop does alike: journal, services, engine, the threads they run on, their
+//! order and their end. Promises that what `amends bench` measures is what `amends demo` serves. Does not take a port or
+//! talk to people. Start reading at [`Setup::open`].
 
 use std::io;
 use std::path::Path;
@@ -13,6 +13,7 @@ use amends_engine::{EngineBuilder, Options, StartUpError};
 use amends_journal::{Journal, OpenError, SqliteJournal, SqliteOptions};
 use amends_server::serve::Server;
 use amends_shop::http::{Shop, router};
+use amends_shop::operation::ServiceName;
 use amends_shop::saga;
 use amends_shop::services::{Services, ServicesError};
 use amends_shop::stock::Stock;
@@ -49,6 +50,15 @@ pub(crate) enum Sabotage {
 /// An open shop: its sagas run from here on.
 pub(crate) struct OpenShop {
     shop: Shop,
+}
+
+/// How often a shop waited for its disk while it was open.
+#[derive(Debug, Default)]
+pub(crate) struct Flushes {
+    /// The journal.
+    pub(crate) journal: u64,
+    /// The four services' databases.
+    pub(crate) services: u64,
 }
 
 /// Why a shop was not opened.
@@ -100,10 +110,12 @@ impl Setup<'_> {
 
 impl OpenShop {
     /// Serves until `stop` resolves, and ends in good order.
-    pub(crate) async fn serve(self, server: Server, stop: impl Future<Output = ()>) {
-        let engine = self.shop.engine.clone();
+    pub(crate) async fn serve(self, server: Server, stop: impl Future<Output = ()>) -> Flushes {
+        let Shop { engine, services } = self.shop.clone();
         server.run(router(self.shop), stop, engine.stop(GRACE)).await;
         // When nothing was under way at the server, the engine has not been told yet.
         engine.stop(GRACE).await;
+        let commits = ServiceName::ALL.map(|name| services.service(name).database().commits());
+        Flushes { journal: engine.journal_stats().log_flushes, services: commits.iter().sum() }
     }
 }

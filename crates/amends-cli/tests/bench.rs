@@ -47,7 +47,7 @@ fn keys(object: &Value) -> Vec<&str> {
 #[test]
 fn one_run_puts_sagas_beside_the_disk() {
     let found = document("--clients 1,4 --seconds 1 --only disk,ok,undo --output json");
-    assert_eq!(keys(&found), ["disk", "machine", "recovery", "sagas", "settings"]);
+    assert_eq!(keys(&found), ["disk", "machine", "memory", "recovery", "sagas", "settings", "shop"]);
     assert_eq!(found["recovery"], serde_json::json!([]));
     let durability = found["machine"]["durability"].as_str().unwrap();
     assert!(durability.contains("fdatasync") && durability.contains("synchronous=FULL"), "{durability}");
@@ -84,6 +84,21 @@ fn what_a_killed_process_left_is_carried_to_its_end() {
     for row in rows {
         assert!(row["first_ms"].as_f64().unwrap() > 0.0, "{row}");
         assert!(row["first_ms"].as_f64().unwrap() <= row["all_ms"].as_f64().unwrap(), "{row}");
+    }
+}
+
+#[test]
+fn sagas_that_wait_leave_memory_and_live_ones_do_not() {
+    let found = document("memory --live 3000 --waiting 25000 --output json");
+    let rows = found["memory"].as_array().unwrap();
+    let states: Vec<_> =
+        rows.iter().map(|row| (row["state"].as_str().unwrap(), row["sagas"].as_u64().unwrap())).collect();
+    // More wait than the engine holds in memory at once.
+    assert_eq!(states, [("idle", 0), ("live", 3_000), ("waiting", 25_000)]);
+    for row in rows {
+        assert!(row["resident_bytes"].as_u64().unwrap() > 1 << 20, "{row}");
+        let has_sagas = row["sagas"].as_u64().unwrap() > 0;
+        assert_eq!(row["bytes_per_saga"].is_number(), has_sagas, "{row}");
     }
 }
 
@@ -171,6 +186,35 @@ fn a_file_that_is_no_report_is_refused_before_anything_is_measured() {
 }
 
 #[test]
+fn orders_over_http_stand_beside_a_handler_that_does_nothing() {
+    let found = document("shop --clients 1,8 --seconds 1 --output json");
+    let rows = found["shop"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["clients"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 8]);
+    for row in rows {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        let share = number("per_second") / number("floor_per_second");
+        assert!((number("share_of_floor") - share).abs() < 0.001 && share < 1.0, "{row}");
+        assert!(["p50_us", "p99_us", "p999_us", "max_us"].map(number).is_sorted(), "{row}");
+        assert!(number("floor_p50_us") <= number("floor_p99_us"), "{row}");
+        assert!(number("server_cpu_s_per_1000") > number("floor_server_cpu_s_per_1000"), "{row}");
+        assert!(number("client_cpu_s_per_1000") > 0.0, "{row}");
+        assert!(number("floor_client_cpu_s_per_1000") > 0.0, "{row}");
+    }
+    // Alone, an order waits for each of its records and each of its calls.
+    let flushes = |key: &str| rows[0][key].as_f64().unwrap();
+    assert!((5.9..6.5).contains(&flushes("journal_flushes_per_order")), "{}", rows[0]);
+    assert!((4.9..5.1).contains(&flushes("service_flushes_per_order")), "{}", rows[0]);
+}
+
+#[test]
+fn more_clients_than_the_server_takes_are_exit_code_two() {
+    let output = run("shop --clients 9000 --seconds 1");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
+    assert!(stderr.contains("8192") && stderr.contains("--clients"), "{stderr}");
+}
+
+#[test]
 fn without_a_disk_to_compare_with_there_is_no_share() {
     let found = document("ok --clients 2 --seconds 1 --output json");
     for unknown in ["share_of_disk", "rate", "arrived_per_second", "kept_up"] {
@@ -209,6 +253,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
     for (flags, signal) in [
         ("ok --seconds 600 --clients 8", Signal::INT),
         ("disk --seconds 600 --clients 8", Signal::TERM),
+        ("shop --seconds 600 --clients 8", Signal::INT),
         ("recovery --in-flight 1000000", Signal::INT),
     ] {
         let parent = tempfile::tempdir().unwrap();

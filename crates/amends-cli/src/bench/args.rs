@@ -39,7 +39,8 @@ Exit codes:
   130  interrupted; what was written has been removed
 
 The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the sagas
-got out of it: sagas per second, times appends per saga, divided by the bare appends per second.
+got out of it: sagas per second, times appends per saga, divided by the bare appends per second. `share_of_floor` is the
+orders per second over HTTP, divided by what the same clients get from a handler that does nothing on the same server.
 
 A closed loop shows what the machine can do at most. How long somebody waits who comes at any time, an open loop shows
 (--rate): arrivals are a Poisson process, the same in every run. A row says `kept_up: false` if more than a hundredth of
@@ -112,6 +113,8 @@ pub(super) enum Part {
     Ok,
     /// Sagas whose third step refuses: two compensations run
     Undo,
+    /// Orders over HTTP at the shop, beside a handler that does nothing
+    Shop,
     /// Taking up what was under way when the process was killed
     Recovery,
     /// How much memory an idle program takes, sagas under way, and such that wait for a day
@@ -235,7 +238,10 @@ mod tests {
     #[test]
     fn without_flags_everything_is_measured() {
         let args = parse("").unwrap();
-        assert_eq!(args.parts(), [Part::Disk, Part::Ok, Part::Undo, Part::Recovery, Part::Memory]);
+        assert_eq!(
+            args.parts(),
+            [Part::Disk, Part::Ok, Part::Undo, Part::Shop, Part::Recovery, Part::Memory]
+        );
         assert_eq!(args.clients(), [1, 64, 512]);
         assert_eq!(args.in_flight(), [10_000, 100_000]);
         assert_eq!((args.seconds, args.repeat, args.output), (10, 1, Output::Table));
@@ -253,6 +259,7 @@ mod tests {
         assert_eq!((args.seconds, args.repeat, args.output), (3, 5, Output::Json));
         assert_eq!(args.data, Some(PathBuf::from("/somewhere")));
         assert_eq!(parse("undo").unwrap().parts(), [Part::Undo]);
+        assert_eq!(parse("shop").unwrap().parts(), [Part::Shop]);
     }
 
     #[test]
@@ -302,7 +309,7 @@ mod tests {
     #[test]
     fn an_unknown_part_names_those_there_are() {
         let message = parse("--only http").unwrap_err().to_string();
-        for part in ["disk", "ok", "undo", "recovery"] {
+        for part in ["disk", "ok", "undo", "shop", "recovery"] {
             assert!(message.contains(part), "{message}");
         }
     }

@@ -9,6 +9,11 @@ use std::path::PathBuf;
 use amends_core::Status;
 use amends_engine::{ReadError, StartError, StartUpError};
 use amends_journal::OpenError;
+use amends_server::serve::BindError;
+
+use crate::shop::SetupError;
+
+use super::http_client::HttpError;
 
 /// Why a measurement could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +62,26 @@ pub(crate) enum BenchError {
     /// A saga ended otherwise than its workload says.
     #[error("a saga ended {found}, not {expected}: that is a bug")]
     WrongEnd { found: Status, expected: Status },
+    /// More clients than the server has connections.
+    #[error(
+        "the shop's server takes {max} connections: measure it with as many --clients at most, not {clients}"
+    )]
+    TooManyClients { clients: u32, max: usize },
+    /// The environment asks for a log that cannot be understood.
+    #[error("{0}")]
+    Log(String),
+    /// The server got no port.
+    #[error("the server did not start")]
+    Bind(#[from] BindError),
+    /// The shop did not open.
+    #[error("the shop could not be opened")]
+    Shop(#[from] SetupError),
+    /// An order was not answered.
+    #[error("an order was not answered")]
+    Http(#[from] HttpError),
+    /// An order ended otherwise than it should.
+    #[error("an order was answered with {status}, not with 201 and completed: {answer}")]
+    NotCompleted { status: u16, answer: String },
     /// Nothing ended within the time.
     #[error("nothing ended within the measured time: measure longer, with --seconds")]
     NothingMeasured,
@@ -81,7 +106,7 @@ impl BenchError {
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Unusable { .. } | Self::Report { .. } => 2,
+            Self::Unusable { .. } | Self::Report { .. } | Self::TooManyClients { .. } => 2,
             Self::File { .. }
             | Self::Threads { .. }
             | Self::Append(_)
@@ -90,6 +115,11 @@ impl BenchError {
             | Self::Start(_)
             | Self::Read(_)
             | Self::WrongEnd { .. }
+            | Self::Log(_)
+            | Self::Bind(_)
+            | Self::Shop(_)
+            | Self::Http(_)
+            | Self::NotCompleted { .. }
             | Self::NothingMeasured
             | Self::StillOpen
             | Self::SagasElsewhere { .. }

@@ -4,8 +4,7 @@
 //! takes is told without what the idle program takes. The children's side is `child/memory.rs`.
 
 use super::args::Role;
-use super::child::{RESIDENT, UNKNOWN};
-use super::child_process::ChildProcess;
+use super::child::{self, RESIDENT, UNKNOWN};
 use super::error::BenchError;
 use super::place::Place;
 
@@ -34,28 +33,12 @@ pub(super) fn measure(place: &Place, held: Held) -> Result<MemoryRun, BenchError
 
 fn resident_bytes(place: &Place, role: Role, sagas: u32) -> Result<Option<u64>, BenchError> {
     let directory = place.fresh("memory")?;
-    let mut child = ChildProcess::start(place, role, directory.path(), sagas)?;
-    let bytes = child.hear(of_line)?;
-    child.kill()?;
-    Ok(bytes)
-}
-
-/// The inner `None` is of a child that does not know.
-fn of_line(line: &str) -> Option<Option<u64>> {
-    let said = line.strip_prefix(RESIDENT)?;
-    if said == UNKNOWN { Some(None) } else { said.parse().ok().map(Some) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_child_does_not_know_is_no_number() {
-        assert_eq!(of_line("resident 4096"), Some(Some(4_096)));
-        assert_eq!(of_line("resident unknown"), Some(None));
-        for line in ["", "resident", "resident much", "durable"] {
-            assert_eq!(of_line(line), None, "{line}");
-        }
+    let mut worker = child::start(place, role, directory.path(), sagas)?;
+    let told = worker.told(RESIDENT)?;
+    worker.kill()?;
+    if told == UNKNOWN {
+        return Ok(None);
     }
+    let how = || format!("nobody understands that it has {told:?} bytes in memory");
+    told.parse().map(Some).map_err(|_| BenchError::Child { what: role.in_words(), how: how() })
 }

@@ -1,20 +1,20 @@
 //! `amends bench`: what this machine can do, next to what its disk can do.
 //!
 //! Owns the order of one run: for each number of clients the sagas, then bare appends of the same size by the same
-//! clients, round by round as often as asked, so that what is put side by side was measured side by side; then recovery,
-//! and memory.
+//! clients, then orders over HTTP and their floor, round by round as often as asked, so that what is put side by side was
+//! measured side by side; then recovery, and memory.
 //! Promises the product's own defaults (shards, workers, journal) and one document at the end. Does not tune anything for
 //! the occasion. Start reading at [`run`], then `load/mod.rs`.
 
 mod args;
 mod block_device;
 mod child;
-mod child_process;
 mod compare;
 mod conditions;
 mod disk;
 mod error;
 mod group_commit;
+mod http_client;
 mod interruption;
 mod load;
 mod machine;
@@ -26,7 +26,10 @@ mod recovery;
 mod report;
 mod runs;
 mod sagas;
+mod shop;
+mod shop_server;
 mod table;
+mod worker;
 mod workload;
 
 use std::error::Error;
@@ -35,6 +38,7 @@ use std::time::Duration;
 
 pub(crate) use args::{BenchArgs, BenchChildArgs};
 pub(crate) use child::run as run_child;
+pub(crate) use shop_server::{ShopServerArgs, run as run_shop_server};
 
 use args::Part;
 use compare::{Comparison, Document};
@@ -50,6 +54,7 @@ use report::disk::DiskRow;
 use report::memory::MemoryRow;
 use report::recovery::RecoveryRow;
 use report::sagas::SagaRow;
+use report::shop::ShopRow;
 use report::{COMPARED, Report, Settings};
 use runs::Runs;
 use workload::Workload;
@@ -115,6 +120,9 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     if !has_sagas && loads != [Load::Closed] {
         complain("no sagas are measured: --rate changes nothing");
     }
+    if parts.contains(&Part::Shop) {
+        shop::require_connections(&args.clients())?;
+    }
     let window = Window { warm_up: WARM_UP, measured: Duration::from_secs(u64::from(args.seconds)) };
     let settings = Settings::new(window, args.repeat, &loads);
     let report = Report::new(machine::look(&place), settings);
@@ -152,7 +160,7 @@ impl Run {
         let mut sagas: Vec<_> = asked
             .flat_map(|(_, workload)| loads.iter().map(move |load| (workload, *load, Vec::new())))
             .collect();
-        let mut disk = Vec::new();
+        let (mut disk, mut shop) = (Vec::new(), Vec::new());
         for round in 1..=self.runs {
             let mut made = Vec::new();
             for (workload, load, runs) in &mut sagas {
@@ -170,12 +178,17 @@ impl Run {
                 }
                 disk.push(run);
             }
+            if parts.contains(&Part::Shop) {
+                self.begin(&format!("orders over HTTP, {clients} clients"), round);
+                shop.push(shop::measure(&self.conditions, clients)?);
+            }
         }
         for (workload, load, runs) in sagas {
             let row = Runs::of(runs).map(|runs| SagaRow::new(workload.name(), load, clients, &runs));
             self.report.sagas.extend(row);
         }
         self.report.disk.extend(Runs::of(disk).map(|runs| DiskRow::new(clients, &runs)));
+        self.report.shop.extend(Runs::of(shop).map(|runs| ShopRow::new(clients, &runs)));
         Ok(())
     }
 

@@ -8,8 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::args::Role;
-use super::child::{DURABLE, ENDED_ALL, ENDED_FIRST};
-use super::child_process::ChildProcess;
+use super::child::{self, DURABLE, ENDED_ALL, ENDED_FIRST};
 use super::error::BenchError;
 use super::place::Place;
 
@@ -26,17 +25,17 @@ pub(super) fn measure(place: &Place, in_flight: u32) -> Result<RecoveryRun, Benc
     let directory = place.fresh("recovery")?;
     fill(place, directory.path(), in_flight)?;
     let began = Instant::now();
-    let mut child = ChildProcess::start(place, Role::Recover, directory.path(), in_flight)?;
-    child.expect(ENDED_FIRST)?;
+    let mut worker = child::start(place, Role::Recover, directory.path(), in_flight)?;
+    worker.told(ENDED_FIRST)?;
     let first = began.elapsed();
-    child.expect(ENDED_ALL)?;
+    worker.told(ENDED_ALL)?;
     let all = began.elapsed();
-    child.end()?;
+    worker.wait()?;
     Ok(RecoveryRun { first, all })
 }
 
 fn fill(place: &Place, directory: &Path, in_flight: u32) -> Result<(), BenchError> {
-    let mut child = ChildProcess::start(place, Role::Fill, directory, in_flight)?;
-    child.expect(DURABLE)?;
-    child.kill()
+    let mut worker = child::start(place, Role::Fill, directory, in_flight)?;
+    worker.told(DURABLE)?;
+    worker.kill()
 }

@@ -54,14 +54,15 @@ impl<R> Runs<R> {
         self.spread(figure).median
     }
 
-    /// A figure that is not always known; `None` unless every run knows it.
+    /// The median of a figure that is not always known; `None` unless every run knows it.
+    pub(super) fn median_if_known(&self, figure: impl FnMut(&R) -> Option<f64>) -> Option<f64> {
+        self.spread_if_known(figure).map(|spread| spread.median)
+    }
+
+    /// The same with its spread.
     pub(super) fn spread_if_known(&self, figure: impl FnMut(&R) -> Option<f64>) -> Option<Spread> {
         let known: Option<Vec<f64>> = self.0.iter().map(figure).collect();
         Some(Runs(known?).spread(|figure| *figure))
-    }
-
-    pub(super) fn median_if_known(&self, figure: impl FnMut(&R) -> Option<f64>) -> Option<f64> {
-        self.spread_if_known(figure).map(|spread| spread.median)
     }
 }
 

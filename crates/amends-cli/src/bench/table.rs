@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::compare::Comparison;
 use super::machine::Machine;
-use super::report::{Report, Settings, disk, memory, recovery, sagas};
+use super::report::{Report, Settings, disk, memory, recovery, sagas, shop};
 use super::runs::Spread;
 
 pub(super) fn draw(report: &Report) -> String {
@@ -16,6 +16,7 @@ pub(super) fn draw(report: &Report) -> String {
         how(&report.settings),
         sagas::draw(&report.sagas),
         disk::draw(&report.disk),
+        shop::draw(&report.shop),
         recovery::draw(&report.recovery),
         memory::draw(&report.memory),
         report.compared.as_ref().map_or_else(String::new, Comparison::draw),
@@ -145,12 +146,30 @@ mod tests {
             │      64 ┆    50,000 ┆   1.23 ┆   5.68 ┆     9.01 ┆   140 ┆   20,000 ┆     50,000 ┆       812 ┆          900 │
             └─────────┴───────────┴────────┴────────┴──────────┴───────┴──────────┴────────────┴───────────┴──────────────┘
 
+            Shop: orders over HTTP; below each, the same clients and a handler that does nothing
+            ┌──────────┬─────────┬──────────┬────────┬────────┬────────────────┬────────────────┬───────────┬─────────────┬────────┐
+            │ served   ┆ clients ┆ a second ┆ p50 ms ┆ p99 ms ┆ server's CPU s ┆ clients' CPU s ┆     cores ┆     flushes ┆ of the │
+            │          ┆         ┆          ┆        ┆        ┆      per 1,000 ┆      per 1,000 ┆      busy ┆    an order ┆  floor │
+            ╞══════════╪═════════╪══════════╪════════╪════════╪════════════════╪════════════════╪═══════════╪═════════════╪════════╡
+            │ the shop ┆      64 ┆    2,000 ┆   1.23 ┆   5.68 ┆          0.350 ┆          0.123 ┆ 93 % 50 % ┆ 0.12 + 0.25 ┆  5.0 % │
+            │ nothing  ┆      64 ┆   40,000 ┆   1.23 ┆   5.68 ┆        unknown ┆          0.123 ┆ 93 % 50 % ┆           – ┆      – │
+            └──────────┴─────────┴──────────┴────────┴────────┴────────────────┴────────────────┴───────────┴─────────────┴────────┘
+
             Recovery: from the start of the process after a kill
             ┌───────────┬─────────────────┬───────────────┐
             │ in flight ┆ first ended, ms ┆ all ended, ms │
             ╞═══════════╪═════════════════╪═══════════════╡
             │    10,000 ┆             124 ┆         2,000 │
             └───────────┴─────────────────┴───────────────┘
+
+            Memory: a process of its own for each row
+            ┌─────────┬──────────┬───────────────┬────────────┐
+            │ sagas   ┆ how many ┆ in memory, MB ┆ bytes each │
+            ╞═════════╪══════════╪═══════════════╪════════════╡
+            │ idle    ┆        0 ┆            10 ┆          – │
+            │ live    ┆  100,000 ┆           170 ┆      1,600 │
+            │ waiting ┆  200,000 ┆            30 ┆        100 │
+            └─────────┴──────────┴───────────────┴────────────┘
         "#]]
         .assert_eq(&draw(&one_run()));
     }
@@ -186,12 +205,30 @@ mod tests {
             │      64 ┆ 45,000 ±22 % ┆   1.23 ┆   5.68 ┆     9.01 ┆   140 ┆   20,000 ┆     40,000 ┆       812 ┆          900 │
             └─────────┴──────────────┴────────┴────────┴──────────┴───────┴──────────┴────────────┴───────────┴──────────────┘
 
+            Shop: orders over HTTP; below each, the same clients and a handler that does nothing
+            ┌──────────┬─────────┬──────────────┬────────┬────────┬────────────────┬────────────────┬───────────┬─────────────┬────────┐
+            │ served   ┆ clients ┆     a second ┆ p50 ms ┆ p99 ms ┆ server's CPU s ┆ clients' CPU s ┆     cores ┆     flushes ┆ of the │
+            │          ┆         ┆              ┆        ┆        ┆      per 1,000 ┆      per 1,000 ┆      busy ┆    an order ┆  floor │
+            ╞══════════╪═════════╪══════════════╪════════╪════════╪════════════════╪════════════════╪═══════════╪═════════════╪════════╡
+            │ the shop ┆      64 ┆  2,000 ±50 % ┆   1.23 ┆   5.68 ┆          0.350 ┆          0.123 ┆ 93 % 50 % ┆ 0.12 + 0.25 ┆  5.0 % │
+            │ nothing  ┆      64 ┆ 40,000 ±25 % ┆   1.23 ┆   5.68 ┆        unknown ┆          0.123 ┆ 93 % 50 % ┆           – ┆      – │
+            └──────────┴─────────┴──────────────┴────────┴────────┴────────────────┴────────────────┴───────────┴─────────────┴────────┘
+
             Recovery: from the start of the process after a kill
             ┌───────────┬─────────────────┬───────────────┐
             │ in flight ┆ first ended, ms ┆ all ended, ms │
             ╞═══════════╪═════════════════╪═══════════════╡
             │    10,000 ┆       300 ±33 % ┆   3,000 ±33 % │
             └───────────┴─────────────────┴───────────────┘
+
+            Memory: a process of its own for each row
+            ┌─────────┬──────────┬───────────────┬────────────┐
+            │ sagas   ┆ how many ┆ in memory, MB ┆ bytes each │
+            ╞═════════╪══════════╪═══════════════╪════════════╡
+            │ idle    ┆        0 ┆       10 ±0 % ┆          – │
+            │ live    ┆  100,000 ┆     170 ±12 % ┆      1,600 │
+            │ waiting ┆  200,000 ┆       30 ±0 % ┆        100 │
+            └─────────┴──────────┴───────────────┴────────────┘
         "#]].assert_eq(&draw(&three_runs()));
     }
 

@@ -12,12 +12,13 @@ use amends_journal::Filter;
 
 use crate::bench::args::BenchChildArgs;
 use crate::bench::error::BenchError;
+use crate::bench::worker::tell;
 use crate::bench::{load, workload};
 
-use super::{LOOK_EVERY, roomy, say, start_all, usual};
+use super::{LOOK_EVERY, roomy, start_all, usual};
 
 /// How much of the process is in memory: this and the bytes.
-pub(crate) const RESIDENT: &str = "resident ";
+pub(crate) const RESIDENT: &str = "resident";
 /// In place of the bytes.
 pub(crate) const UNKNOWN: &str = "unknown";
 
@@ -40,7 +41,7 @@ pub(super) fn idle(args: &BenchChildArgs) -> Result<(), BenchError> {
     load::runtime()?.block_on(async {
         let engine = builder.open()?;
         tokio::time::sleep(IDLE_AFTER).await;
-        tell(&engine, 0, 0).await
+        tell_resident(&engine, 0, 0).await
     })
 }
 
@@ -51,7 +52,7 @@ pub(super) fn live(args: &BenchChildArgs) -> Result<(), BenchError> {
         let engine = builder.open()?;
         start_all(&engine, args.sagas, &workload::request(Wait::Accepted)).await?;
         tokio::time::sleep(SETTLED_AFTER).await;
-        tell(&engine, args.sagas, args.sagas).await
+        tell_resident(&engine, args.sagas, args.sagas).await
     })
 }
 
@@ -66,17 +67,17 @@ pub(super) fn waiting(args: &BenchChildArgs) -> Result<(), BenchError> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         tokio::time::sleep(SETTLED_AFTER).await;
-        tell(&engine, 0, args.sagas).await
+        tell_resident(&engine, 0, args.sagas).await
     })
 }
 
 /// Says what is in memory once it is sure of what: so many sagas alive, so many in the journal.
-async fn tell(engine: &Engine, live: u32, stored: u32) -> Result<(), BenchError> {
+async fn tell_resident(engine: &Engine, live: u32, stored: u32) -> Result<(), BenchError> {
     // Read first: counting takes memory too.
     let resident = resident_bytes().map_or_else(|| UNKNOWN.to_owned(), |bytes| bytes.to_string());
     check("in memory", u64::try_from(engine.live()).expect("a count fits"), live)?;
     check("in the journal", engine.count(Filter::default()).await?, stored)?;
-    say(&format!("{RESIDENT}{resident}"))?;
+    tell(&format!("{RESIDENT} {resident}"))?;
     // Until it is killed.
     std::future::pending().await
 }

@@ -1,13 +1,14 @@
 //! Processes that the bench starts to be measured from outside, or to be alone in their memory.
 //!
-//! Owns what all of them share: they end with their parent, say lines on standard output, and start many sagas quickly.
+//! Owns what all of them share: how they are started, and that they start many sagas quickly.
 //! Promises the product's defaults, but for the number of live sagas where a measurement is about many of them. What each
-//! does is in `recovery.rs` and `memory.rs`; the parent's side is the bench's `child_process.rs`.
+//! does is in `recovery.rs` and `memory.rs`.
 
 mod memory;
 mod recovery;
 
-use std::io::{Read, Write};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,11 +17,14 @@ use std::time::Duration;
 use amends_engine::{Engine, EngineBuilder, Options, StartError, StartRequest};
 use amends_journal::Journal;
 use bytes::Bytes;
+use clap::ValueEnum;
 use tokio::task::JoinSet;
 
 use super::args::{BenchChildArgs, Role};
 use super::error::BenchError;
+use super::place::Place;
 use super::sagas;
+use super::worker::{self, Worker};
 
 pub(super) use memory::{RESIDENT, UNKNOWN};
 pub(super) use recovery::{DURABLE, ENDED_ALL, ENDED_FIRST};
@@ -31,8 +35,21 @@ const STARTERS: u32 = 512;
 /// How long between two looks whether something is through. Only the end of a measurement hangs on it.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
+/// Starts one of them.
+pub(super) fn start<'a>(
+    place: &'a Place,
+    role: Role,
+    directory: &Path,
+    sagas: u32,
+) -> Result<Worker<'a>, BenchError> {
+    let name = role.to_possible_value().expect("no role is hidden");
+    let sagas = sagas.to_string();
+    let arguments = ["bench-child", name.get_name(), "--sagas", &sagas, "--data"].map(OsStr::new);
+    Worker::start(place, role.in_words(), arguments.into_iter().chain([directory.as_os_str()]))
+}
+
 pub(crate) fn run(args: &BenchChildArgs) -> ExitCode {
-    end_with_parent();
+    worker::end_with_parent();
     super::end(match args.role {
         Role::Fill => recovery::fill(args),
         Role::Recover => recovery::recover(args),
@@ -40,20 +57,6 @@ pub(crate) fn run(args: &BenchChildArgs) -> ExitCode {
         Role::Live => memory::live(args),
         Role::Waiting => memory::waiting(args),
     })
-}
-
-/// The parent holds the other end of our standard input for as long as it lives.
-fn end_with_parent() {
-    std::thread::spawn(|| {
-        // Whether it ends or fails, the parent is gone.
-        let _ = std::io::stdin().read(&mut [0]);
-        std::process::exit(1);
-    });
-}
-
-fn say(line: &str) -> Result<(), BenchError> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(BenchError::Print)
 }
 
 /// An engine as the product's.
@@ -87,13 +90,13 @@ async fn start_sagas(engine: Engine, request: StartRequest, left: Arc<AtomicU32>
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_ok() {
         // As they come from outside: each with an input of its own.
         let input = Bytes::copy_from_slice(&request.input);
-        start(&engine, StartRequest { input, ..request.clone() }).await?;
+        start_one(&engine, StartRequest { input, ..request.clone() }).await?;
     }
     Ok(())
 }
 
 /// Where sagas fall asleep while others start, a full engine is one to come back to.
-async fn start(engine: &Engine, request: StartRequest) -> Result<(), BenchError> {
+async fn start_one(engine: &Engine, request: StartRequest) -> Result<(), BenchError> {
     loop {
         match engine.start(request.clone()).await {
             Ok(_) => return Ok(()),

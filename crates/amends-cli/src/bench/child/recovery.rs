@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 
 use crate::bench::args::BenchChildArgs;
 use crate::bench::error::BenchError;
+use crate::bench::worker::tell;
 use crate::bench::{load, workload};
 
-use super::{LOOK_EVERY, roomy, say, start_all};
+use super::{LOOK_EVERY, roomy, start_all};
 
 /// Every saga is started and durable.
 pub(crate) const DURABLE: &str = "durable";
@@ -30,7 +31,7 @@ pub(super) fn fill(args: &BenchChildArgs) -> Result<(), BenchError> {
     load::runtime()?.block_on(async {
         let engine = builder.open()?;
         start_all(&engine, args.sagas, &workload::request(Wait::Accepted)).await?;
-        say(DURABLE)?;
+        tell(DURABLE)?;
         // Until it is killed.
         std::future::pending::<Result<(), BenchError>>().await
     })
@@ -65,7 +66,7 @@ async fn watch(
         called += 1;
         if called == 1 {
             has_completed(engine, saga).await?;
-            say(ENDED_FIRST)?;
+            tell(ENDED_FIRST)?;
         }
         if called == in_flight {
             has_completed(engine, saga).await?;
@@ -75,7 +76,7 @@ async fn watch(
     while engine.count(completed.clone()).await? < u64::from(in_flight) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    say(ENDED_ALL)
+    tell(ENDED_ALL)
 }
 
 async fn has_completed(engine: &Engine, saga: SagaId) -> Result<(), BenchError> {

@@ -103,20 +103,27 @@ fn people_see_each_figure_before_and_after() {
     check_draws(
         &compared,
         expect![[r#"
-            ┌────────────────────────────┬─────────────────┬────────┬────────┬───────┬──────────────┐
-            │                            ┆ figure          ┆ before ┆  after ┆ ratio ┆      verdict │
-            ╞════════════════════════════╪═════════════════╪════════╪════════╪═══════╪══════════════╡
-            │ sagas, ok, clients 64      ┆ per second      ┆  5,000 ┆  4,500 ┆  0.90 ┆ within noise │
-            │                            ┆ p50 ms          ┆   1.23 ┆   1.23 ┆  1.00 ┆ within noise │
-            │                            ┆ p99 ms          ┆   5.68 ┆   5.68 ┆  1.00 ┆ within noise │
-            │                            ┆ CPU s per 1,000 ┆  0.123 ┆  0.123 ┆  1.00 ┆ within noise │
-            │ disk, clients 64           ┆ appends/s       ┆ 50,000 ┆ 45,000 ┆  0.90 ┆ within noise │
-            │                            ┆ p50 ms          ┆   1.23 ┆   1.23 ┆  1.00 ┆ within noise │
-            │                            ┆ p99 ms          ┆   5.68 ┆   5.68 ┆  1.00 ┆ within noise │
-            │                            ┆ CPU s per 1,000 ┆  0.123 ┆  0.123 ┆  1.00 ┆ within noise │
-            │ recovery, in flight 10,000 ┆ first ended, ms ┆    124 ┆    300 ┆  2.43 ┆ within noise │
-            │                            ┆ all ended, ms   ┆  2,000 ┆  3,000 ┆  1.50 ┆ within noise │
-            └────────────────────────────┴─────────────────┴────────┴────────┴───────┴──────────────┘
+            ┌────────────────────────────────┬──────────────────────────┬────────┬────────┬───────┬──────────────┐
+            │                                ┆ figure                   ┆ before ┆  after ┆ ratio ┆      verdict │
+            ╞════════════════════════════════╪══════════════════════════╪════════╪════════╪═══════╪══════════════╡
+            │ sagas, ok, clients 64          ┆ per second               ┆  5,000 ┆  4,500 ┆  0.90 ┆ within noise │
+            │                                ┆ p50 ms                   ┆   1.23 ┆   1.23 ┆  1.00 ┆ within noise │
+            │                                ┆ p99 ms                   ┆   5.68 ┆   5.68 ┆  1.00 ┆ within noise │
+            │                                ┆ CPU s per 1,000          ┆  0.123 ┆  0.123 ┆  1.00 ┆ within noise │
+            │ disk, clients 64               ┆ appends/s                ┆ 50,000 ┆ 45,000 ┆  0.90 ┆ within noise │
+            │                                ┆ p50 ms                   ┆   1.23 ┆   1.23 ┆  1.00 ┆ within noise │
+            │                                ┆ p99 ms                   ┆   5.68 ┆   5.68 ┆  1.00 ┆ within noise │
+            │                                ┆ CPU s per 1,000          ┆  0.123 ┆  0.123 ┆  1.00 ┆ within noise │
+            │ shop, clients 64               ┆ orders/s                 ┆  2,000 ┆  2,000 ┆  1.00 ┆ within noise │
+            │                                ┆ p50 ms                   ┆   1.23 ┆   1.23 ┆  1.00 ┆ within noise │
+            │                                ┆ p99 ms                   ┆   5.68 ┆   5.68 ┆  1.00 ┆ within noise │
+            │                                ┆ server's CPU s per 1,000 ┆  0.350 ┆  0.350 ┆  1.00 ┆ within noise │
+            │ recovery, in flight 10,000     ┆ first ended, ms          ┆    124 ┆    300 ┆  2.43 ┆ within noise │
+            │                                ┆ all ended, ms            ┆  2,000 ┆  3,000 ┆  1.50 ┆ within noise │
+            │ memory, idle, sagas 0          ┆ in memory, MB            ┆     10 ┆     10 ┆  1.00 ┆ within noise │
+            │ memory, live, sagas 100,000    ┆ in memory, MB            ┆    170 ┆    170 ┆  1.00 ┆ within noise │
+            │ memory, waiting, sagas 200,000 ┆ in memory, MB            ┆     30 ┆     30 ┆  1.00 ┆ within noise │
+            └────────────────────────────────┴──────────────────────────┴────────┴────────┴───────┴──────────────┘
         "#]],
     );
 }

@@ -13,6 +13,22 @@ pub(crate) fn write<S: Serializer>(key: &str, spread: &Spread, to: S) -> Result<
     write_as(key, spread, to, |figure| figure)
 }
 
+/// A figure that is not always known.
+pub(crate) fn write_if_known<S: Serializer>(
+    key: &str,
+    spread: Option<&Spread>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match spread {
+        Some(spread) => write(key, spread, to),
+        None => {
+            let mut map = to.serialize_map(Some(1))?;
+            map.serialize_entry(key, &())?;
+            map.end()
+        }
+    }
+}
+
 /// A figure that programs read as a whole number. Between two runs in the middle there may be a half.
 pub(crate) fn write_whole<S: Serializer>(key: &str, spread: &Spread, to: S) -> Result<S::Ok, S::Error> {
     write_as(key, spread, to, |figure| figure.round() as u64)

@@ -15,6 +15,7 @@ pub(super) mod recovery;
 pub(super) mod sagas;
 #[cfg(test)]
 pub(super) mod sample;
+pub(super) mod shop;
 
 use serde::Serialize;
 
@@ -28,6 +29,7 @@ use disk::DiskRow;
 use memory::MemoryRow;
 use recovery::RecoveryRow;
 use sagas::SagaRow;
+use shop::ShopRow;
 
 /// The whole document.
 #[derive(Debug, Serialize)]
@@ -36,6 +38,7 @@ pub(super) struct Report {
     pub(super) settings: Settings,
     pub(super) disk: Vec<DiskRow>,
     pub(super) sagas: Vec<SagaRow>,
+    pub(super) shop: Vec<ShopRow>,
     pub(super) recovery: Vec<RecoveryRow>,
     pub(super) memory: Vec<MemoryRow>,
     /// With an earlier report, if that was asked for.
@@ -44,8 +47,8 @@ pub(super) struct Report {
 }
 
 /// What is compared with another report, part by part.
-pub(super) const COMPARED: [&ComparedPart; 4] =
-    [&sagas::COMPARED, &disk::COMPARED, &recovery::COMPARED, &memory::COMPARED];
+pub(super) const COMPARED: [&ComparedPart; 5] =
+    [&sagas::COMPARED, &disk::COMPARED, &shop::COMPARED, &recovery::COMPARED, &memory::COMPARED];
 
 /// How it was measured: two documents compare only as well as these do.
 #[derive(Debug, Serialize)]
@@ -80,6 +83,7 @@ impl Report {
             settings,
             disk: Vec::new(),
             sagas: Vec::new(),
+            shop: Vec::new(),
             recovery: Vec::new(),
             memory: Vec::new(),
             compared: None,
@@ -246,6 +250,45 @@ mod tests {
                       "bytes_per_saga": 0
                     }
                   ],
+                  "shop": [
+                    {
+                      "clients": 64,
+                      "runs": 1,
+                      "per_second": 2000.0,
+                      "per_second_min": 2000.0,
+                      "per_second_max": 2000.0,
+                      "p50_us": 1234,
+                      "p50_us_min": 1234,
+                      "p50_us_max": 1234,
+                      "p99_us": 5678,
+                      "p99_us_min": 5678,
+                      "p99_us_max": 5678,
+                      "p999_us": 9012,
+                      "max_us": 34567,
+                      "server_cpu_s_per_1000": 0.35,
+                      "server_cpu_s_per_1000_min": 0.35,
+                      "server_cpu_s_per_1000_max": 0.35,
+                      "client_cpu_s_per_1000": 0.1235,
+                      "cores": [
+                        0.931,
+                        0.5
+                      ],
+                      "journal_flushes_per_order": 0.123,
+                      "service_flushes_per_order": 0.246,
+                      "floor_per_second": 40000.0,
+                      "floor_per_second_min": 40000.0,
+                      "floor_per_second_max": 40000.0,
+                      "floor_p50_us": 1234,
+                      "floor_p99_us": 5678,
+                      "floor_server_cpu_s_per_1000": null,
+                      "floor_client_cpu_s_per_1000": 0.1235,
+                      "floor_cores": [
+                        0.931,
+                        0.5
+                      ],
+                      "share_of_floor": 0.05
+                    }
+                  ],
                   "recovery": [
                     {
                       "in_flight": 10000,
@@ -257,6 +300,35 @@ mod tests {
                       "all_ms_min": 2000.0,
                       "all_ms_max": 2000.0
                     }
+                  ],
+                  "memory": [
+                    {
+                      "state": "idle",
+                      "sagas": 0,
+                      "runs": 1,
+                      "resident_bytes": 10000000,
+                      "resident_bytes_min": 10000000,
+                      "resident_bytes_max": 10000000,
+                      "bytes_per_saga": null
+                    },
+                    {
+                      "state": "live",
+                      "sagas": 100000,
+                      "runs": 1,
+                      "resident_bytes": 170000000,
+                      "resident_bytes_min": 170000000,
+                      "resident_bytes_max": 170000000,
+                      "bytes_per_saga": 1600.0
+                    },
+                    {
+                      "state": "waiting",
+                      "sagas": 200000,
+                      "runs": 1,
+                      "resident_bytes": 30000000,
+                      "resident_bytes_min": 30000000,
+                      "resident_bytes_max": 30000000,
+                      "bytes_per_saga": 100.0
+                    }
                   ]
                 }"#]],
         );
@@ -267,6 +339,7 @@ mod tests {
         let mut report = one_run();
         report.disk.clear();
         report.sagas.clear();
+        report.shop.clear();
         check(
             &yaml(&report),
             expect![[r#"
@@ -291,6 +364,7 @@ mod tests {
                   arrivals: null
                 disk: []
                 sagas: []
+                shop: []
                 recovery:
                 - in_flight: 10000
                   runs: 1
@@ -300,6 +374,28 @@ mod tests {
                   all_ms: 2000.0
                   all_ms_min: 2000.0
                   all_ms_max: 2000.0
+                memory:
+                - state: idle
+                  sagas: 0
+                  runs: 1
+                  resident_bytes: 10000000
+                  resident_bytes_min: 10000000
+                  resident_bytes_max: 10000000
+                  bytes_per_saga: null
+                - state: live
+                  sagas: 100000
+                  runs: 1
+                  resident_bytes: 170000000
+                  resident_bytes_min: 170000000
+                  resident_bytes_max: 170000000
+                  bytes_per_saga: 1600.0
+                - state: waiting
+                  sagas: 200000
+                  runs: 1
+                  resident_bytes: 30000000
+                  resident_bytes_min: 30000000
+                  resident_bytes_max: 30000000
+                  bytes_per_saga: 100.0
             "#]],
         );
     }
@@ -316,6 +412,10 @@ mod tests {
             [45_000.0, 30_000.0, 50_000.0],
             "the better of each run"
         );
+        assert_eq!(figures("shop", "per_second"), [2_000.0, 1_000.0, 3_000.0]);
+        assert_eq!(figures("shop", "floor_per_second"), [40_000.0, 30_000.0, 50_000.0]);
+        // The median of the runs' own shares: a twentieth, a tenth and a fiftieth.
+        assert_eq!(document["shop"][0]["share_of_floor"].as_f64(), Some(0.05));
         assert_eq!(figures("recovery", "first_ms"), [300.0, 200.0, 400.0]);
         assert_eq!(figures("recovery", "all_ms"), [3_000.0, 2_000.0, 4_000.0]);
         // The median of the runs' own shares: 0.5, 0.5 and a third.
@@ -340,7 +440,7 @@ mod tests {
     fn parts_that_were_not_measured_are_empty_lists() {
         let document: serde_json::Value =
             serde_json::from_str(&json(&Report::new(Machine::sample(), settings(1)))).unwrap();
-        for part in ["disk", "sagas", "recovery", "memory"] {
+        for part in ["disk", "sagas", "shop", "recovery", "memory"] {
             assert_eq!(document[part], serde_json::json!([]));
         }
     }

@@ -33,30 +33,40 @@ pub(crate) const CPU: ComparedFigure = ComparedFigure {
 
 impl ProcessorFigures {
     pub(crate) fn of(runs: &Runs<&Measured>) -> Self {
-        // As many as the first run knows; a run that knows fewer leaves the rest unknown.
-        let cores = 0..runs.first().cores.as_ref().map_or(0, Vec::len);
-        let core = |core: usize| runs.median_if_known(|run| run.cores.as_ref()?.get(core).copied());
-        let cores: Option<Vec<f64>> = cores.map(|at| Some(rounded(core(at)?, 3))).collect();
         Self {
             cpu_s_per_1000: runs.spread(|run| run.cpu_s_per_1000).rounded(4),
             cpus_used: rounded(runs.median(|run| run.cpus_used), 2),
-            cores: cores.filter(|cores| !cores.is_empty()),
+            cores: cores(runs),
         }
     }
 
-    /// For people: each core, or the least and the most busy of many.
+    /// For people.
     pub(crate) fn cores_busy(&self) -> String {
-        let percent = |share: f64| format!("{:.0} %", share * 100.0);
-        match self.cores.as_deref() {
-            None => "unknown".to_owned(),
-            Some(cores) if cores.len() <= CORES_SHOWN => {
-                cores.iter().map(|share| percent(*share)).collect::<Vec<_>>().join(" ")
-            }
-            Some(cores) => {
-                let least = cores.iter().copied().fold(f64::INFINITY, f64::min);
-                let most = cores.iter().copied().fold(0.0, f64::max);
-                format!("{} to {}", percent(least), percent(most))
-            }
+        cores_busy(self.cores.as_deref())
+    }
+}
+
+/// Which share of the time each core of the machine was busy.
+pub(crate) fn cores(runs: &Runs<&Measured>) -> Option<Vec<f64>> {
+    // As many as the first run knows; a run that knows fewer leaves the rest unknown.
+    let cores = 0..runs.first().cores.as_ref().map_or(0, Vec::len);
+    let core = |core: usize| runs.median_if_known(|run| run.cores.as_ref()?.get(core).copied());
+    let cores: Option<Vec<f64>> = cores.map(|at| Some(rounded(core(at)?, 3))).collect();
+    cores.filter(|cores| !cores.is_empty())
+}
+
+/// For people: each core, or the least and the most busy of many.
+pub(crate) fn cores_busy(cores: Option<&[f64]>) -> String {
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    match cores {
+        None => "unknown".to_owned(),
+        Some(cores) if cores.len() <= CORES_SHOWN => {
+            cores.iter().map(|share| percent(*share)).collect::<Vec<_>>().join(" ")
+        }
+        Some(cores) => {
+            let least = cores.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = cores.iter().copied().fold(0.0, f64::max);
+            format!("{} to {}", percent(least), percent(most))
         }
     }
 }

@@ -5,13 +5,17 @@ use std::time::Duration;
 use crate::bench::disk::{Appends, DiskRun};
 use crate::bench::load::{Flushed, Load, Measured, Offered, Window};
 use crate::bench::machine::Machine;
+use crate::bench::memory::{Held, MemoryRun};
 use crate::bench::recovery::RecoveryRun;
 use crate::bench::runs::Runs;
 use crate::bench::sagas::SagaRun;
+use crate::bench::shop::{ShopRun, UnderLoad};
 
 use super::disk::DiskRow;
+use super::memory::MemoryRow;
 use super::recovery::RecoveryRow;
 use super::sagas::SagaRow;
+use super::shop::ShopRow;
 use super::{Report, Settings};
 
 pub(crate) fn settings(runs: u32) -> Settings {
@@ -52,6 +56,26 @@ fn sagas(per_second: f64, appends: u64, grown: u64) -> SagaRun {
     SagaRun { measured: measured(per_second), appends, grown, share_of_disk: None }
 }
 
+fn shop(per_second: f64, floor: f64) -> ShopRun {
+    let under_load = |per_second, server_time, flushes| UnderLoad {
+        measured: measured(per_second),
+        server_time,
+        journal_flushes: flushes,
+        service_flushes: 2 * flushes,
+    };
+    ShopRun {
+        shop: under_load(per_second, Some(Duration::from_millis(350)), 123),
+        floor: under_load(floor, None, 0),
+    }
+}
+
+const HELD: Held = Held { live: 100_000, waiting: 200_000 };
+
+fn memory(megabytes: u64) -> MemoryRun {
+    let resident = |megabytes| Some(megabytes * 1_000_000);
+    MemoryRun { idle: resident(10), live: resident(megabytes), waiting: resident(30) }
+}
+
 /// Of one run.
 pub(crate) fn one_run() -> Report {
     let disk = disk(20_000.0, 50_000.04);
@@ -65,7 +89,9 @@ pub(crate) fn one_run() -> Report {
         SagaRow::new("undo", Load::Closed, 64, &runs([undo])),
         SagaRow::new("ok", Load::Closed, 64, &runs([ok])),
     ]);
+    report.shop.push(ShopRow::new(64, &runs([shop(2_000.0, 40_000.0)])));
     report.recovery.push(RecoveryRow::new(10_000, &runs([recovery])));
+    report.memory.extend(MemoryRow::rows(HELD, &runs([memory(170)])));
     report.sort();
     report
 }
@@ -84,7 +110,10 @@ pub(crate) fn three_runs() -> Report {
     let mut report = Report::new(Machine::sample(), settings(3));
     report.disk.push(DiskRow::new(64, &runs(disks)));
     report.sagas.push(SagaRow::new("ok", Load::Closed, 64, &runs(ok)));
+    let shops = [shop(2_000.0, 40_000.0), shop(3_000.0, 30_000.0), shop(1_000.0, 50_000.0)];
+    report.shop.push(ShopRow::new(64, &runs(shops)));
     report.recovery.push(RecoveryRow::new(10_000, &runs(recovery)));
+    report.memory.extend(MemoryRow::rows(HELD, &runs([170, 150, 190].map(memory))));
     report
 }
 
