@@ -47,7 +47,10 @@ fn keys(object: &Value) -> Vec<&str> {
 #[test]
 fn one_run_puts_sagas_beside_the_disk() {
     let found = document("--clients 1,4 --seconds 1 --only disk,ok,undo --output json");
-    assert_eq!(keys(&found), ["disk", "machine", "memory", "recovery", "sagas", "settings", "shop"]);
+    assert_eq!(
+        keys(&found),
+        ["disk", "history", "machine", "memory", "recovery", "sagas", "settings", "shop"]
+    );
     assert_eq!(found["recovery"], serde_json::json!([]));
     let durability = found["machine"]["durability"].as_str().unwrap();
     assert!(durability.contains("fdatasync") && durability.contains("synchronous=FULL"), "{durability}");

@@ -9,8 +9,10 @@ use amends_engine::limits::LIVE_SAGAS_MAX;
 use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
 
+use super::history::History;
 use super::load::Load;
 use super::memory::Held;
+use super::sagas::Ids;
 
 /// Clients at once, at most: each has one saga under way, and the engine holds no more.
 const CLIENTS_MAX: i64 = 20_000;
@@ -30,6 +32,9 @@ const IN_FLIGHT_MAX: i64 = 10_000_000;
 
 /// Sagas that wait, at most: ten times what one looks for.
 const WAITING_MAX: i64 = 10_000_000;
+
+/// Finished sagas, at most: more than most disks hold.
+const FINISHED_MAX: u64 = 1_000_000_000;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -51,7 +56,7 @@ the length of the run.";
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct BenchArgs {
-    /// What to measure; all when left out
+    /// What to measure; all but history when left out
     #[arg(value_enum, value_name = "WORKLOAD")]
     workloads: Vec<Part>,
     /// How many clients at once, each starting its next saga when the last one has ended. With --rate: how many sagas at
@@ -82,6 +87,13 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value_t = 100_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
     live: u32,
+    /// How many finished sagas the directory is filled with, for history
+    #[arg(long, default_value_t = 1_000_000, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=FINISHED_MAX))]
+    finished: u64,
+    /// Whose ids those sagas have, for history: the engine makes them, or the caller gives random ones
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "made,given", value_name = "WHOSE,…")]
+    ids: Vec<Ids>,
     /// How many sagas wait for a day, for memory
     #[arg(long, default_value_t = 100_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=WAITING_MAX))]
@@ -97,7 +109,7 @@ pub(crate) struct BenchArgs {
     /// Compare that run with the one in this file instead, and measure nothing
     #[arg(long, value_name = "FILE", requires = "compare",
           conflicts_with_all = ["workloads", "only", "clients", "rates", "seconds", "repeat", "in_flight",
-                               "live", "waiting", "data"])]
+                               "live", "waiting", "finished", "ids", "data"])]
     pub(super) with: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -119,6 +131,9 @@ pub(super) enum Part {
     Recovery,
     /// How much memory an idle program takes, sagas under way, and such that wait for a day
     Memory,
+    /// Sagas in a directory full of finished ones, beside an empty one. Filling it takes its time (a million sagas: some
+    /// twenty seconds) and space (700 bytes each). Measured with as many clients as --clients has at most
+    History,
 }
 
 /// How to print.
@@ -178,7 +193,10 @@ impl BenchArgs {
     /// What is to be measured.
     pub(super) fn parts(&self) -> Vec<Part> {
         let asked = if self.workloads.is_empty() { &self.only } else { &self.workloads };
-        if asked.is_empty() { Part::value_variants().to_vec() } else { asked.clone() }
+        if !asked.is_empty() {
+            return asked.clone();
+        }
+        Part::value_variants().iter().copied().filter(|part| *part != Part::History).collect()
     }
 
     /// The numbers of clients, each once.
@@ -199,17 +217,22 @@ impl BenchArgs {
         Held { live: self.live, waiting: self.waiting }
     }
 
+    /// How much history, for each kind of ids once.
+    pub(super) fn histories(&self) -> Vec<History> {
+        each_once(&self.ids).into_iter().map(|ids| History { finished: self.finished, ids }).collect()
+    }
+
     /// The numbers of sagas in flight, each once.
     pub(super) fn in_flight(&self) -> Vec<u32> {
         each_once(&self.in_flight)
     }
 }
 
-fn each_once(numbers: &[u32]) -> Vec<u32> {
+fn each_once<T: Copy + PartialEq>(all: &[T]) -> Vec<T> {
     let mut once = Vec::new();
-    for number in numbers {
-        if !once.contains(number) {
-            once.push(*number);
+    for one in all {
+        if !once.contains(one) {
+            once.push(*one);
         }
     }
     once

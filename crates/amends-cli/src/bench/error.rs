@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use amends_core::Status;
 use amends_engine::{ReadError, StartError, StartUpError};
-use amends_journal::OpenError;
+use amends_journal::{JournalError, OpenError};
 use amends_server::serve::BindError;
 
 use crate::shop::SetupError;
@@ -59,6 +59,9 @@ pub(crate) enum BenchError {
     /// A saga could not be read.
     #[error("a saga could not be read")]
     Read(#[from] ReadError),
+    /// Sagas could not be counted.
+    #[error("the journal could not be read")]
+    Journal(#[from] JournalError),
     /// A saga ended otherwise than its workload says.
     #[error("a saga ended {found}, not {expected}: that is a bug")]
     WrongEnd { found: Status, expected: Status },
@@ -114,6 +117,7 @@ impl BenchError {
             | Self::StartUp(_)
             | Self::Start(_)
             | Self::Read(_)
+            | Self::Journal(_)
             | Self::WrongEnd { .. }
             | Self::Log(_)
             | Self::Bind(_)

@@ -2,7 +2,7 @@
 //!
 //! Owns the order of one run: for each number of clients the sagas, then bare appends of the same size by the same
 //! clients, then orders over HTTP and their floor, round by round as often as asked, so that what is put side by side was
-//! measured side by side; then recovery, and memory.
+//! measured side by side; then recovery, memory, and what a long history does.
 //! Promises the product's own defaults (shards, workers, journal) and one document at the end. Does not tune anything for
 //! the occasion. Start reading at [`run`], then `load/mod.rs`.
 
@@ -14,6 +14,7 @@ mod conditions;
 mod disk;
 mod error;
 mod group_commit;
+mod history;
 mod http_client;
 mod interruption;
 mod load;
@@ -28,6 +29,7 @@ mod runs;
 mod sagas;
 mod shop;
 mod shop_server;
+mod starters;
 mod table;
 mod worker;
 mod workload;
@@ -45,12 +47,14 @@ use compare::{Comparison, Document};
 use conditions::Conditions;
 use disk::Appends;
 use error::BenchError;
+use history::{History, State};
 use load::{Load, Window};
 use memory::Held;
 use place::Place;
 use printed::print;
 use progress::Progress;
 use report::disk::DiskRow;
+use report::history::HistoryRow;
 use report::memory::MemoryRow;
 use report::recovery::RecoveryRow;
 use report::sagas::SagaRow;
@@ -139,6 +143,12 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     if parts.contains(&Part::Memory) {
         run.measure_memory(args.held())?;
     }
+    if parts.contains(&Part::History) {
+        let clients = args.clients().into_iter().max().expect("there is a number of clients");
+        for history in args.histories() {
+            run.measure_history(history, clients)?;
+        }
+    }
     run.conditions.progress.end();
     run.report.sort();
     Ok(run.report)
@@ -202,6 +212,22 @@ impl Run {
     fn measure_memory(&mut self, held: Held) -> Result<(), BenchError> {
         let runs = self.repeated("memory", |conditions| memory::measure(&conditions.place, held))?;
         self.report.memory.extend(MemoryRow::rows(held, &runs));
+        Ok(())
+    }
+
+    fn measure_history(&mut self, history: History, clients: u32) -> Result<(), BenchError> {
+        let History { finished, ids } = history;
+        let full = self.conditions.place.fresh("history")?;
+        self.begin(&format!("(filling a directory with {finished} sagas, ids {})", ids.name()), 1);
+        history::fill(&self.conditions, full.path(), history)?;
+        let rounds = self
+            .repeated(&format!("{clients} clients beside {finished} finished sagas"), |conditions| {
+                history::measure(conditions, full.path(), ids, clients)
+            })?;
+        for (at, state) in State::ALL.into_iter().enumerate() {
+            let runs = rounds.each(|round| &round[at]);
+            self.report.history.push(HistoryRow::new(history, clients, state, &runs));
+        }
         Ok(())
     }
 

@@ -3,12 +3,15 @@
 //! Owns the measurement of sagas: a fresh journal on the disk, the product's engine over it, clients that each start a
 //! saga and wait for its end. Promises the product's defaults, and that every saga ended as it should.
 
+use std::future::{Future, ready};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends_core::SagaId;
 use amends_engine::{Engine, EngineBuilder, Options, StartRequest, Wait};
 use amends_journal::{Journal, SqliteJournal, SqliteOptions, Stats};
+use clap::ValueEnum;
 
 use crate::process::end_fatally;
 
@@ -22,15 +25,54 @@ use super::workload::{self, Workload};
 /// How long the sagas under way at the end may take: they are waited for, so there are none.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Who chooses the sagas' ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Ids {
+    /// The engine: ids that grow with time.
+    Made,
+    /// The caller: random ones.
+    Given,
+}
+
+impl Ids {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Given => "given",
+        }
+    }
+
+    /// What to ask for with the next start.
+    pub(super) fn next(self) -> Option<SagaId> {
+        match self {
+            Self::Made => None,
+            Self::Given => {
+                let mut random = [0; 16];
+                getrandom::fill(&mut random).expect("the system gives random bytes");
+                Some(SagaId::from_bytes(random))
+            }
+        }
+    }
+}
+
+/// What is run, and where.
+pub(super) struct Program<'d> {
+    pub(super) directory: &'d Path,
+    pub(super) workload: Workload,
+    pub(super) ids: Ids,
+    pub(super) options: Options,
+}
+
 struct Starting {
     engine: Engine,
     request: StartRequest,
     workload: Workload,
+    ids: Ids,
 }
 
 impl Client for Starting {
     async fn turn(&mut self) -> Result<(), BenchError> {
-        let view = self.engine.start(self.request.clone()).await?;
+        let view = self.engine.start(StartRequest { id: self.ids.next(), ..self.request.clone() }).await?;
         let (found, expected) = (view.saga.status(), self.workload.end());
         if found == expected { Ok(()) } else { Err(BenchError::WrongEnd { found, expected }) }
     }
@@ -70,32 +112,41 @@ pub(super) fn measure(
     // What an empty journal takes is not the sagas': it is laid out first, and closed.
     drop(open(directory.path())?);
     let before = size_of(directory.path())?;
-    let (measured, stats) = run(conditions, directory.path(), workload, load, clients)?;
+    let (ids, options) = (Ids::Made, Options::default());
+    let program = Program { directory: directory.path(), workload, ids, options };
+    let (measured, stats) = run(conditions, &program, load, clients, |_| ready(()))?;
     let grown = size_of(directory.path())?.saturating_sub(before);
     let appends = Appends { appends: stats.appends, bytes: stats.record_bytes, sagas: measured.turns };
     Ok(SagaRun { measured, appends, grown, share_of_disk: None })
 }
 
-/// Ends with the journal closed: everything is in its place on the disk.
-fn run(
+/// Ends with the journal closed: everything is in its place on the disk. What is done beside it ends with it.
+pub(super) fn run<B: Future<Output = ()> + Send + 'static>(
     conditions: &Conditions,
-    directory: &Path,
-    workload: Workload,
+    program: &Program<'_>,
     load: Load,
     clients: u32,
+    beside: impl FnOnce(Engine) -> B,
 ) -> Result<(Measured, Stats), BenchError> {
+    let Program { directory, workload, ids, options } = program;
     let journal = Arc::new(open(directory)?);
     let runtime = load::runtime()?;
     let engine = {
         let _entered = runtime.enter();
-        let builder = EngineBuilder::new(journal.clone()).options(Options::default());
+        let builder = EngineBuilder::new(journal.clone()).options(options.clone());
         workload.set_up(builder).open()?
     };
     let request = workload::request(Wait::Rest);
-    let clients =
-        (0..clients).map(|_| Starting { engine: engine.clone(), request: request.clone(), workload });
+    let clients = (0..clients).map(|_| Starting {
+        engine: engine.clone(),
+        request: request.clone(),
+        workload: *workload,
+        ids: *ids,
+    });
+    let beside = runtime.spawn(beside(engine.clone()));
     let meters = Meters { disk: conditions.place.disk(), log: &|| log_counts(journal.stats()) };
     let measured = load::measure(&runtime, load, clients, &meters, conditions.window, &conditions.progress);
+    beside.abort();
     runtime.block_on(engine.stop(GRACE));
     drop((engine, runtime));
     let journal = Arc::into_inner(journal).ok_or(BenchError::StillOpen)?;

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::compare::Comparison;
 use super::machine::Machine;
-use super::report::{Report, Settings, disk, memory, recovery, sagas, shop};
+use super::report::{Report, Settings, disk, history, memory, recovery, sagas, shop};
 use super::runs::Spread;
 
 pub(super) fn draw(report: &Report) -> String {
@@ -19,6 +19,7 @@ pub(super) fn draw(report: &Report) -> String {
         shop::draw(&report.shop),
         recovery::draw(&report.recovery),
         memory::draw(&report.memory),
+        history::draw(&report.history),
         report.compared.as_ref().map_or_else(String::new, Comparison::draw),
     ];
     parts.concat()

@@ -12,10 +12,12 @@ use amends_journal::Filter;
 
 use crate::bench::args::BenchChildArgs;
 use crate::bench::error::BenchError;
+use crate::bench::sagas::Ids;
+use crate::bench::starters::start_all;
 use crate::bench::worker::tell;
 use crate::bench::{load, workload};
 
-use super::{LOOK_EVERY, roomy, start_all, usual};
+use super::{LOOK_EVERY, roomy, usual};
 
 /// How much of the process is in memory: this and the bytes.
 pub(crate) const RESIDENT: &str = "resident";
@@ -50,7 +52,7 @@ pub(super) fn live(args: &BenchChildArgs) -> Result<(), BenchError> {
     let builder = workload::set_up_patient(roomy(args)?, silent.clone(), silent);
     load::runtime()?.block_on(async {
         let engine = builder.open()?;
-        start_all(&engine, args.sagas, &workload::request(Wait::Accepted)).await?;
+        start_all(&engine, args.sagas.into(), Ids::Made, &workload::request(Wait::Accepted)).await?;
         tokio::time::sleep(SETTLED_AFTER).await;
         tell_resident(&engine, args.sagas, args.sagas).await
     })
@@ -61,7 +63,7 @@ pub(super) fn waiting(args: &BenchChildArgs) -> Result<(), BenchError> {
     let builder = workload::set_up_patient(usual(args)?, later.clone(), later);
     load::runtime()?.block_on(async {
         let engine = builder.open()?;
-        start_all(&engine, args.sagas, &workload::request(Wait::Accepted)).await?;
+        start_all(&engine, args.sagas.into(), Ids::Made, &workload::request(Wait::Accepted)).await?;
         let began = Instant::now();
         while engine.live() > 0 && began.elapsed() < ASLEEP_WITHIN {
             tokio::time::sleep(LOOK_EVERY).await;

@@ -13,10 +13,12 @@ use tokio::sync::mpsc;
 
 use crate::bench::args::BenchChildArgs;
 use crate::bench::error::BenchError;
+use crate::bench::sagas::Ids;
+use crate::bench::starters::start_all;
 use crate::bench::worker::tell;
 use crate::bench::{load, workload};
 
-use super::{LOOK_EVERY, roomy, start_all};
+use super::{LOOK_EVERY, roomy};
 
 /// Every saga is started and durable.
 pub(crate) const DURABLE: &str = "durable";
@@ -30,7 +32,7 @@ pub(super) fn fill(args: &BenchChildArgs) -> Result<(), BenchError> {
     let builder = workload::set_up_patient(roomy(args)?, silent.clone(), silent);
     load::runtime()?.block_on(async {
         let engine = builder.open()?;
-        start_all(&engine, args.sagas, &workload::request(Wait::Accepted)).await?;
+        start_all(&engine, args.sagas.into(), Ids::Made, &workload::request(Wait::Accepted)).await?;
         tell(DURABLE)?;
         // Until it is killed.
         std::future::pending::<Result<(), BenchError>>().await

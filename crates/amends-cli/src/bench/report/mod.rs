@@ -7,6 +7,7 @@
 pub(super) mod disk;
 mod figure;
 mod flushes;
+pub(super) mod history;
 mod latency;
 mod load;
 pub(super) mod memory;
@@ -26,6 +27,7 @@ use super::printed::Printed;
 use super::table;
 
 use disk::DiskRow;
+use history::HistoryRow;
 use memory::MemoryRow;
 use recovery::RecoveryRow;
 use sagas::SagaRow;
@@ -41,14 +43,21 @@ pub(super) struct Report {
     pub(super) shop: Vec<ShopRow>,
     pub(super) recovery: Vec<RecoveryRow>,
     pub(super) memory: Vec<MemoryRow>,
+    pub(super) history: Vec<HistoryRow>,
     /// With an earlier report, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) compared: Option<Comparison>,
 }
 
 /// What is compared with another report, part by part.
-pub(super) const COMPARED: [&ComparedPart; 5] =
-    [&sagas::COMPARED, &disk::COMPARED, &shop::COMPARED, &recovery::COMPARED, &memory::COMPARED];
+pub(super) const COMPARED: [&ComparedPart; 6] = [
+    &sagas::COMPARED,
+    &disk::COMPARED,
+    &shop::COMPARED,
+    &recovery::COMPARED,
+    &memory::COMPARED,
+    &history::COMPARED,
+];
 
 /// How it was measured: two documents compare only as well as these do.
 #[derive(Debug, Serialize)]
@@ -86,6 +95,7 @@ impl Report {
             shop: Vec::new(),
             recovery: Vec::new(),
             memory: Vec::new(),
+            history: Vec::new(),
             compared: None,
         }
     }
@@ -329,7 +339,8 @@ mod tests {
                       "resident_bytes_max": 30000000,
                       "bytes_per_saga": 100.0
                     }
-                  ]
+                  ],
+                  "history": []
                 }"#]],
         );
     }
@@ -396,6 +407,7 @@ mod tests {
                   resident_bytes_min: 30000000
                   resident_bytes_max: 30000000
                   bytes_per_saga: 100.0
+                history: []
             "#]],
         );
     }
@@ -440,7 +452,7 @@ mod tests {
     fn parts_that_were_not_measured_are_empty_lists() {
         let document: serde_json::Value =
             serde_json::from_str(&json(&Report::new(Machine::sample(), settings(1)))).unwrap();
-        for part in ["disk", "sagas", "shop", "recovery", "memory"] {
+        for part in ["disk", "sagas", "shop", "recovery", "memory", "history"] {
             assert_eq!(document[part], serde_json::json!([]));
         }
     }
