@@ -1024,3 +1024,38 @@ fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
         journal = place.try_open(options.clone()).unwrap();
     }
 }
+
+#[test]
+fn the_index_loses_ids_whose_reservation_is_over() {
+    let options = SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() };
+    let mut place = Place::new();
+    let mut journal = place.try_open(options.clone()).unwrap();
+    for number in 1..=40 {
+        submit(&journal, vec![short_given(number)]);
+        journal.count(&everything()).unwrap();
+    }
+    assert_eq!(journal.remove_ended(Time::NEVER, None, 100).unwrap().removed, 40);
+    // One that is given anew in between stays.
+    assert_eq!(journal.forget_reservations(Time::NEVER, 20).unwrap(), 20);
+    assert_eq!(submit(&journal, vec![short_given(7)]), [AppendAnswer::Committed]);
+    journal.count(&everything()).unwrap();
+    let copy = place.as_left_by_a_kill();
+    drop(journal);
+    place = copy;
+    journal = place.try_open(options).unwrap();
+    assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 20);
+    // What was forgotten last is put off until others come.
+    for number in 100..=160 {
+        submit(&journal, vec![short_given(number)]);
+        journal.count(&everything()).unwrap();
+    }
+    assert!(journal.load(scattered(7)).unwrap().is_some());
+    drop(journal);
+    let database = database_of(&place);
+    let sql = "SELECT count(*) FROM given_id WHERE no NOT IN (SELECT no FROM ended)";
+    let left: i64 = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "of forty that lead nowhere");
+    let kept: i64 = database.query_row("SELECT count(*) FROM given_id", [], |row| row.get(0)).unwrap();
+    assert!(kept > 0, "and the others are there");
+    assert_eq!(place.fatal(), Vec::<String>::new());
+}

@@ -661,7 +661,10 @@ impl<'c> Committer<'c> {
                 self.shared.set_stuck(true);
                 self.serve_without_space();
             }
-            Done::Upkeep => self.settler.upkeep -= 1,
+            Done::Upkeep { indexed } => {
+                self.shared.given_ids.are_indexed(&indexed);
+                self.settler.upkeep -= 1;
+            }
             Done::Dead(why) => {
                 self.settler.has_round = false;
                 self.dead = Some(why);

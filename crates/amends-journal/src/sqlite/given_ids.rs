@@ -10,6 +10,9 @@
 //! are gathered, here and in a table that only grows (`fresh_id_0` or `fresh_id_1`), until there are many. Then that table is
 //! *frozen*, its ids are put into the index (`given_id`) in the order of the index, some with each round, and the table is
 //! emptied; the other one is filled meanwhile. A start reads both tables, and puts in again what may be there already.
+//!
+//! An id stays when its saga is removed: its reservation has the saga's number. Once that is forgotten too, the index is to
+//! lose the id, and hears of it the same way: as the same pair with a negative number.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,8 +25,14 @@ use crate::id_hash::IdHash;
 use super::schema::id_of;
 use super::settler::{Settler, WriteError};
 
-/// An id and the number of its saga. The number never changes, so a pair that is out of date does no harm.
+/// An id and the number of its saga. The number never changes, so a pair that is out of date does no harm. Below zero: the
+/// saga's reservation was forgotten, and nothing has such a number.
 pub(super) type Numbered = (SagaId, i64);
+
+/// Of two pairs with the same id the later one counts: that of the newer saga, and of one saga that which forgets it.
+fn later(one: i64, other: i64) -> i64 {
+    std::cmp::max_by_key(one, other, |no| (no.unsigned_abs(), *no < 0))
+}
 
 /// The ids that the index may not have. A reader asks here before it takes its moment of the database: what is not here then
 /// is in the index of that moment.
@@ -55,11 +64,6 @@ impl GivenIds {
             let room = 2 * fresh.len();
             fresh.shrink_to(room);
         }
-    }
-
-    /// The saga was removed.
-    pub(super) fn remove(&self, id: SagaId) {
-        self.fresh().remove(&id);
     }
 
     fn fresh(&self) -> MutexGuard<'_, HashMap<SagaId, i64, IdHash>> {
@@ -101,9 +105,8 @@ impl IdIndex {
         let tables = [read_table(connection, 0)?, read_table(connection, 1)?];
         let mut fresh = given_ids.fresh();
         for (id, no) in tables.iter().flatten() {
-            // The newer saga of two: the older one was removed.
             let known = fresh.entry(*id).or_insert(*no);
-            *known = (*known).max(*no);
+            *known = later(*known, *no);
         }
         drop(fresh);
         let [zero, one] = tables;
@@ -170,6 +173,17 @@ fn read_table(connection: &Connection, table: usize) -> Result<Vec<Numbered>, Wr
 impl Settler<'_> {
     /// Remembers the id of a saga that has ended.
     pub(super) fn note_given_id(&mut self, id: SagaId, no: i64) -> Result<(), WriteError> {
+        self.note((id, no))
+    }
+
+    /// Remembers that an id leads nowhere any more.
+    pub(super) fn note_forgotten_id(&mut self, id: SagaId, no: i64) -> Result<(), WriteError> {
+        let has_newer = self.shared.given_ids.number(id).is_some_and(|other| later(other, -no) == other);
+        // The id was given anew: the index is going to hear of that.
+        if has_newer { Ok(()) } else { self.note((id, -no)) }
+    }
+
+    fn note(&mut self, (id, no): Numbered) -> Result<(), WriteError> {
         let insert = &mut self.statements.insert_fresh_id[self.id_index.filling];
         insert.raw_bind_parameter(1, no)?;
         insert.raw_bind_parameter(2, id.to_bytes().as_slice())?;
@@ -188,14 +202,17 @@ impl Settler<'_> {
         merging.done_next = merging.ids.len().min(merging.done + count);
         let some = &merging.ids[merging.done..merging.done_next];
         let fresh = self.shared.given_ids.fresh();
-        // Not what was removed meanwhile.
+        // Not what is out of date.
         let some: Vec<Numbered> = some.iter().filter(|(id, no)| fresh.get(id) == Some(no)).copied().collect();
         drop(fresh);
         for (id, no) in some {
-            let insert = &mut self.statements.insert_given_id;
-            insert.raw_bind_parameter(1, id.to_bytes().as_slice())?;
-            insert.raw_bind_parameter(2, no)?;
-            insert.raw_execute()?;
+            let change = match no {
+                0.. => &mut self.statements.insert_given_id,
+                _ => &mut self.statements.delete_given_id,
+            };
+            change.raw_bind_parameter(1, id.to_bytes().as_slice())?;
+            change.raw_bind_parameter(2, no.saturating_abs())?;
+            change.raw_execute()?;
         }
         if merging.done_next == merging.ids.len() {
             self.statements.clear_fresh_ids[merging.table].raw_execute()?;
@@ -221,5 +238,13 @@ mod tests {
         assert_eq!(ids.number(id(1)), Some(9));
         ids.are_indexed(&[(id(1), 9)]);
         assert_eq!(ids.number(id(1)), None);
+    }
+
+    #[test]
+    fn of_two_pairs_the_later_one_counts() {
+        for (one, other, expected) in [(5, 9, 9), (5, -5, -5), (-5, 9, 9), (-9, 5, -9), (7, 7, 7)] {
+            assert_eq!(later(one, other), expected);
+            assert_eq!(later(other, one), expected);
+        }
     }
 }

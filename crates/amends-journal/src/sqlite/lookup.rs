@@ -57,7 +57,7 @@ impl<'c> Lookup<'c> {
                 "SELECT fingerprint FROM saga WHERE id = ?1
                  UNION ALL SELECT fingerprint FROM ended WHERE no = ?2 AND id = ?1
                  UNION ALL SELECT fingerprint FROM ended WHERE id = ?1 AND id_given = 0
-                 UNION ALL SELECT fingerprint FROM reserved_id WHERE id = ?1",
+                 UNION ALL SELECT fingerprint FROM reserved WHERE no = ?2 AND id = ?1",
             )?,
             key: connection.prepare("SELECT saga, fingerprint FROM start_key WHERE key = ?1")?,
         })
@@ -101,7 +101,7 @@ impl<'c> Lookup<'c> {
         Ok(Some(known(id, row, sequence, None, row.get(8)?)?))
     }
 
-    /// The number of the ended saga that was given this id; it may have been removed.
+    /// The number of the ended saga that was given this id; it may have been removed, and its reservation too.
     fn given_number(&mut self, id: SagaId) -> std::result::Result<Option<i64>, WriteError> {
         if let Some(no) = self.given_ids.number(id) {
             return Ok(Some(no));

@@ -70,8 +70,9 @@ const LAYOUT: [&str; 17] = [
     "CREATE INDEX ended_by_definition ON ended (definition, status)",
     // Ids that we made: they grow with time, so this one grows at its end.
     "CREATE UNIQUE INDEX ended_by_made_id ON ended (id) WHERE id_given = 0",
-    // Ids that callers gave, of ended sagas: an index that is brought up to date a stretch at a time (`given_ids.rs`), and
-    // two tables of those that it does not have yet. A number may be that of a saga that was removed.
+    // Ids that callers gave, of ended and removed sagas: an index that is brought up to date a stretch at a time
+    // (`given_ids.rs`), and two tables of what it does not have yet. A number may lead nowhere any more; a negative one in a
+    // fresh table says that it does not.
     "CREATE TABLE given_id (
     id BLOB PRIMARY KEY,
     no INTEGER NOT NULL
@@ -92,13 +93,14 @@ const LAYOUT: [&str; 17] = [
     ended_at    INTEGER
 ) WITHOUT ROWID, STRICT",
     "CREATE INDEX start_key_of_removed ON start_key (ended_at) WHERE ended_at IS NOT NULL",
-    // Ids that callers gave to sagas that were removed since.
-    "CREATE TABLE reserved_id (
-    id          BLOB PRIMARY KEY,
+    // Removed sagas whose id was given: what of them says that the id is taken.
+    "CREATE TABLE reserved (
+    no          INTEGER PRIMARY KEY,
+    id          BLOB NOT NULL,
     fingerprint BLOB,
     ended_at    INTEGER NOT NULL
-) WITHOUT ROWID, STRICT",
-    "CREATE INDEX reserved_id_by_end ON reserved_id (ended_at)",
+) STRICT",
+    "CREATE INDEX reserved_by_end ON reserved (ended_at)",
     // The last batch of the log whose every record is here. One row.
     "CREATE TABLE settled (batch INTEGER NOT NULL) STRICT",
     // How many sagas there are, so that nobody has to count them.

@@ -58,7 +58,10 @@ pub(super) enum Done {
     /// There is no space for the round; it is tried again.
     Stuck,
     /// The other task was done, and its asker told.
-    Upkeep,
+    Upkeep {
+        /// Ids that their index has by now.
+        indexed: Vec<Numbered>,
+    },
     /// Nothing is written any more.
     Dead(String),
 }
@@ -193,7 +196,8 @@ impl<'c> Settler<'c> {
                 },
                 Task::Upkeep(upkeep) => {
                     self.do_upkeep(upkeep);
-                    done(Done::Upkeep);
+                    let indexed = self.id_index.committed(&self.shared.given_ids);
+                    done(Done::Upkeep { indexed });
                 }
                 // It was tried again meanwhile.
                 Task::Retry => {}
