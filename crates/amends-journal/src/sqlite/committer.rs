@@ -389,8 +389,8 @@ impl<'c> Committer<'c> {
         if matches!(append.expected, Expected::New(_)) {
             let known = Known::start(&append, no);
             self.last_no = self.last_no.max(no);
-            if let Some(key) = &known.origin.key {
-                self.keys.insert(key.clone(), id);
+            if let Some(key) = known.origin.key() {
+                self.keys.insert(key.to_owned(), id);
             }
             self.sagas.insert(id, Box::new(known));
         } else {
@@ -704,7 +704,7 @@ impl<'c> Committer<'c> {
             self.sagas.get_mut(&row.origin.id).expect("a saga is known as long as the database is not told");
         known.settling = None;
         if row.before.is_none()
-            && let Some(key) = &row.origin.key
+            && let Some(key) = row.origin.key()
         {
             self.keys.remove(key);
         }

@@ -12,7 +12,7 @@ use crate::journal::KeyEntry;
 
 use super::archive;
 use super::given_ids::GivenIds;
-use super::sagas::{Known, Origin, Stored};
+use super::sagas::{Chosen, Known, Origin, Stored};
 use super::schema::{self, status_of};
 use super::settler::WriteError;
 
@@ -149,8 +149,7 @@ fn known(
             version: row.get(2)?,
             started_at: row.get(4)?,
             id_given: row.get(5)?,
-            key: row.get(6)?,
-            fingerprint: schema::fingerprint_of(row.get_ref(7)?.as_blob_or_null()?)?,
+            chosen: Chosen::of(row.get(6)?, schema::fingerprint_of(row.get_ref(7)?.as_blob_or_null()?)?),
         }),
         status,
         ended_at,

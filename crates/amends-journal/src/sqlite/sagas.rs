@@ -29,8 +29,31 @@ pub(super) struct Origin {
     pub(super) version: u32,
     pub(super) started_at: i64,
     pub(super) id_given: bool,
+    /// Apart, so that those who chose nothing keep no room for it.
+    pub(super) chosen: Option<Box<Chosen>>,
+}
+
+/// What the caller chose.
+#[derive(Debug)]
+pub(super) struct Chosen {
     pub(super) key: Option<String>,
     pub(super) fingerprint: Option<Fingerprint>,
+}
+
+impl Chosen {
+    pub(super) fn of(key: Option<String>, fingerprint: Option<Fingerprint>) -> Option<Box<Self>> {
+        (key.is_some() || fingerprint.is_some()).then(|| Box::new(Self { key, fingerprint }))
+    }
+}
+
+impl Origin {
+    pub(super) fn key(&self) -> Option<&str> {
+        self.chosen.as_ref()?.key.as_deref()
+    }
+
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.chosen.as_ref()?.fingerprint
+    }
 }
 
 /// A saga.
@@ -91,8 +114,7 @@ impl Known {
                 version: new.version,
                 started_at: time_code(append.at),
                 id_given: new.id_given,
-                key: new.key.as_ref().map(|key| key.0.clone()),
-                fingerprint: new.fingerprint,
+                chosen: Chosen::of(new.key.as_ref().map(|key| key.0.clone()), new.fingerprint),
             }),
             status,
             ended_at: time_code(append.at),
@@ -135,7 +157,7 @@ impl Known {
     }
 
     pub(super) fn entry(&self) -> KeyEntry {
-        KeyEntry { saga: self.origin.id, fingerprint: self.origin.fingerprint }
+        KeyEntry { saga: self.origin.id, fingerprint: self.origin.fingerprint() }
     }
 
     /// Whether somebody in memory is likely to go on with it soon.

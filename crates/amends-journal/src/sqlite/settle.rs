@@ -19,7 +19,7 @@ impl Settler<'_> {
         let definition = self.definition_number(&row.origin.definition, row.origin.version)?;
         self.tally.moved(definition, row.before.map(|before| before.status), Some(row.status));
         if row.before.is_none()
-            && let Some(key) = &row.origin.key
+            && let Some(key) = row.origin.key()
         {
             self.insert_key(key, row)?;
         }
@@ -70,7 +70,7 @@ impl Settler<'_> {
         insert.raw_bind_parameter(4, status_code(row.status))?;
         insert.raw_bind_parameter(5, row.origin.started_at)?;
         insert.raw_bind_parameter(6, row.origin.id_given)?;
-        insert.raw_bind_parameter(7, row.origin.key.as_deref())?;
+        insert.raw_bind_parameter(7, row.origin.key())?;
         insert.raw_bind_parameter(8, fingerprint(row))?;
         insert.raw_bind_parameter(9, row.wake_at)?;
         insert.raw_execute()?;
@@ -157,7 +157,7 @@ impl Settler<'_> {
         insert.raw_bind_parameter(5, row.origin.started_at)?;
         insert.raw_bind_parameter(6, row.ended_at)?;
         insert.raw_bind_parameter(7, row.origin.id_given)?;
-        insert.raw_bind_parameter(8, row.origin.key.as_deref())?;
+        insert.raw_bind_parameter(8, row.origin.key())?;
         insert.raw_bind_parameter(9, fingerprint(row))?;
         insert.raw_bind_parameter(10, self.value.as_slice())?;
         insert.raw_execute()?;
@@ -189,5 +189,5 @@ fn expect_one(no: i64, rows: usize) -> Result<(), WriteError> {
 }
 
 fn fingerprint(row: &Row) -> Option<&[u8]> {
-    row.origin.fingerprint.as_ref().map(|fingerprint| fingerprint.0.as_slice())
+    row.origin.chosen.as_ref()?.fingerprint.as_ref().map(|fingerprint| fingerprint.0.as_slice())
 }
