@@ -218,6 +218,19 @@ mod tests {
         }
     }
 
+    /// Nothing is left that says where the last commit but one ended: it could be one write with a hole.
+    #[test]
+    fn a_blank_frame_is_damage_unless_it_hides_the_end_before_the_last_commit() {
+        let (bytes, frames) = log();
+        let commits = frames.iter().filter(|frame| word(&bytes, **frame + 4) != 0).count();
+        assert_eq!((frames.len(), commits), (5, 4), "the table takes two frames");
+        for (number, frame) in frames.iter().enumerate() {
+            let mut blank = bytes.clone();
+            blank[*frame..][..FRAME_HEADER + 4096].fill(0);
+            assert_eq!(is_damaged(&blank), number < 3, "frame {number}");
+        }
+    }
+
     #[test]
     fn leftovers_of_an_earlier_log_are_no_damage() {
         let (bytes, frames) = log();

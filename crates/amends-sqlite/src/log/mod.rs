@@ -9,8 +9,9 @@
 //!   log's index in shared memory outlives a kill, and SQLite writes a commit into it only after the flush.
 //!
 //! After a power cut the index is what happened to reach the disk, so it is believed only where it can be right: damage
-//! within the very last transaction then looks like an interrupted write and cannot be told from one. Does not repair,
-//! and is no replacement for checksums of what the database holds. Start reading at [`check`].
+//! within the very last transaction then looks like an interrupted write and cannot be told from one, and neither can
+//! damage that hides where the one before it ended: both then look like one. Does not repair, and is no replacement for
+//! checksums of what the database holds. Start reading at [`check`].
 //!
 //! The formats: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log> and
 //! <https://www.sqlite.org/walformat.html#the_wal_index_file_format>.
