@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
@@ -1058,4 +1059,22 @@ fn the_index_loses_ids_whose_reservation_is_over() {
     let kept: i64 = database.query_row("SELECT count(*) FROM given_id", [], |row| row.get(0)).unwrap();
     assert!(kept > 0, "and the others are there");
     assert_eq!(place.fatal(), Vec::<String>::new());
+}
+
+/// What the database says it has is let go by the log: nothing else would have it, were it not on the disk.
+#[test]
+fn what_a_kill_left_of_a_round_is_written_again_before_the_log_lets_it_go() {
+    let place = Place::new();
+    let journal = place.open();
+    commit(&journal, start(1));
+    settle(&journal);
+    let dead = place.as_left_by_a_kill();
+    let log = dead.file("journal.db-wal");
+    let changed_at = || fs::metadata(&log).unwrap().modified().unwrap();
+    fs::File::options().write(true).open(&log).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let before = fs::read(&log).unwrap();
+    let again = dead.open();
+    assert!(changed_at() > SystemTime::UNIX_EPOCH);
+    assert_eq!(fs::read(&log).unwrap(), before, "it holds what it held");
+    assert_eq!(again.load(id(1)).unwrap().unwrap().records.len(), 1);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use amends_participant::database::{Database, Format, OnFatal, OpenError, WriteError};
 use amends_participant::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX, READERS_MAX};
@@ -272,6 +272,24 @@ fn an_unclean_stop_loses_no_answer() {
     let reopened = open(&copy_while_open(&path, &copy));
     assert_eq!(wait(&submit(&reopened, act)).unwrap(), Answer::Completed(b"first".to_vec()));
     assert_eq!(effects(&reopened), 1);
+}
+
+/// A call that is repeated may find its effect already, and is answered without a commit: then nothing else would flush it.
+#[test]
+fn what_a_kill_left_in_the_log_is_written_again_before_anybody_is_answered() {
+    let (dir, path) = temporary();
+    let database = open(&path);
+    wait(&submit(&database, |c| insert(c, "one"))).unwrap();
+    let copy = copy_while_open(&path, &dir.path().join("dead"));
+    let log = copy.with_extension("db-wal");
+    let long_ago = SystemTime::UNIX_EPOCH;
+    let changed_at = || std::fs::metadata(&log).unwrap().modified().unwrap();
+    std::fs::File::options().write(true).open(&log).unwrap().set_modified(long_ago).unwrap();
+    let before = std::fs::read(&log).unwrap();
+    let again = open(&copy);
+    assert!(changed_at() > long_ago);
+    assert_eq!(std::fs::read(&log).unwrap(), before, "it holds what it held");
+    assert_eq!(effects(&again), 1);
 }
 
 #[test]

@@ -2,12 +2,14 @@
 //! write-ahead log.
 //!
 //! Owns how a database file is opened. Promises that a page which is not what was written is never read as data, that a
-//! log which lost commits is noticed before SQLite takes it for an old one, and that a file another program tidied up after
-//! a kill is taken back only when it is whole. Does not know what a database holds, and repairs nothing.
+//! log which lost commits is noticed before SQLite takes it for an old one, that what a kill left in it can be made to last,
+//! and that a file another program tidied up after a kill is taken back only when it is whole. Does not know what a database
+//! holds, and repairs nothing.
 //!
-//! A database has one owner at a time: [`prepare`] it, [`open`] it, look at it, [`accept`] it, say when it is
-//! [about to be written](about_to_write) and when it is [`closed`]. Start reading at [`prepare`].
+//! A database has one owner at a time: [`prepare`] it, [`open`] it, look at it, [make what was found last](make_durable),
+//! [`accept`] it, say when it is [about to be written](about_to_write) and when it is [`closed`]. Start reading at [`prepare`].
 
+mod durable;
 mod fold;
 mod header;
 mod log;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+pub use durable::make_durable;
 pub use log::Log;
 
 /// Why a database file is not to be used.
@@ -118,15 +121,10 @@ pub fn accept(writer: &Connection) -> rusqlite::Result<()> {
 /// # Errors
 /// When the mark cannot be made; for want of space that is what SQLite calls a full disk.
 pub fn about_to_write(database: &Path) -> rusqlite::Result<()> {
-    let directory = database.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let marked = File::create(mark(database))
         .and_then(|file| file.sync_all())
-        .and_then(|()| File::open(directory)?.sync_all());
-    marked.map_err(|error| {
-        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let code = if is_full { ffi::SQLITE_FULL } else { ffi::SQLITE_CANTOPEN };
-        rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(error.to_string()))
-    })
+        .and_then(|()| File::open(directory_of(database))?.sync_all());
+    marked.map_err(|error| from_io(&error, ffi::SQLITE_CANTOPEN))
 }
 
 /// Reads every page that is in use, and says what is wrong, if anything is. About 1 ms per MiB.
@@ -201,6 +199,17 @@ fn is_wrong_checksum(error: &rusqlite::Error) -> bool {
 /// The mark of a database whose owner has written to it, or had when it died.
 fn mark(database: &Path) -> PathBuf {
     beside(database, "-open")
+}
+
+fn directory_of(database: &Path) -> &Path {
+    database.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What SQLite would call it; `otherwise` is for what is not want of space.
+fn from_io(error: &io::Error, otherwise: i32) -> rusqlite::Error {
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let code = if is_full { ffi::SQLITE_FULL } else { otherwise };
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(error.to_string()))
 }
 
 fn beside(database: &Path, ending: &str) -> PathBuf {

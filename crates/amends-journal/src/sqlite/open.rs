@@ -257,7 +257,7 @@ struct Found {
 fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connection, Trouble> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = amends_sqlite::open(path, flags, (found.size == 0).then_some(PAGE_BYTES))?;
+    let mut connection = amends_sqlite::open(path, flags, (found.size == 0).then_some(PAGE_BYTES))?;
     connection.busy_timeout(BUSY_WAIT_MAX)?;
     check_size(&connection, found)?;
     let is_fresh = !found.was_laid_out && is_empty(&connection)?;
@@ -269,6 +269,8 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
         check_content(&connection, found)?;
         check_writable(path, &connection)?;
     }
+    // Before the log is opened: it lets go of what the database says it has.
+    amends_sqlite::make_durable(&mut connection, path)?;
     make_durable(&connection)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES_MAX)?;

@@ -144,6 +144,8 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
         }
     }
     accept_format(&mut connection, path, format)?;
+    // Before anybody is answered by what was found.
+    amends_sqlite::make_durable(&mut connection, path).map_err(failed)?;
     amends_sqlite::accept(&connection).map_err(failed)?;
     require_setting(&connection, path, "journal_mode", "WAL", "wal")?;
     require_setting(&connection, path, "synchronous", "FULL", "2")?;
