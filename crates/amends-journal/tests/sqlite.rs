@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
 use amends_journal::{
-    Append, AppendAnswer, Conflict, Expected, Filter, Fingerprint, Journal, JournalError, NewSaga, OpenError,
-    Record, SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
+    Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, NewSaga,
+    OpenError, Record, SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
@@ -795,6 +795,35 @@ fn a_database_damaged_under_way_is_said_to_be_damaged() {
     // Asleep, so not in the writer's memory: it is read back.
     assert_eq!(submit(&journal, vec![next(11, 3)]), [AppendAnswer::Unknown]);
     assert!(place.fatal()[0].contains("damaged"), "{:?}", place.fatal());
+}
+
+/// Retention runs at every start: were this fatal, one bad row of long ago would keep the process from ever running.
+#[test]
+fn damage_that_upkeep_meets_is_told_and_stops_nobody_else() {
+    let place = Place::new();
+    let journal = place.open();
+    fill(&journal);
+    settle(&journal);
+    database_of(&place)
+        .execute_batch(
+            "PRAGMA ignore_check_constraints = ON; UPDATE ended SET status = 9 WHERE no = 3;
+             UPDATE saga SET status = 9 WHERE no = 14",
+        )
+        .unwrap();
+    let damaged = |found: Result<(), JournalError>| {
+        assert!(matches!(&found, Err(JournalError::Damaged { .. })), "{found:?}");
+    };
+    // Nothing is that old: nothing would have been removed.
+    damaged(journal.remove_ended(Time::from_milliseconds(0), None, 100).map(drop));
+    damaged(journal.remove_ended(Time::NEVER, None, 100).map(drop));
+    damaged(journal.quarantine(id(14), "why"));
+    assert_eq!(place.fatal(), [""; 0]);
+    commit(&journal, next(13, 2));
+    assert_eq!(count(&journal, Status::Completed), 10, "nothing was removed");
+    // From behind it retention gets on.
+    let swept = journal.remove_ended(Time::NEVER, Some(Cursor(3)), 100).unwrap();
+    assert_eq!((swept.removed, swept.next), (7, None));
+    assert_eq!(count(&journal, Status::Completed), 3);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Owns the writing connection. Promises one transaction a round, durable before it is told of; that a round for which there
 //! is no space is tried again and nothing else goes before it; and that after an error which leaves the disk in doubt nothing
-//! more is written. Does not decide what goes into a round: the committer does. Start reading at [`Settler::run`].
+//! more is written. Damage that upkeep meets while it reads is its asker's to hear; a round cannot do without what it reads.
+//! Does not decide what goes into a round: the committer does. Start reading at [`Settler::run`].
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-use amends_sqlite::is_damage;
+use amends_sqlite::{describe, is_damage};
 use bytes::Bytes;
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSqlError;
@@ -86,14 +87,18 @@ impl From<FromSqlError> for WriteError {
 }
 
 impl WriteError {
+    /// What is wrong with the stored bytes, if they are at fault.
+    fn damage(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(error) => is_damage(error).then(|| describe(error)),
+            Self::Nonsense(nonsense) => Some(nonsense.to_string()),
+            Self::Panicked(_) | Self::Log(_) => None,
+        }
+    }
+
     /// What to tell whoever must start the process again.
     pub(super) fn fatal(&self, path: &Path) -> String {
-        let is_damaged = match self {
-            Self::Sqlite(error) => is_damage(error),
-            Self::Nonsense(_) => true,
-            Self::Panicked(_) | Self::Log(_) => false,
-        };
-        let what = if is_damaged { "is damaged" } else { "failed while writing" };
+        let what = if self.damage().is_some() { "is damaged" } else { "failed while writing" };
         format!(
             "the journal {} {what}: {self}. What is on the disk is not known before it is read again: \
              this process must stop and be started again",
@@ -106,6 +111,8 @@ impl WriteError {
 pub(super) enum Failure {
     /// For want of space; nothing was written.
     NoSpace,
+    /// What it read is not what was written; nothing was written.
+    Damage(WriteError),
     /// For good.
     Fatal,
 }
@@ -192,6 +199,11 @@ impl<'c> Settler<'c> {
                             done(Done::Stuck);
                         }
                     }
+                    Err((Failure::Damage(error), _)) => {
+                        // What the log has of it can get nowhere.
+                        self.die(&error);
+                        done(Done::Dead(store_error(&self.shared.path, Box::new(error)).to_string()));
+                    }
                     Err((Failure::Fatal, error)) => done(Done::Dead(error.to_string())),
                 },
                 Task::Upkeep(upkeep) => {
@@ -268,6 +280,14 @@ impl<'c> Settler<'c> {
             self.copy_log();
             let directory = self.shared.path.parent().unwrap_or(&self.shared.path).display().to_string();
             return Err((Failure::NoSpace, JournalError::NoSpace(directory)));
+        }
+        // Once the commit has begun nobody knows what the disk has.
+        if !self.is_committing
+            && let Some(details) = error.damage()
+            && self.roll_back()
+        {
+            let what = self.shared.path.display().to_string();
+            return Err((Failure::Damage(error), JournalError::Damaged { what, details }));
         }
         self.die(&error);
         Err((Failure::Fatal, store_error(&self.shared.path, Box::new(error))))
