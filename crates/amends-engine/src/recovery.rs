@@ -1,15 +1,15 @@
 //! What happens to live sagas when an engine starts.
 //!
 //! Owns the one pass over the journal's live sagas. Promises that the first go on at once and the others while the rest is
-//! still being read, that an unreadable one is parked and stops no other, and that none is left out: what cannot be read is
-//! tried again. It is no special path: load, apply, ask what is owed.
+//! still being read, that an unreadable one is parked and stops no other, and that none is left out: what the store cannot
+//! read as of now is tried again. One whose very id is damaged cannot be parked; it is told. It is no special path: load, apply, ask what is owed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amends_core::SagaId;
-use amends_journal::{Cursor, IdHash, Journal, JournalError, Page, StoredSaga};
+use amends_journal::{Cursor, IdHash, JournalError, Page, StoredSaga};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
@@ -38,17 +38,15 @@ type Inputs = Vec<Input<Ticket>>;
 /// How many were taken up; `None` if the engine has stopped.
 async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usize> {
     // What the journal has at hand goes on while the rest of it gets ready to be read.
-    let first =
-        read(shared, |journal| Ok(Page { items: journal.recoverable_at_once(RECOVERY_FIRST)?, next: None }));
+    let first = read(shared, |shared| {
+        let first = shared.journal.recoverable_at_once(RECOVERY_FIRST)?;
+        Ok((first.into_iter().map(|stored| recovered(shared, &stored)).collect(), None))
+    });
     let (first, _) = first.await;
     let told: Arc<HashSet<SagaId, IdHash>> = Arc::new(first.iter().map(saga_of).collect());
     let page = |cursor| {
         let told = told.clone();
-        read(shared, move |journal| {
-            let mut page = journal.recoverable(cursor, RECOVERY_PAGE)?;
-            page.items.retain(|stored| !told.contains(&stored.id));
-            Ok(page)
-        })
+        read(shared, move |shared| page(shared, cursor, &told))
     };
     let mut count = hand_over(mailboxes, first).await?;
     let (mut inputs, mut next) = page(None).await;
@@ -62,21 +60,62 @@ async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usiz
     Some(count)
 }
 
+/// A page, without those who were told of already.
+fn page(
+    shared: &Shared,
+    cursor: Option<Cursor>,
+    told: &HashSet<SagaId, IdHash>,
+) -> Result<Read, JournalError> {
+    match shared.journal.recoverable(cursor, RECOVERY_PAGE) {
+        Ok(Page { items, next }) => {
+            let new = items.into_iter().filter(|stored| !told.contains(&stored.id));
+            Ok((new.map(|stored| recovered(shared, &stored)).collect(), next))
+        }
+        Err(error @ (JournalError::Damaged { .. } | JournalError::Unreadable(_))) => {
+            error!(%error, "live sagas cannot be read together; reading them one by one");
+            one_by_one(shared, cursor, told)
+        }
+        Err(error @ (JournalError::NoSpace(_) | JournalError::Store { .. })) => Err(error),
+    }
+}
+
+/// The same page when something in it is damaged: each saga by itself, so that only the damaged ones are parked.
+fn one_by_one(
+    shared: &Shared,
+    cursor: Option<Cursor>,
+    told: &HashSet<SagaId, IdHash>,
+) -> Result<Read, JournalError> {
+    let Page { items, next } = shared.journal.recoverable_ids(cursor, RECOVERY_PAGE)?;
+    let mut inputs = Vec::with_capacity(items.len());
+    for id in items {
+        match id {
+            Ok(saga) if told.contains(&saga) => {}
+            Ok(saga) => {
+                let found = loader::load(&*shared.journal, &shared.registry, saga);
+                inputs.push(Input::Recovered { saga, found });
+            }
+            // Without a name nobody can park it.
+            Err(error) => error!(%error, "a live saga cannot be taken up: its id cannot be read"),
+        }
+    }
+    Ok((inputs, next))
+}
+
+fn recovered(shared: &Shared, stored: &StoredSaga) -> Input<Ticket> {
+    Input::Recovered { saga: stored.id, found: loader::found(&shared.registry, stored) }
+}
+
+/// What was read, and where to go on.
+type Read = (Inputs, Option<Cursor>);
+
 /// What the journal tells, as long as it takes until it does.
 async fn read(
     shared: &Arc<Shared>,
-    read: impl Fn(&dyn Journal) -> Result<Page<StoredSaga>, JournalError> + Clone + Send + 'static,
-) -> (Inputs, Option<Cursor>) {
+    read: impl Fn(&Shared) -> Result<Read, JournalError> + Clone + Send + 'static,
+) -> Read {
     loop {
         let (shared, read) = (shared.clone(), read.clone());
-        let inputs = tokio::task::spawn_blocking(move || {
-            let Page { items, next } = read(&*shared.journal)?;
-            let recovered = |stored: StoredSaga| Input::Recovered {
-                saga: stored.id,
-                found: loader::found(&shared.registry, &stored),
-            };
-            Ok::<_, JournalError>((items.into_iter().map(recovered).collect(), next))
-        });
+        let inputs = tokio::task::spawn_blocking(move || read(&shared));
         let why = match inputs.await {
             Ok(Ok(inputs)) => return inputs,
             Ok(Err(error)) => error.to_string(),

@@ -1,5 +1,6 @@
 //! The engine from outside: handle, shell, journal and participants together.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use amends_engine::{
     Wait, local,
 };
 use amends_journal::{Journal, MemoryJournal, SqliteJournal, SqliteOptions};
+use rusqlite::OpenFlags;
 use tokio::sync::Notify;
 
 fn two_steps(limit: Duration) -> Definition {
@@ -50,6 +52,11 @@ fn open(journal: Arc<dyn Journal>, participant: Arc<dyn Participant>, options: O
         .options(options)
         .open()
         .expect("the engine starts")
+}
+
+fn sqlite(directory: &Path) -> Arc<dyn Journal> {
+    let fatal = Box::new(|message: String| panic!("{message}"));
+    Arc::new(SqliteJournal::open(directory, SqliteOptions::default(), fatal).expect("it opens"))
 }
 
 fn memory() -> Arc<dyn Journal> {
@@ -142,10 +149,6 @@ async fn a_full_engine_turns_new_sagas_away_but_answers_repeats() {
 #[tokio::test]
 async fn what_a_stop_interrupts_goes_on_at_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
-    let sqlite = |path: &std::path::Path| -> Arc<dyn Journal> {
-        let fatal = Box::new(|message: String| panic!("{message}"));
-        Arc::new(SqliteJournal::open(path, SqliteOptions::default(), fatal).unwrap())
-    };
     let journal = sqlite(directory.path());
     let engine = open(journal.clone(), local(|_| std::future::pending()), Options::default());
     let begun = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
@@ -165,6 +168,47 @@ async fn what_a_stop_interrupts_goes_on_at_the_next_start() {
     assert_eq!(view.saga.status(), Status::Completed);
     assert_eq!(view.saga.steps()[0].attempts, 2, "the interrupted attempt counts");
     engine.stop(Duration::from_secs(1)).await;
+}
+
+/// More than one page of recovery.
+const MANY: u64 = 1_200;
+
+/// What nobody wrote, in one saga of each page, and in one an id that cannot be one.
+#[tokio::test]
+async fn damaged_sagas_are_parked_and_every_other_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = sqlite(directory.path());
+    let engine = open(journal.clone(), local(|_| std::future::pending()), Options::default());
+    let mut ids = Vec::new();
+    for _ in 0..MANY {
+        ids.push(engine.start(request(None, Wait::Accepted)).await.unwrap().saga.id());
+    }
+    engine.stop(Duration::ZERO).await;
+    drop((engine, journal));
+    let journal = sqlite(directory.path());
+    let database =
+        amends_sqlite::open(&directory.path().join("journal.db"), OpenFlags::default(), None).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no IN (3, 1100);
+             UPDATE saga SET id = x'00' WHERE no = 500",
+        )
+        .unwrap();
+
+    let engine = open(journal, local(|_| std::future::pending()), Options::default());
+    for _ in 0..300 {
+        if engine.is_recovered() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(engine.is_recovered());
+    assert_eq!(engine.live(), ids.len() - 3);
+    for number in [3, 1100] {
+        let found = engine.saga(ids[number - 1]).await;
+        assert!(matches!(found, Err(ReadError::Unreadable { .. })), "{found:?}");
+    }
+    engine.stop(Duration::ZERO).await;
 }
 
 #[tokio::test]

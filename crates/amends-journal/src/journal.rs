@@ -40,6 +40,17 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::load`].
     fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError>;
 
+    /// The same sagas by name, as far as damage lets them be told: for when [`Journal::recoverable`] fails of it. It may name
+    /// some that are parked or asleep, where nobody can tell; an id that cannot be read is an error in its place.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the names cannot.
+    fn recoverable_ids(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Result<SagaId, JournalError>>, JournalError>;
+
     /// Sagas that match, newest start first, at most `limit`, from after `cursor`. In every list a limit of zero counts
     /// as one, so that whoever pages gets on.
     ///

@@ -104,6 +104,15 @@ impl Journal for MemoryJournal {
         Ok(page(owing, limit))
     }
 
+    fn recoverable_ids(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Result<SagaId, JournalError>>, JournalError> {
+        let Page { items, next } = self.recoverable(cursor, limit)?;
+        Ok(Page { items: items.into_iter().map(|saga| Ok(saga.id)).collect(), next })
+    }
+
     fn list(
         &self,
         filter: &Filter,

@@ -12,7 +12,7 @@ use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
 use amends_journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, NewSaga,
-    OpenError, Record, SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
+    OpenError, Page, Record, SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
@@ -824,6 +824,36 @@ fn damage_that_upkeep_meets_is_told_and_stops_nobody_else() {
     let swept = journal.remove_ended(Time::NEVER, Some(Cursor(3)), 100).unwrap();
     assert_eq!((swept.removed, swept.next), (7, None));
     assert_eq!(count(&journal, Status::Completed), 3);
+}
+
+#[test]
+fn what_cannot_be_recovered_together_is_named_one_by_one() {
+    let place = Place::new();
+    let journal = place.open();
+    fill(&journal);
+    settle(&journal);
+    database_of(&place)
+        .execute_batch(
+            "PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no = 14;
+             UPDATE saga SET id = x'00' WHERE no = 17",
+        )
+        .unwrap();
+    assert!(matches!(journal.recoverable(None, 100), Err(JournalError::Damaged { .. })));
+    let Page { items, next } = journal.recoverable_ids(None, 100).unwrap();
+    assert_eq!(next, None);
+    let (mut sound, mut damaged, mut nameless) = (Vec::new(), Vec::new(), Vec::new());
+    for named in items {
+        match named {
+            Ok(id) => match journal.load(id) {
+                Ok(found) => sound.push(found.unwrap().id),
+                Err(error) => damaged.push((id, error.to_string())),
+            },
+            Err(error) => nameless.push(error.to_string()),
+        }
+    }
+    assert_eq!(sound, [13, 15, 16, 18, 19, 20].map(id));
+    assert!(matches!(&damaged[..], [(found, why)] if *found == id(14) && why.contains("9 is no status")));
+    assert!(matches!(&nameless[..], [why] if why.contains("live saga number 17")), "{nameless:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use amends_core::Status;
 
 use super::*;
+use crate::journal::Page;
 
 suite![
     a_list_shows_the_newest_first,
@@ -16,6 +17,7 @@ suite![
     recovery_finds_what_owes_something_oldest_first,
     a_recovered_saga_comes_with_its_records,
     what_is_told_at_once_is_told_again_in_its_turn,
+    recovery_names_whom_it_gives,
     due_timers_come_earliest_first,
     a_timer_goes_when_its_saga_wakes_or_ends,
     a_timer_is_set_anew_by_each_append,
@@ -179,6 +181,29 @@ fn what_is_told_at_once_is_told_again_in_its_turn(journal: &dyn Journal) {
         let all = journal.recoverable(None, 10).expect(READABLE).items;
         assert_eq!(all.len(), 3);
         assert!(early.iter().all(|saga| all.contains(saga)), "{early:?}");
+    }
+}
+
+fn recovery_names_whom_it_gives(journal: &dyn Journal) {
+    for number in [4, 1, 6, 3, 2, 5] {
+        start(journal, number);
+    }
+    commit(journal, next_of(id(6), 1).becoming(Status::Failed));
+    commit(journal, next_of(id(1), 1).becoming(Status::Completed));
+    commit(journal, next_of(id(3), 1).asleep_until(at(99)));
+    for limit in 0..5 {
+        let mut cursor = None;
+        loop {
+            let given = journal.recoverable(cursor, limit).expect(READABLE);
+            let Page { items, next } = journal.recoverable_ids(cursor, limit).expect(READABLE);
+            let named: Vec<SagaId> = items.into_iter().map(|id| id.expect(READABLE)).collect();
+            assert_eq!(named, given.items.iter().map(|saga| saga.id).collect::<Vec<_>>());
+            assert_eq!(next, given.next);
+            if next.is_none() {
+                break;
+            }
+            cursor = next;
+        }
     }
 }
 

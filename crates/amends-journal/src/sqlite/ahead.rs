@@ -9,7 +9,7 @@ use amends_core::{DefinitionName, SagaId, Status, Time};
 
 use crate::journal::{Cursor, Filter, Page, SagaSummary};
 
-use super::look::{Look, page};
+use super::look::{Look, Named, page};
 use super::reader::ReadError;
 use super::schema::number_after;
 
@@ -43,16 +43,16 @@ pub(super) fn recoverable(
     sagas: &[Unsettled],
     cursor: Option<Cursor>,
     limit: usize,
-) -> Result<Vec<(i64, SagaId)>, ReadError> {
+) -> Result<Vec<Named>, ReadError> {
     let after = number_after(cursor);
     let known: HashSet<SagaId> = sagas.iter().map(|saga| saga.summary.id).collect();
     let mut found = look.awake(after, limit.saturating_add(sagas.len()))?;
-    found.retain(|(_, saga)| !known.contains(saga));
+    found.retain(|(_, saga)| saga.as_ref().map_or(true, |saga| !known.contains(saga)));
     let better = sagas.iter().filter(|saga| {
         let Unsettled { no, wake_at, summary, .. } = saga;
         *no > after && wake_at.is_none() && !summary.status.is_ended() && summary.status != Status::Failed
     });
-    found.extend(better.map(|saga| (saga.no, saga.summary.id)));
+    found.extend(better.map(|saga| (saga.no, Ok(saga.summary.id))));
     found.sort_unstable_by_key(|(no, _)| *no);
     found.truncate(limit.saturating_add(1));
     Ok(found)

@@ -26,6 +26,9 @@ pub(super) struct Look<'m> {
     definitions: RefCell<BTreeMap<i64, (DefinitionName, u32)>>,
 }
 
+/// A saga's number and id, if that can be read.
+pub(super) type Named = (i64, Result<SagaId, Nonsense>);
+
 /// How many sagas of one definition have one status.
 struct Pair {
     definition: i64,
@@ -106,12 +109,43 @@ impl<'m> Look<'m> {
     }
 
     /// Which sagas [`Look::recoverable`] would give, one more than `limit` if there are.
-    pub(super) fn awake(&self, after: i64, limit: usize) -> Result<Vec<(i64, SagaId)>, ReadError> {
-        self.all(
+    pub(super) fn awake(&self, after: i64, limit: usize) -> Result<Vec<Named>, ReadError> {
+        let walked = self.all(
             "SELECT no, id FROM saga WHERE no > ?1 AND status <> ?2 AND wake_at IS NULL ORDER BY no LIMIT ?3",
             params![after, status_code(Status::Failed), row_limit(limit.saturating_add(1))],
-            |row| Ok((row.get(0)?, schema::id_of(row.get_ref(1)?.as_blob()?)?)),
-        )
+            named,
+        );
+        match walked {
+            Err(error) if error.is_damage() => self.awake_past_damage(after, limit),
+            walked => walked,
+        }
+    }
+
+    /// As [`Look::awake`], when the table cannot be walked: the index of its ids has the numbers too, in pages of its own.
+    /// Whom the table does not tell of is named, to be found damaged by whoever reads it.
+    fn awake_past_damage(&self, after: i64, limit: usize) -> Result<Vec<Named>, ReadError> {
+        let mut statement = self.moment.prepare_cached(
+            "SELECT no, id FROM saga INDEXED BY sqlite_autoindex_saga_1 WHERE no > ?1 ORDER BY no",
+        )?;
+        let mut rows = statement.query([after])?;
+        let mut found = Vec::new();
+        while found.len() <= limit
+            && let Some(row) = rows.next()?
+        {
+            let (no, id) = named(row)?;
+            let is_awake = self.first(
+                "SELECT status <> ?2 AND wake_at IS NULL FROM saga WHERE no = ?1",
+                [no, status_code(Status::Failed)],
+                |row| Ok(row.get(0)?),
+            );
+            match is_awake {
+                Ok(Some(false)) => {}
+                Ok(Some(true) | None) => found.push((no, id)),
+                Err(error) if error.is_damage() => found.push((no, id)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// The status of a saga, if it is here.
@@ -357,6 +391,12 @@ impl<'m> Look<'m> {
         let mut rows = statement.query(parameters)?;
         rows.next()?.map(read).transpose()
     }
+}
+
+fn named(row: &Row<'_>) -> Result<Named, ReadError> {
+    let no = row.get(0)?;
+    let id = schema::id_of(row.get_ref(1)?.as_blob()?);
+    Ok((no, id.map_err(|Nonsense(why)| Nonsense(format!("live saga number {no}: {why}")))))
 }
 
 /// Adds a record; what is missing before it is filled with nothing.

@@ -57,6 +57,7 @@ use lookup::Lookup;
 use open::Opened;
 use queue::{Ahead, AllAhead, Batch, Job, Question, Reply, Upkeep};
 use reader::{ReadError, Readers};
+use schema::Nonsense;
 use settler::{Done, Settler, Task, WriteError};
 use shared::{OnFatal, Shared};
 use space::Space;
@@ -164,18 +165,11 @@ impl SqliteJournal {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<StoredSaga>, JournalError> {
-        let limit = limit.max(1);
-        let found = self.read_all(
-            |look| ahead::recoverable(look, &[], cursor, limit),
-            |look, sagas| ahead::recoverable(look, sagas, cursor, limit),
-        )?;
-        let more = found.len() > limit;
-        let last = found.get(limit - 1).filter(|_| more).map(|(no, _)| *no);
-        let next = last.and_then(|no| u64::try_from(no).ok()).map(Cursor);
+        let Page { items: ids, next } = self.recoverable_ids(cursor, limit)?;
         let mut items = Vec::new();
-        for (_, id) in found.into_iter().take(limit) {
+        for id in ids {
             // One that ended meanwhile is of no concern.
-            items.extend(self.load(id)?.filter(|saga| !saga.status.is_ended()));
+            items.extend(self.load(id?)?.filter(|saga| !saga.status.is_ended()));
         }
         Ok(Page { items, next })
     }
@@ -252,6 +246,27 @@ impl Journal for SqliteJournal {
             Err(JournalError::NoSpace(_)) => self.recoverable_beside(cursor, limit),
             Err(error) => Err(error),
         }
+    }
+
+    fn recoverable_ids(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Result<SagaId, JournalError>>, JournalError> {
+        let limit = limit.max(1);
+        let found = self.read_all(
+            |look| ahead::recoverable(look, &[], cursor, limit),
+            |look, sagas| ahead::recoverable(look, sagas, cursor, limit),
+        )?;
+        let more = found.len() > limit;
+        let last = found.get(limit - 1).filter(|_| more).map(|(no, _)| *no);
+        let next = last.and_then(|no| u64::try_from(no).ok()).map(Cursor);
+        let damaged = |Nonsense(details)| {
+            let what = self.shared.path.display().to_string();
+            JournalError::Damaged { what, details }
+        };
+        let ids = found.into_iter().take(limit).map(|(_, id)| id.map_err(damaged));
+        Ok(Page { items: ids.collect(), next })
     }
 
     fn list(

@@ -42,6 +42,16 @@ pub(super) enum ReadError {
     Unreadable(#[from] Unreadable),
 }
 
+impl ReadError {
+    /// Whether stored bytes are at fault: then another way to them may do.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => is_damage(error),
+            Self::Nonsense(_) | Self::Unreadable(_) => true,
+        }
+    }
+}
+
 impl From<FromSqlError> for ReadError {
     fn from(error: FromSqlError) -> Self {
         Self::Sqlite(error.into())
