@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc::channel;
 
 use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
@@ -54,17 +55,30 @@ fn is_awake(number: u64) -> bool {
 }
 
 fn open(directory: &Path) -> SqliteJournal {
-    SqliteJournal::open(directory, SqliteOptions::default(), Box::new(|why| panic!("{why}"))).unwrap()
+    open_with(directory, |why| panic!("{why}"))
+}
+
+fn open_with(directory: &Path, on_fatal: impl Fn(String) + Send + Sync + 'static) -> SqliteJournal {
+    SqliteJournal::open(directory, SqliteOptions::default(), Box::new(on_fatal)).unwrap()
 }
 
 /// A journal of sagas, all of them in the database, with one flipped bit: in a page of this kind that has these bytes.
 fn damaged(directory: &Path, kind: u8, bytes: &[u8]) -> SqliteJournal {
+    damaged_with(directory, kind, bytes, |why| panic!("{why}"))
+}
+
+fn damaged_with(
+    directory: &Path,
+    kind: u8,
+    bytes: &[u8],
+    on_fatal: impl Fn(String) + Send + Sync + 'static,
+) -> SqliteJournal {
     let journal = open(directory);
     for number in 1..=SAGAS {
         assert_eq!(submit(&journal, vec![start(number)]), [AppendAnswer::Committed]);
     }
     drop(journal);
-    let journal = open(directory);
+    let journal = open_with(directory, on_fatal);
     let path = directory.join("journal.db");
     let mut file = fs::read(&path).unwrap();
     let size = usize::from(u16::from_be_bytes([file[16], file[17]]));
@@ -123,4 +137,18 @@ fn everybody_is_named_when_a_page_of_sagas_is_damaged() {
     wanted.extend(unreadable);
     wanted.sort_unstable();
     assert_eq!(named, wanted.into_iter().map(id).collect::<Vec<_>>());
+}
+
+/// What a saga goes on from cannot be left out.
+#[test]
+fn a_damaged_page_that_is_needed_stops_the_process_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let (fatal, said) = channel();
+    let on_fatal = move |why: String| fatal.send(why).unwrap();
+    let journal = damaged_with(directory.path(), INDEX_LEAF, &input(HIT + 1), on_fatal);
+    // The journal does not read records.
+    let append = Append { expected: Expected::Sequence(1), status: None, ..start(HIT + 1) };
+    assert_eq!(submit(&journal, vec![append]), [AppendAnswer::Unknown]);
+    let said = said.recv().unwrap();
+    assert!(said.contains("journal.db is damaged: the checksum of a page is wrong"), "{said}");
 }

@@ -303,9 +303,10 @@ impl<'c> Committer<'c> {
             if batches.iter().flatten().any(|append| self.may_ask_database(append)) {
                 self.wait_for_upkeep();
             }
-            let answers = self.write(batches);
+            // An error is told before the end of the look: SQLite may have ended that by itself, which is an error too.
+            let answers = self.write(batches)?;
             self.lookup.end()?;
-            answers.map(Some)
+            Ok(Some(answers))
         }));
         let outcome = outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref()))));
         let instead = match outcome {

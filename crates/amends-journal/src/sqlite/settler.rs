@@ -98,9 +98,12 @@ impl WriteError {
 
     /// What to tell whoever must start the process again.
     pub(super) fn fatal(&self, path: &Path) -> String {
-        let what = if self.damage().is_some() { "is damaged" } else { "failed while writing" };
+        let what = match self.damage() {
+            Some(details) => format!("is damaged: {details}"),
+            None => format!("failed while writing: {self}"),
+        };
         format!(
-            "the journal {} {what}: {self}. What is on the disk is not known before it is read again: \
+            "the journal {} {what}. What is on the disk is not known before it is read again: \
              this process must stop and be started again",
             path.display()
         )
