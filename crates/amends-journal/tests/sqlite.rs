@@ -726,21 +726,44 @@ fn a_saga_that_came_back_is_not_removed_while_its_round_waits_for_space() {
     assert_eq!((stored.status, stored.records.len()), (Status::Compensating, 3));
 }
 
+/// More than a full log has room for.
+fn huge(number: u64) -> Append {
+    Append { record: Bytes::from(vec![0; 4 << 20]), ..start(number) }
+}
+
 #[test]
-fn a_refused_group_leaves_the_memory_of_sagas_as_it_was() {
+fn what_has_no_room_holds_up_nothing_that_has() {
+    let place = Place::new();
+    let (journal, fitted, _) = full(&place);
+    commit(&journal, start(fitted));
+    let batches = vec![
+        vec![next(fitted, 1)],
+        vec![huge(fitted + 2), start(fitted + 3)],
+        vec![start(fitted + 1)],
+        vec![next(0, 9)],
+        vec![],
+    ];
+    let answers = submit_all_at_once(&journal, batches);
+    let answers: Vec<_> = answers.iter().map(|answers| answers.recv().unwrap()).collect();
+    let (done, refused) = (AppendAnswer::Committed, AppendAnswer::NoSpace);
+    let conflict = AppendAnswer::Conflict(Conflict::Sequence(Some(2)));
+    assert_eq!(answers, [vec![done.clone()], vec![refused; 2], vec![done], vec![conflict], vec![]]);
+    // And what was answered is what is there after a kill.
+    let killed = place.as_left_by_a_kill();
+    let again = killed.try_open(TIGHT).unwrap();
+    assert_eq!(again.load(id(fitted)).unwrap().unwrap().records.len(), 2);
+    assert!(again.load(id(fitted + 1)).unwrap().is_some());
+    assert_eq!(again.load(id(fitted + 3)).unwrap(), None);
+}
+
+#[test]
+fn a_refused_batch_leaves_the_memory_of_sagas_as_it_was() {
     let place = Place::new();
     let (journal, fitted, _) = full(&place);
     // Something small still fits; the group with something large in it does not.
     commit(&journal, start(fitted));
-    let batches = vec![
-        vec![next(fitted, 1)],
-        vec![start(fitted + 1)],
-        vec![next(0, 9)],
-        vec![Append { record: Bytes::from(vec![0; 4 << 20]), ..start(fitted + 2) }],
-    ];
-    for answers in submit_all_at_once(&journal, batches) {
-        assert_eq!(answers.recv().unwrap(), [AppendAnswer::NoSpace]);
-    }
+    let batch = vec![next(fitted, 1), start(fitted + 1), next(0, 9), huge(fitted + 2)];
+    assert_eq!(submit(&journal, batch), vec![AppendAnswer::NoSpace; 4]);
     // The very same appends, without the large one: none is taken for done, none for out of place.
     commit(&journal, next(fitted, 1));
     commit(&journal, start(fitted + 1));

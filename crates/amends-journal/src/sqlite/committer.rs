@@ -297,27 +297,45 @@ impl<'c> Committer<'c> {
         let lengths: Vec<usize> = batches.iter().map(Vec::len).collect();
         let bytes_max = batches.iter().flatten().map(entry::bytes_max).sum();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            if !self.make_room(bytes_max)? {
-                return Ok(None);
+            if self.make_room(bytes_max)? {
+                self.write_together(batches)
+            } else {
+                self.write_what_fits(batches)
             }
-            if batches.iter().flatten().any(|append| self.may_ask_database(append)) {
-                self.wait_for_upkeep();
-            }
-            // An error is told before the end of the look: SQLite may have ended that by itself, which is an error too.
-            let answers = self.write(batches)?;
-            self.lookup.end()?;
-            Ok(Some(answers))
         }));
-        let outcome = outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref()))));
-        let instead = match outcome {
-            Ok(Some(answers)) => return answers,
-            Ok(None) => AppendAnswer::NoSpace,
+        match outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref())))) {
+            Ok(answers) => answers,
             Err(error) => {
                 self.die(&error);
-                AppendAnswer::Unknown
+                lengths.into_iter().map(|length| vec![AppendAnswer::Unknown; length]).collect()
             }
-        };
-        lengths.into_iter().map(|length| vec![instead.clone(); length]).collect()
+        }
+    }
+
+    /// Writes batches that there is room for, with one flush.
+    fn write_together(&mut self, batches: Vec<Vec<Append>>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+        if batches.iter().flatten().any(|append| self.may_ask_database(append)) {
+            self.wait_for_upkeep();
+        }
+        // An error is told before the end of the look: SQLite may have ended that by itself, which is an error too.
+        let answers = self.write(batches)?;
+        self.lookup.end()?;
+        Ok(answers)
+    }
+
+    /// There is no room for all of them: a large one is not to hold up the small ones beside it.
+    fn write_what_fits(&mut self, batches: Vec<Vec<Append>>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+        let mut answers = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let refused = vec![AppendAnswer::NoSpace; batch.len()];
+            // A round that might make room was tried just now. It may also have been the last of all.
+            match self.log.make_room(batch.iter().map(entry::bytes_max).sum()) {
+                Ok(()) if self.dead.is_none() => answers.extend(self.write_together(vec![batch])?),
+                Ok(()) | Err(NoRoom::Full | NoRoom::NoSpace) => answers.push(refused),
+                Err(NoRoom::Io(error)) => return Err(WriteError::Log(error)),
+            }
+        }
+        Ok(answers)
     }
 
     /// Whether there is room for a batch of this size in the log, if need be after a round.
