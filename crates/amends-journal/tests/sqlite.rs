@@ -896,6 +896,33 @@ fn a_receiver_that_panics_stops_the_process_but_not_the_other_answers() {
     assert_eq!(place.fatal().len(), 1);
 }
 
+/// What memory knows may never have reached the disk: after a failed flush it is all there is.
+#[test]
+fn a_journal_that_stopped_answers_nothing_from_memory() {
+    let place = Place::new();
+    let journal = place.open();
+    commit(&journal, short_given(1));
+    let (told, is_told) = channel();
+    journal.submit(
+        vec![start(2)],
+        Box::new(move |_| {
+            told.send(()).unwrap();
+            panic!("a bug of the receiver's");
+        }),
+    );
+    is_told.recv().unwrap();
+    assert_eq!(submit(&journal, vec![start(3)]), [AppendAnswer::Unknown]);
+    let refused = |error: JournalError| {
+        assert!(error.to_string().contains("must stop and be started again"), "{error}");
+    };
+    refused(journal.load(id(2)).unwrap_err());
+    refused(journal.load(id(77)).unwrap_err());
+    refused(journal.by_key("key").unwrap_err());
+    refused(journal.recoverable_at_once(10).unwrap_err());
+    refused(journal.recoverable(None, 10).unwrap_err());
+    refused(journal.count(&Filter::default()).unwrap_err());
+}
+
 #[test]
 fn others_may_read_the_database_meanwhile() {
     let place = Place::new();

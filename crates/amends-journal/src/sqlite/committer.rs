@@ -239,6 +239,10 @@ impl<'c> Committer<'c> {
 
     /// Whoever asked may have given up.
     fn answer(&mut self, question: Question) {
+        if let Some(why) = &self.dead {
+            // Memory may have what never became durable.
+            return question.refuse(store_error(&self.shared.path, why.clone().into()));
+        }
         match question {
             Question::Settle { reply } => self.wait(Waiting::Reply(reply)),
             Question::Awake { limit, reply } => drop(reply.send(Ok(self.awake(limit)))),

@@ -240,6 +240,20 @@ impl Queue {
     }
 }
 
+impl Question {
+    /// Answers that nobody can say.
+    pub(super) fn refuse(self, error: JournalError) {
+        // Whoever asked may have given up.
+        match self {
+            Self::Settle { reply } => drop(reply.send(Err(error))),
+            Self::Awake { reply, .. } => drop(reply.send(Err(error))),
+            Self::Saga { reply, .. } => drop(reply.send(Err(error))),
+            Self::Key { reply, .. } => drop(reply.send(Err(error))),
+            Self::All { reply } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
 impl Upkeep {
     /// Answers that it cannot be done.
     pub(super) fn refuse(self, error: JournalError) {
