@@ -13,7 +13,7 @@ use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
 use crate::record;
 
 use super::schema::{cursor_at, id_of, number_after, row_limit, status_code, status_of, time_code};
-use super::settler::{Settler, WriteError};
+use super::settler::{Failure, Settler, WriteError};
 
 /// What the retention looks at in an ended saga.
 struct Candidate {
@@ -71,7 +71,7 @@ impl Settler<'_> {
         });
         let sweep = swept.map_err(|(_, error)| error)?;
         if sweep.removed > 0 {
-            self.transaction(0, Self::give_space_back).map_err(|(_, error)| error)?;
+            but_for_space(self.transaction(0, Self::give_space_back))?;
         }
         Ok(sweep)
     }
@@ -197,5 +197,32 @@ impl Settler<'_> {
             }))
         });
         done.map_err(|(_, error)| error)?.map_err(JournalError::from)
+    }
+}
+
+/// What was removed is removed, also when there is no space to give space back: the next step of a sweep tries again.
+fn but_for_space(given_back: Result<(), (Failure, JournalError)>) -> Result<(), JournalError> {
+    match given_back {
+        // Until then the free pages serve the next sagas.
+        Ok(()) | Err((Failure::NoSpace, _)) => Ok(()),
+        Err((Failure::Damage(_) | Failure::Fatal, error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::schema::Nonsense;
+    use crate::sqlite::settler::store_error;
+
+    #[test]
+    fn a_sweep_fails_for_want_of_space_only_when_it_removed_nothing() {
+        let error = || store_error("journal.db".as_ref(), "why".into());
+        assert!(but_for_space(Ok(())).is_ok());
+        assert!(but_for_space(Err((Failure::NoSpace, error()))).is_ok());
+        let damage = Failure::Damage(Nonsense("why".to_owned()).into());
+        for failure in [damage, Failure::Fatal] {
+            assert!(but_for_space(Err((failure, error()))).is_err());
+        }
     }
 }
