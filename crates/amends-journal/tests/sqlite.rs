@@ -1059,3 +1059,33 @@ fn the_index_loses_ids_whose_reservation_is_over() {
     assert!(kept > 0, "and the others are there");
     assert_eq!(place.fatal(), Vec::<String>::new());
 }
+
+#[test]
+fn the_number_of_a_removed_saga_is_not_given_again() {
+    let place = Place::new();
+    let start_and_end = |journal: &SqliteJournal, numbers: std::ops::RangeInclusive<u64>| {
+        for number in numbers {
+            assert_eq!(submit(journal, vec![short_given(number)]), [AppendAnswer::Committed]);
+        }
+        journal.count(&everything()).unwrap();
+    };
+    let remove_all = |journal: &SqliteJournal| journal.remove_ended(Time::NEVER, None, 100).unwrap().removed;
+    let journal = place.open();
+    start_and_end(&journal, 1..=3);
+    assert_eq!(remove_all(&journal), 3);
+    drop(journal);
+    // Their numbers would be next if only those of sagas that are there counted.
+    let journal = place.open();
+    start_and_end(&journal, 11..=13);
+    drop(journal);
+    let journal = place.open();
+    for number in 1..=3 {
+        let [answer] = &submit(&journal, vec![short_given(number)])[..] else { panic!("one answer") };
+        assert!(
+            matches!(answer, AppendAnswer::Conflict(Conflict::Exists(_))),
+            "{number} is reserved: {answer:?}"
+        );
+    }
+    assert_eq!(remove_all(&journal), 3);
+    assert_eq!(place.fatal(), Vec::<String>::new());
+}

@@ -424,11 +424,7 @@ fn commit_over(
     settler: Settling,
     ready: &Ready,
 ) -> Result<Settling, WriteError> {
-    let last_no = connection.query_row(
-        "SELECT max(coalesce((SELECT max(no) FROM saga), 0), coalesce((SELECT max(no) FROM ended), 0))",
-        [],
-        |row| row.get(0),
-    )?;
+    let last_no = schema::last_no(connection)?;
     let in_database = InDatabase { last_no, settled_to: schema::settled(connection)?? };
     let lookup = Lookup::prepare(connection, &shared.given_ids)?;
     let log::Found { log, batches } = log;

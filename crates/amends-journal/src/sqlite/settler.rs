@@ -220,8 +220,10 @@ impl<'c> Settler<'c> {
                 settler.settle_row(row)?;
             }
             settler.index_some_ids()?;
+            let last_no = round.rows.iter().map(|row| row.origin.no).max().unwrap_or(0);
             let set = &mut settler.statements.set_settled;
             set.raw_bind_parameter(1, i64::try_from(round.settled_to).expect("no log has 2^63 batches"))?;
+            set.raw_bind_parameter(2, last_no)?;
             let changed = set.raw_execute()?;
             if changed == 1 {
                 Ok(())
