@@ -58,17 +58,17 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::load`].
     fn count(&self, filter: &Filter) -> Result<u64, JournalError>;
 
-    /// Sleeping sagas whose timer is due at `until` or before, the earliest first, at most `limit`.
+    /// Sleeping sagas whose timer comes after that place and is due at `until` or before, the earliest first, at most
+    /// `limit`.
     ///
     /// # Errors
     /// As [`Journal::load`].
-    fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError>;
-
-    /// The earliest timer of all.
-    ///
-    /// # Errors
-    /// As [`Journal::load`].
-    fn next_timer(&self) -> Result<Option<Time>, JournalError>;
+    fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, SagaId)>, JournalError>;
 
     /// The saga that was started with this idempotency key.
     ///
@@ -173,6 +173,24 @@ pub enum Wake {
     Awake,
     /// The saga sleeps until then; until something from outside wakes it, if that is [`Time::NEVER`].
     At(Time),
+}
+
+/// A timer's place among all timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// When it is due.
+    pub at: Time,
+    /// The internal number of its saga.
+    pub number: u64,
+}
+
+impl Timer {
+    /// The place before all timers that are due at that moment or later.
+    #[must_use]
+    pub const fn before(at: Time) -> Self {
+        // No saga has this number.
+        Self { at, number: 0 }
+    }
 }
 
 /// What became of an append.

@@ -5,6 +5,7 @@
 //! its process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
@@ -12,7 +13,7 @@ use bytes::Bytes;
 
 use crate::journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, KeyEntry,
-    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, Stats, StoredSaga, Sweep, Wake,
+    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, Stats, StoredSaga, Sweep, Timer, Wake,
 };
 
 /// The backend in memory.
@@ -127,14 +128,16 @@ impl Journal for MemoryJournal {
         Ok(counts.map(|(_, count)| count).sum())
     }
 
-    fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError> {
+    fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, SagaId)>, JournalError> {
         let state = self.state();
-        let due = state.timers.iter().take_while(|(time, _)| *time <= until).take(limit);
-        Ok(due.map(|(time, number)| (*time, state.sagas[number].id)).collect())
-    }
-
-    fn next_timer(&self) -> Result<Option<Time>, JournalError> {
-        Ok(self.state().timers.first().map(|(time, _)| *time))
+        let later = (Bound::Excluded((after.at, after.number)), Bound::Unbounded);
+        let due = state.timers.range(later).take_while(|(at, _)| *at <= until).take(limit);
+        Ok(due.map(|&(at, number)| (Timer { at, number }, state.sagas[&number].id)).collect())
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {

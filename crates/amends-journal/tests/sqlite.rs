@@ -11,7 +11,7 @@ use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
 use amends_journal::{
     Append, AppendAnswer, Conflict, Expected, Filter, Fingerprint, Journal, JournalError, NewSaga, OpenError,
-    Record, SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
+    Record, SqliteJournal, SqliteOptions, Timer, Unreadable, Wake, limits, record,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
@@ -168,7 +168,8 @@ fn check_filled(journal: &dyn Journal) {
     assert_eq!(count(journal, Status::InProgress), 9);
     assert_eq!(count(journal, Status::Failed), 1);
     assert_eq!(journal.recoverable(None, 100).unwrap().items.len(), 8);
-    assert_eq!(journal.next_timer().unwrap(), Some(Time::from_milliseconds(77)));
+    let timers = journal.timers_due(Timer::before(Time::default()), Time::NEVER, 1).unwrap();
+    assert_eq!(timers[0].0.at, Time::from_milliseconds(77));
     for number in 1..=20 {
         let stored = journal.load(id(number)).unwrap().unwrap();
         for (frame, sequence) in stored.records.iter().zip(1..) {

@@ -43,7 +43,7 @@ use rusqlite::hooks::Wal;
 
 use crate::journal::{
     Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
-    Stats, StoredSaga, Sweep,
+    Stats, StoredSaga, Sweep, Timer,
 };
 use crate::limits::{DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX};
 
@@ -270,15 +270,16 @@ impl Journal for SqliteJournal {
         self.read_all(|look| look.count(filter), |look, sagas| ahead::count(look, sagas, filter))
     }
 
-    fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError> {
+    fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, SagaId)>, JournalError> {
         self.read_all(
-            |look| look.timers_due(until, limit),
-            |look, sagas| ahead::timers_due(look, sagas, until, limit),
+            |look| look.timers_due(after, until, limit),
+            |look, sagas| ahead::timers_due(look, sagas, after, until, limit),
         )
-    }
-
-    fn next_timer(&self) -> Result<Option<Time>, JournalError> {
-        self.read_all(|look| look.next_timer(), ahead::next_timer)
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
