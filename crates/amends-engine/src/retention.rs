@@ -39,13 +39,12 @@ fn sweep(shared: &Shared, keep: Duration) -> Result<(), amends_journal::JournalE
     };
     let mut cursor = None;
     loop {
-        let step = shared.journal.remove_ended(before(keep), cursor, RETENTION_PAGE)?;
+        let step = shared.journal.remove_ended(before(keep), shared.clock.now(), cursor, RETENTION_PAGE)?;
         if step.next.is_none() {
             break;
         }
         cursor = step.next;
     }
-    while shared.journal.forget_reservations(before(keep.saturating_add(RESERVED_FOR)), RETENTION_PAGE)? > 0 {
-    }
+    while shared.journal.forget_reservations(before(RESERVED_FOR), RETENTION_PAGE)? > 0 {}
     Ok(())
 }

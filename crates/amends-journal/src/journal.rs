@@ -84,14 +84,19 @@ pub trait Journal: Send + Sync {
     fn quarantine(&self, saga: SagaId, why: &str) -> Result<(), JournalError>;
 
     /// Removes sagas that ended before `before`, looking at no more than `limit` from `cursor` on. Their ids (where
-    /// a caller gave them) and keys stay reserved.
+    /// a caller gave them) and keys stay reserved; `now` is noted with them.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn remove_ended(&self, before: Time, cursor: Option<Cursor>, limit: usize)
-    -> Result<Sweep, JournalError>;
+    fn remove_ended(
+        &self,
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sweep, JournalError>;
 
-    /// Frees ids and keys whose saga ended before `before` and was removed; at most `limit`.
+    /// Frees ids and keys whose saga was removed before `before`; at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -190,8 +190,8 @@ proptest! {
                     let before = Time::from_milliseconds(before);
                     let (mut at_memory, mut at_disk) = (None, None);
                     loop {
-                        let memory = memory.remove_ended(before, at_memory, limit).unwrap();
-                        let disk = on_disk.remove_ended(before, at_disk, limit).unwrap();
+                        let memory = memory.remove_ended(before, before, at_memory, limit).unwrap();
+                        let disk = on_disk.remove_ended(before, before, at_disk, limit).unwrap();
                         prop_assert_eq!(memory.removed, disk.removed);
                         prop_assert_eq!(memory.next.is_some(), disk.next.is_some());
                         (at_memory, at_disk) = (memory.next, disk.next);

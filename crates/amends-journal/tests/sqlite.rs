@@ -694,7 +694,9 @@ fn retention_makes_space_for_what_waits_in_the_log() {
     let (journal, fitted, settled) = full(&place);
     let mut removed = 0;
     while settled_sagas(&place, &journal) < fitted - removed {
-        removed += journal.remove_ended(Time::NEVER, None, 50).unwrap().removed as u64;
+        removed +=
+            journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 50).unwrap().removed
+                as u64;
         assert!(removed <= settled, "{removed} of {settled}");
     }
     assert!(removed > 0);
@@ -718,7 +720,7 @@ fn a_saga_that_came_back_is_not_removed_while_its_round_waits_for_space() {
         1,
         "it is taken up although there is no space"
     );
-    while journal.remove_ended(Time::NEVER, None, 50).unwrap().removed > 0 {}
+    while journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 50).unwrap().removed > 0 {}
     assert_eq!(journal.load(id(0)).unwrap().unwrap().records.len(), 3);
     drop(journal);
     let journal = place.open();
@@ -776,7 +778,7 @@ fn an_error_that_leaves_the_disk_in_doubt_is_fatal_once_and_for_ever() {
     let said: String = said;
     assert!(said.contains("journal.db") && said.contains("must stop and be started again"), "{said}");
     assert!(matches!(journal.quarantine(id(1), "why"), Err(JournalError::Store { .. })));
-    assert!(journal.remove_ended(Time::NEVER, None, 1).is_err());
+    assert!(journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err());
 }
 
 #[test]
@@ -881,7 +883,7 @@ fn retention_gives_space_back() {
     let journal = place.open();
     let mut cursor = None;
     for _ in 0..20 {
-        cursor = journal.remove_ended(Time::NEVER, cursor, 1).unwrap().next;
+        cursor = journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), cursor, 1).unwrap().next;
     }
     drop(journal);
     assert!(size() < before / 2, "{} of {before}", size());
@@ -978,7 +980,10 @@ fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
         }
         if number % 10 == 0 {
             let before = Time::from_milliseconds(number - 5);
-            assert!(journal.remove_ended(before, None, 1_000).unwrap().removed > 0);
+            assert!(
+                journal.remove_ended(before, Time::from_milliseconds(1_000), None, 1_000).unwrap().removed
+                    > 0
+            );
             gone = (1..number - 5).collect();
         }
         for other in 1..=number {
@@ -1011,7 +1016,7 @@ fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
         submit(&journal, vec![short_given(number)]);
         journal.count(&everything()).unwrap();
     }
-    journal.remove_ended(Time::NEVER, None, 100).unwrap();
+    journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap();
     assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 8);
     for number in (1..=8).rev() {
         assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
@@ -1035,7 +1040,10 @@ fn the_index_loses_ids_whose_reservation_is_over() {
         submit(&journal, vec![short_given(number)]);
         journal.count(&everything()).unwrap();
     }
-    assert_eq!(journal.remove_ended(Time::NEVER, None, 100).unwrap().removed, 40);
+    assert_eq!(
+        journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap().removed,
+        40
+    );
     // One that is given anew in between stays.
     assert_eq!(journal.forget_reservations(Time::NEVER, 20).unwrap(), 20);
     assert_eq!(submit(&journal, vec![short_given(7)]), [AppendAnswer::Committed]);
@@ -1070,7 +1078,9 @@ fn the_number_of_a_removed_saga_is_not_given_again() {
         }
         journal.count(&everything()).unwrap();
     };
-    let remove_all = |journal: &SqliteJournal| journal.remove_ended(Time::NEVER, None, 100).unwrap().removed;
+    let remove_all = |journal: &SqliteJournal| {
+        journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap().removed
+    };
     let journal = place.open();
     start_and_end(&journal, 1..=3);
     assert_eq!(remove_all(&journal), 3);

@@ -451,7 +451,8 @@ impl<T: Ticket> Shard<T> {
             }
         } else if let Wake::At(timer) = live.wake
             && timer > moment.now
-            && is_idle_until(live, timer)
+            && timer <= live.saga.wake_at()
+            && is_idle(live)
             && !live.is_waited_for()
         {
             self.forget(id, moment);
@@ -677,17 +678,18 @@ fn try_call<T>(
 }
 
 /// What the journal is to know of the saga's timer: whether it may leave memory, because there is nothing to do for a good
-/// while.
+/// while. That somebody waits for its end is for memory to know, not for the journal.
 fn wake_of<T: Ticket>(live: &Live<T>, now: Time) -> Wake {
+    if live.is_at_rest() || !is_idle(live) {
+        return Wake::Awake;
+    }
     let timer = live.saga.wake_at();
-    let sleeps = timer >= now.after(SLEEP_AT_LEAST) && !live.is_at_rest() && is_idle_until(live, timer);
-    if sleeps { Wake::At(timer) } else { Wake::Awake }
+    if timer >= now.after(SLEEP_AT_LEAST) { Wake::At(timer) } else { Wake::Awake }
 }
 
-/// Whether there is nothing to do for the saga before that moment. Somebody may wait for its end all the same: that is for
-/// memory to know, not for the journal.
-fn is_idle_until<T: Ticket>(live: &Live<T>, moment: Time) -> bool {
-    moment <= live.saga.wake_at() && live.under_way.is_empty() && live.saga.owed_calls().next().is_none()
+/// Whether nothing is to be done for the saga before its timer.
+fn is_idle<T: Ticket>(live: &Live<T>) -> bool {
+    live.under_way.is_empty() && live.saga.owed_calls().next().is_none()
 }
 
 fn call_of(saga: &Saga, call: &CallParticipant) -> Call {

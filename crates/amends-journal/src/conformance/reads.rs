@@ -136,7 +136,7 @@ fn counts_are_exact(journal: &dyn Journal) {
     assert_eq!(count(journal, None, Some("A")), 6);
     assert_eq!(count(journal, Some(Status::Completed), Some("B")), 1);
     assert_eq!(count(journal, None, Some("C")), 0);
-    journal.remove_ended(Time::NEVER, None, 100).expect(WRITABLE);
+    journal.remove_ended(Time::NEVER, at(1_000), None, 100).expect(WRITABLE);
     assert_eq!(count(journal, None, None), 5);
     assert_eq!(count(journal, Some(Status::Completed), None), 0);
 }

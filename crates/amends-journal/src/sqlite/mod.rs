@@ -215,7 +215,7 @@ impl Journal for SqliteJournal {
     }
 
     fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {
-        // A second time if it was removed between the two looks: a gap that stays is one.
+        // A second time if it was removed between the two looks, or went to another place: a gap that stays is one.
         for is_last in [false, true] {
             let ahead = match self.shared.is_ahead() {
                 true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
@@ -224,7 +224,10 @@ impl Journal for SqliteJournal {
             let given_number = self.shared.given_ids.number(saga);
             let stored = self.readers.read(|look| look.load(saga, given_number))?;
             match ahead {
-                None => return Ok(stored),
+                None if is_last || stored.is_some() => return Ok(stored),
+                // Live when memory was asked, it may have ended before the database was.
+                None if self.shared.given_ids.number(saga) == given_number => return Ok(None),
+                None => {}
                 Some(ahead) if is_last || stored.is_some() || ahead.stored == 0 => {
                     return Ok(Some(put_together(stored, ahead)));
                 }
@@ -299,11 +302,12 @@ impl Journal for SqliteJournal {
     fn remove_ended(
         &self,
         before: Time,
+        now: Time,
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Sweep, JournalError> {
         self.ask(|reply| {
-            Job::Upkeep(Upkeep::RemoveEnded { before, cursor, limit, except: HashSet::new(), reply })
+            Job::Upkeep(Upkeep::RemoveEnded { before, now, cursor, limit, except: HashSet::new(), reply })
         })
     }
 

@@ -85,22 +85,22 @@ const LAYOUT: [&str; 17] = [
     no INTEGER PRIMARY KEY,
     id BLOB NOT NULL
 ) STRICT",
-    // Idempotency keys. `ended_at` is set when the saga was removed: from then on the key may be forgotten.
+    // Idempotency keys. `removed_at` is set when the saga was removed: from then on the key may be forgotten.
     "CREATE TABLE start_key (
     key         TEXT PRIMARY KEY,
     saga        BLOB NOT NULL,
     fingerprint BLOB,
-    ended_at    INTEGER
+    removed_at  INTEGER
 ) WITHOUT ROWID, STRICT",
-    "CREATE INDEX start_key_of_removed ON start_key (ended_at) WHERE ended_at IS NOT NULL",
+    "CREATE INDEX start_key_of_removed ON start_key (removed_at) WHERE removed_at IS NOT NULL",
     // Removed sagas whose id was given: what of them says that the id is taken.
     "CREATE TABLE reserved (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL,
     fingerprint BLOB,
-    ended_at    INTEGER NOT NULL
+    removed_at  INTEGER NOT NULL
 ) STRICT",
-    "CREATE INDEX reserved_by_end ON reserved (ended_at)",
+    "CREATE INDEX reserved_by_removal ON reserved (removed_at)",
     // The last batch of the log whose every record is here, and the highest number that a saga ever had: one is never given
     // again, though its saga be removed. One row.
     "CREATE TABLE settled (

@@ -377,8 +377,8 @@ impl<'c> Settler<'c> {
             Upkeep::Quarantine { saga, why, reply } => {
                 let _ = reply.send(self.quarantine(saga, &why));
             }
-            Upkeep::RemoveEnded { before, cursor, limit, except, reply } => {
-                let _ = reply.send(self.remove_ended(before, cursor, limit, &except));
+            Upkeep::RemoveEnded { before, now, cursor, limit, except, reply } => {
+                let _ = reply.send(self.remove_ended(before, now, cursor, limit, &except));
             }
             Upkeep::ForgetReservations { before, limit, reply } => {
                 let _ = reply.send(self.forget_reservations(before, limit));
