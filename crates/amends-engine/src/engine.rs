@@ -26,8 +26,8 @@ use crate::registry::{Plan, Registered, Registry};
 use crate::shard::Shard;
 use crate::shard::input::{Input, Reply, Start, Until};
 use crate::shell::{Mailbox, Message, Population, Shared, Shell};
-use crate::sleeper::Alarm;
-use crate::{fingerprint, recovery, retention, sleeper};
+use crate::sleeper::{Alarm, Sleeper};
+use crate::{fingerprint, recovery, retention};
 
 /// A running engine. Clones are handles to the same one.
 #[derive(Clone)]
@@ -334,7 +334,13 @@ fn spawn(shared: &Arc<Shared>, options: Options) -> Engine {
     }
     let recovered = Arc::new(AtomicBool::new(false));
     tasks.spawn(recovery::run(shared.clone(), mailboxes.clone(), recovered.clone()));
-    tasks.spawn(sleeper::run(shared.clone(), mailboxes.clone()));
+    let sleeper = Sleeper {
+        shared: shared.clone(),
+        mailboxes: mailboxes.clone(),
+        populations: populations.clone(),
+        live_sagas_max: options.live_sagas_max,
+    };
+    tasks.spawn(sleeper.run());
     if let Some(keep) = options.retention {
         tasks.spawn(retention::run(shared.clone(), keep));
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use amends_core::{Outcome, Time};
+use amends_core::{Outcome, SagaId, Time};
 use amends_journal::Journal;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -42,6 +42,8 @@ pub(crate) enum Message {
     Input(Input<Ticket>),
     /// Sagas read during recovery; the sender learns when they have been taken in, and how many were not there already.
     Recovered(Vec<Input<Ticket>>, oneshot::Sender<usize>),
+    /// Sagas whose timers are due; the sender learns when they are in memory or being read.
+    Awaken(Vec<SagaId>, oneshot::Sender<()>),
     Stop,
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Population {
     pub(crate) settled: AtomicUsize,
     /// Sent to the shard and not yet taken in.
     pub(crate) queued: AtomicUsize,
+    /// Being read for the shard, as of its last turn.
+    pub(crate) reading: AtomicUsize,
 }
 
 /// One shard's task.
@@ -110,6 +114,14 @@ impl Shell {
                         // Whoever waits may have given up meanwhile; recovery goes on without them.
                         let _gone = done.send(self.shard.population().saturating_sub(before));
                     }
+                    Message::Awaken(sagas, done) => {
+                        for saga in sagas {
+                            self.shard.handle(Input::Awaken { saga }, self.shared.clock.moment());
+                        }
+                        self.publish_population();
+                        // Without a sleeper the engine is about to stop.
+                        let _gone = done.send(());
+                    }
                     Message::Stop => return,
                 }
             }
@@ -124,6 +136,7 @@ impl Shell {
     /// Tells admission how many sagas are in memory: before the replies leave, so that whoever has the answer of a
     /// saga that has ended finds its place free.
     fn publish_population(&self) {
+        self.population.reading.store(self.shard.reading(), Ordering::Relaxed);
         let population = self.shard.population();
         if self.population.settled.swap(population, Ordering::Relaxed) != population && population == 0 {
             self.shared.population_changed.notify_waiters();

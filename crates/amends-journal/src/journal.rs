@@ -69,17 +69,17 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::load`].
     fn count(&self, filter: &Filter) -> Result<u64, JournalError>;
 
-    /// Sleeping sagas whose timer is due at `until` or before, the earliest first, at most `limit`.
+    /// Sleeping sagas whose timer comes after that place and is due at `until` or before, the earliest first, at most
+    /// `limit`.
     ///
     /// # Errors
     /// As [`Journal::load`].
-    fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError>;
-
-    /// The earliest timer of all.
-    ///
-    /// # Errors
-    /// As [`Journal::load`].
-    fn next_timer(&self) -> Result<Option<Time>, JournalError>;
+    fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, SagaId)>, JournalError>;
 
     /// The saga that was started with this idempotency key.
     ///
@@ -95,14 +95,19 @@ pub trait Journal: Send + Sync {
     fn quarantine(&self, saga: SagaId, why: &str) -> Result<(), JournalError>;
 
     /// Removes sagas that ended before `before`, looking at no more than `limit` from `cursor` on. Their ids (where
-    /// a caller gave them) and keys stay reserved.
+    /// a caller gave them) and keys stay reserved; `now` is noted with them.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn remove_ended(&self, before: Time, cursor: Option<Cursor>, limit: usize)
-    -> Result<Sweep, JournalError>;
+    fn remove_ended(
+        &self,
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sweep, JournalError>;
 
-    /// Frees ids and keys whose saga ended before `before` and was removed; at most `limit`.
+    /// Frees ids and keys whose saga was removed before `before`; at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -184,6 +189,24 @@ pub enum Wake {
     Awake,
     /// The saga sleeps until then; until something from outside wakes it, if that is [`Time::NEVER`].
     At(Time),
+}
+
+/// A timer's place among all timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// When it is due.
+    pub at: Time,
+    /// The internal number of its saga.
+    pub number: u64,
+}
+
+impl Timer {
+    /// The place before all timers that are due at that moment or later.
+    #[must_use]
+    pub const fn before(at: Time) -> Self {
+        // No saga has this number.
+        Self { at, number: 0 }
+    }
 }
 
 /// What became of an append.

@@ -15,7 +15,7 @@ pub mod sqlite;
 pub use id_hash::IdHash;
 pub use journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, KeyEntry,
-    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, StartKey, Stats, StoredSaga, Sweep, Wake,
+    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, StartKey, Stats, StoredSaga, Sweep, Timer, Wake,
 };
 pub use memory::MemoryJournal;
 pub use record::{Record, Unreadable};

@@ -32,6 +32,13 @@ pub const SETTLE_BYTES: usize = 2 << 20;
 /// How long a record may be in the log alone.
 pub const SETTLE_AFTER: Duration = Duration::from_secs(1);
 
+/// Whoever asks what only the database can answer has it brought up to the log at once if so few sagas are behind.
+pub const SETTLE_AT_ONCE_MAX: usize = 1_000;
+
+/// Otherwise at most so often: each time, sagas are written that are about to end, and would have cost one row then. Somebody
+/// who reads page after page would have it done a hundred times a second.
+pub const SETTLE_WHEN_ASKED_EVERY: Duration = Duration::from_millis(50);
+
 /// How long a saga that waits for somebody, and that the database has all of, stays known to the committer. Then it is looked up
 /// when it goes on, which costs a tenth of what a step does.
 pub const KNOWN_FOR: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@
 //! its process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
@@ -12,7 +13,7 @@ use bytes::Bytes;
 
 use crate::journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, KeyEntry,
-    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, Stats, StoredSaga, Sweep, Wake,
+    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, Stats, StoredSaga, Sweep, Timer, Wake,
 };
 
 /// The backend in memory.
@@ -50,14 +51,14 @@ struct Saga {
 #[derive(Debug)]
 struct Key {
     entry: KeyEntry,
-    /// When its saga ended, once that was removed: from then on the key may be forgotten.
-    removed_saga_ended_at: Option<Time>,
+    /// When its saga was removed, if it was: from then on the key may be forgotten.
+    removed_at: Option<Time>,
 }
 
 #[derive(Debug)]
 struct Reserved {
     fingerprint: Option<Fingerprint>,
-    ended_at: Time,
+    removed_at: Time,
 }
 
 impl MemoryJournal {
@@ -136,14 +137,16 @@ impl Journal for MemoryJournal {
         Ok(counts.map(|(_, count)| count).sum())
     }
 
-    fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError> {
+    fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, SagaId)>, JournalError> {
         let state = self.state();
-        let due = state.timers.iter().take_while(|(time, _)| *time <= until).take(limit);
-        Ok(due.map(|(time, number)| (*time, state.sagas[number].id)).collect())
-    }
-
-    fn next_timer(&self) -> Result<Option<Time>, JournalError> {
-        Ok(self.state().timers.first().map(|(time, _)| *time))
+        let later = (Bound::Excluded((after.at, after.number)), Bound::Unbounded);
+        let due = state.timers.range(later).take_while(|(at, _)| *at <= until).take(limit);
+        Ok(due.map(|&(at, number)| (Timer { at, number }, state.sagas[&number].id)).collect())
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
@@ -158,10 +161,11 @@ impl Journal for MemoryJournal {
     fn remove_ended(
         &self,
         before: Time,
+        now: Time,
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Sweep, JournalError> {
-        Ok(self.state().remove_ended(before, cursor, limit))
+        Ok(self.state().remove_ended(before, now, cursor, limit))
     }
 
     fn forget_reservations(&self, before: Time, limit: usize) -> Result<usize, JournalError> {
@@ -239,7 +243,7 @@ impl State {
         let number = self.last_number;
         if let Some(key) = &new.key {
             let entry = KeyEntry { saga: id, fingerprint: new.fingerprint };
-            self.keys.insert(key.0.clone(), Key { entry, removed_saga_ended_at: None });
+            self.keys.insert(key.0.clone(), Key { entry, removed_at: None });
         }
         self.numbers.insert(id, number);
         let saga = Saga {
@@ -286,19 +290,22 @@ impl State {
         self.put(number, saga, at);
     }
 
-    fn remove_ended(&mut self, before: Time, cursor: Option<Cursor>, limit: usize) -> Sweep {
+    fn remove_ended(&mut self, before: Time, now: Time, cursor: Option<Cursor>, limit: usize) -> Sweep {
         let first = cursor.map_or(0, |cursor| cursor.0 + 1);
         let looked_at: Vec<u64> = self.ended.range(first..).take(limit.max(1)).copied().collect();
         let mut removed = 0;
         for &number in &looked_at {
-            let Some(ended_at) = self.sagas[&number].ended_at.filter(|at| *at < before) else { continue };
+            if self.sagas[&number].ended_at.is_none_or(|at| at >= before) {
+                continue;
+            }
             let saga = self.take(number);
             self.numbers.remove(&saga.id);
             if saga.new.id_given {
-                self.reserved.insert(saga.id, Reserved { fingerprint: saga.new.fingerprint, ended_at });
+                self.reserved
+                    .insert(saga.id, Reserved { fingerprint: saga.new.fingerprint, removed_at: now });
             }
             if let Some(key) = saga.new.key.as_ref().and_then(|key| self.keys.get_mut(&key.0)) {
-                key.removed_saga_ended_at = Some(ended_at);
+                key.removed_at = Some(now);
             }
             removed += 1;
         }
@@ -309,15 +316,15 @@ impl State {
 
     fn forget_reservations(&mut self, before: Time, limit: usize) -> usize {
         let mut ids: Vec<(Time, SagaId)> =
-            self.reserved.iter().map(|(id, reserved)| (reserved.ended_at, *id)).collect();
-        ids.retain(|(ended_at, _)| *ended_at < before);
+            self.reserved.iter().map(|(id, reserved)| (reserved.removed_at, *id)).collect();
+        ids.retain(|(removed_at, _)| *removed_at < before);
         ids.sort_unstable();
         ids.truncate(limit);
         let mut keys: Vec<(Time, String)> = self
             .keys
             .iter()
-            .filter_map(|(text, key)| Some((key.removed_saga_ended_at?, text.clone())))
-            .filter(|(ended_at, _)| *ended_at < before)
+            .filter_map(|(text, key)| Some((key.removed_at?, text.clone())))
+            .filter(|(removed_at, _)| *removed_at < before)
             .collect();
         keys.sort_unstable();
         keys.truncate(limit - ids.len());

@@ -12,7 +12,7 @@ use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
 use amends_journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, NewSaga,
-    OpenError, Page, Record, SqliteJournal, SqliteOptions, Unreadable, Wake, limits, record,
+    OpenError, Page, Record, SqliteJournal, SqliteOptions, Timer, Unreadable, Wake, limits, record,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
@@ -169,7 +169,8 @@ fn check_filled(journal: &dyn Journal) {
     assert_eq!(count(journal, Status::InProgress), 9);
     assert_eq!(count(journal, Status::Failed), 1);
     assert_eq!(journal.recoverable(None, 100).unwrap().items.len(), 8);
-    assert_eq!(journal.next_timer().unwrap(), Some(Time::from_milliseconds(77)));
+    let timers = journal.timers_due(Timer::before(Time::default()), Time::NEVER, 1).unwrap();
+    assert_eq!(timers[0].0.at, Time::from_milliseconds(77));
     for number in 1..=20 {
         let stored = journal.load(id(number)).unwrap().unwrap();
         for (frame, sequence) in stored.records.iter().zip(1..) {
@@ -694,7 +695,9 @@ fn retention_makes_space_for_what_waits_in_the_log() {
     let (journal, fitted, settled) = full(&place);
     let mut removed = 0;
     while settled_sagas(&place, &journal) < fitted - removed {
-        removed += journal.remove_ended(Time::NEVER, None, 50).unwrap().removed as u64;
+        removed +=
+            journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 50).unwrap().removed
+                as u64;
         assert!(removed <= settled, "{removed} of {settled}");
     }
     assert!(removed > 0);
@@ -718,7 +721,7 @@ fn a_saga_that_came_back_is_not_removed_while_its_round_waits_for_space() {
         1,
         "it is taken up although there is no space"
     );
-    while journal.remove_ended(Time::NEVER, None, 50).unwrap().removed > 0 {}
+    while journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 50).unwrap().removed > 0 {}
     assert_eq!(journal.load(id(0)).unwrap().unwrap().records.len(), 3);
     drop(journal);
     let journal = place.open();
@@ -799,7 +802,7 @@ fn an_error_that_leaves_the_disk_in_doubt_is_fatal_once_and_for_ever() {
     let said: String = said;
     assert!(said.contains("journal.db") && said.contains("must stop and be started again"), "{said}");
     assert!(matches!(journal.quarantine(id(1), "why"), Err(JournalError::Store { .. })));
-    assert!(journal.remove_ended(Time::NEVER, None, 1).is_err());
+    assert!(journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err());
 }
 
 #[test]
@@ -837,14 +840,14 @@ fn damage_that_upkeep_meets_is_told_and_stops_nobody_else() {
         assert!(matches!(&found, Err(JournalError::Damaged { .. })), "{found:?}");
     };
     // Nothing is that old: nothing would have been removed.
-    damaged(journal.remove_ended(Time::from_milliseconds(0), None, 100).map(drop));
-    damaged(journal.remove_ended(Time::NEVER, None, 100).map(drop));
+    damaged(journal.remove_ended(Time::from_milliseconds(0), Time::NEVER, None, 100).map(drop));
+    damaged(journal.remove_ended(Time::NEVER, Time::NEVER, None, 100).map(drop));
     damaged(journal.quarantine(id(14), "why"));
     assert_eq!(place.fatal(), [""; 0]);
     commit(&journal, next(13, 2));
     assert_eq!(count(&journal, Status::Completed), 10, "nothing was removed");
     // From behind it retention gets on.
-    let swept = journal.remove_ended(Time::NEVER, Some(Cursor(3)), 100).unwrap();
+    let swept = journal.remove_ended(Time::NEVER, Time::NEVER, Some(Cursor(3)), 100).unwrap();
     assert_eq!((swept.removed, swept.next), (7, None));
     assert_eq!(count(&journal, Status::Completed), 3);
 }
@@ -990,7 +993,7 @@ fn retention_gives_space_back() {
     let journal = place.open();
     let mut cursor = None;
     for _ in 0..20 {
-        cursor = journal.remove_ended(Time::NEVER, cursor, 1).unwrap().next;
+        cursor = journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), cursor, 1).unwrap().next;
     }
     drop(journal);
     assert!(size() < before / 2, "{} of {before}", size());
@@ -1087,7 +1090,10 @@ fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
         }
         if number % 10 == 0 {
             let before = Time::from_milliseconds(number - 5);
-            assert!(journal.remove_ended(before, None, 1_000).unwrap().removed > 0);
+            assert!(
+                journal.remove_ended(before, Time::from_milliseconds(1_000), None, 1_000).unwrap().removed
+                    > 0
+            );
             gone = (1..number - 5).collect();
         }
         for other in 1..=number {
@@ -1120,7 +1126,7 @@ fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
         submit(&journal, vec![short_given(number)]);
         journal.count(&everything()).unwrap();
     }
-    journal.remove_ended(Time::NEVER, None, 100).unwrap();
+    journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap();
     assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 8);
     for number in (1..=8).rev() {
         assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
@@ -1144,7 +1150,10 @@ fn the_index_loses_ids_whose_reservation_is_over() {
         submit(&journal, vec![short_given(number)]);
         journal.count(&everything()).unwrap();
     }
-    assert_eq!(journal.remove_ended(Time::NEVER, None, 100).unwrap().removed, 40);
+    assert_eq!(
+        journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap().removed,
+        40
+    );
     // One that is given anew in between stays.
     assert_eq!(journal.forget_reservations(Time::NEVER, 20).unwrap(), 20);
     assert_eq!(submit(&journal, vec![short_given(7)]), [AppendAnswer::Committed]);
@@ -1186,4 +1195,36 @@ fn what_a_kill_left_of_a_round_is_written_again_before_the_log_lets_it_go() {
     assert!(changed_at() > SystemTime::UNIX_EPOCH);
     assert_eq!(fs::read(&log).unwrap(), before, "it holds what it held");
     assert_eq!(again.load(id(1)).unwrap().unwrap().records.len(), 1);
+}
+
+#[test]
+fn the_number_of_a_removed_saga_is_not_given_again() {
+    let place = Place::new();
+    let start_and_end = |journal: &SqliteJournal, numbers: std::ops::RangeInclusive<u64>| {
+        for number in numbers {
+            assert_eq!(submit(journal, vec![short_given(number)]), [AppendAnswer::Committed]);
+        }
+        journal.count(&everything()).unwrap();
+    };
+    let remove_all = |journal: &SqliteJournal| {
+        journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap().removed
+    };
+    let journal = place.open();
+    start_and_end(&journal, 1..=3);
+    assert_eq!(remove_all(&journal), 3);
+    drop(journal);
+    // Their numbers would be next if only those of sagas that are there counted.
+    let journal = place.open();
+    start_and_end(&journal, 11..=13);
+    drop(journal);
+    let journal = place.open();
+    for number in 1..=3 {
+        let [answer] = &submit(&journal, vec![short_given(number)])[..] else { panic!("one answer") };
+        assert!(
+            matches!(answer, AppendAnswer::Conflict(Conflict::Exists(_))),
+            "{number} is reserved: {answer:?}"
+        );
+    }
+    assert_eq!(remove_all(&journal), 3);
+    assert_eq!(place.fatal(), Vec::<String>::new());
 }

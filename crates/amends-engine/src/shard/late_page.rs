@@ -1,8 +1,7 @@
 //! A page of recovery that comes late.
 //!
-//! Owns two stories. One the simulation is too unlikely to tell: the page was read while the saga was paused, and is
-//! handed over when an operator has long sent the saga on. Taken at its word it would stay paused in memory for ever. The
-//! other harms nothing but memory, so that nothing else would notice: the saga has gone to sleep meanwhile.
+//! Owns the one story that the simulation is too unlikely to tell: the page was read while the saga was paused, and is
+//! handed over when an operator has long sent the saga on. Taken at its word it would stay paused in memory for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,15 +28,15 @@ fn done() -> Outcome {
     Outcome::Completed { output: Bytes::from_static(b"{}") }
 }
 
-fn plan(limit: Duration) -> Arc<Plan> {
+fn plan() -> Arc<Plan> {
     let definition = Definition::check(DefinitionSpec {
         name: DefinitionName::new("Two"),
         version: 1,
-        limit,
+        limit: Duration::from_secs(20),
         pivot: None,
         steps: vec![
-            StepSpec::new("a", "p", "a").undone_by("undo_a").attempt_limit(limit),
-            StepSpec::new("b", "p", "b").undone_by("undo_b").attempt_limit(limit),
+            StepSpec::new("a", "p", "a").undone_by("undo_a"),
+            StepSpec::new("b", "p", "b").undone_by("undo_b"),
         ],
     });
     let definition = Arc::new(definition.expect("the plan is sound"));
@@ -70,7 +69,7 @@ fn run(shard: &mut Shard<u64>, mut output: Output<u64>) {
 
 #[test]
 fn a_page_that_is_older_than_memory_is_not_believed() {
-    let (id, plan) = (SagaId::from_parts(1, 1), plan(Duration::from_secs(20)));
+    let (id, plan) = (SagaId::from_parts(1, 1), plan());
     let (mut paused, _) = Saga::start(id, plan.definition.clone(), Bytes::from_static(b"{}"), NOW);
     let first =
         Command::Answer { step: StepIndex(0), direction: Direction::Action, attempt: 1, outcome: done() };
@@ -97,40 +96,4 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     let replies = give(&mut shard, Input::Loaded { saga: id, found }).replies;
     let [(2, Reply::State { saga, .. })] = &replies[..] else { panic!("one answer: {replies:?}") };
     assert_eq!(saga.status(), Status::Abandoned);
-}
-
-#[test]
-fn a_saga_that_sleeps_is_not_kept_in_memory_by_what_is_read_of_it() {
-    const A_DAY: Duration = Duration::from_secs(24 * 3_600);
-    let (id, plan) = (SagaId::from_parts(1, 1), plan(100 * A_DAY));
-    let (started, _) = Saga::start(id, plan.definition.clone(), Bytes::from_static(b"{}"), NOW);
-    let tomorrow = || Outcome::Pending { ask_again_after: Some(A_DAY) };
-    let (step, direction) = (StepIndex(0), Direction::Action);
-    let mut asleep = started.clone();
-    asleep.decide(Command::Answer { step, direction, attempt: 1, outcome: tomorrow() }, NOW).unwrap();
-    let found = |saga: &Saga, sequence, wake| {
-        let (saga, plan) = (Box::new(saga.clone()), plan.clone());
-        Found::Saga { saga, sequence, plan, wake }
-    };
-
-    let mut shard = Shard::new(vec![Gate::new(1)]);
-    let late = || Input::Recovered { saga: id, found: found(&started, 1, Wake::Awake) };
-    give(&mut shard, late());
-    // What had been sent before the crash is sent again, in doubt.
-    let output = give(&mut shard, Input::Appended(vec![AppendAnswer::Committed]));
-    let attempt = output.calls[0].1.attempt;
-    let answer = Input::Answered { saga: id, step, direction, attempt, outcome: tomorrow() };
-    let wake = give(&mut shard, answer).appends[0].wake;
-    let output = give(&mut shard, Input::Appended(vec![AppendAnswer::Committed]));
-    let (Wake::At(timer), asleep_until) = (wake, output.sleeps_until) else { panic!("it sleeps: {wake:?}") };
-    assert_eq!((shard.population(), asleep_until), (0, Some(timer)));
-
-    assert_eq!(give(&mut shard, late()).loads, [id], "the page is not believed");
-    let output = give(&mut shard, Input::Loaded { saga: id, found: found(&asleep, 2, wake) });
-    assert_eq!((shard.population(), output.sleeps_until), (0, Some(timer)));
-    // The same goes for one that an operator wanted something of that its state forbids.
-    give(&mut shard, Input::Operate { ticket: 1, saga: id, verb: Verb::Resume, by: by() });
-    let output = give(&mut shard, Input::Loaded { saga: id, found: found(&asleep, 2, wake) });
-    let [(1, Reply::Rejected(_))] = &output.replies[..] else { panic!("one answer: {:?}", output.replies) };
-    assert_eq!((shard.population(), output.sleeps_until), (0, Some(timer)));
 }

@@ -5,6 +5,8 @@
 //! the same order give the same outputs. Does not know a runtime, socket, clock or disk: production, tests and the
 //! simulation drive this very type. Start reading at [`Shard::handle`].
 
+#[cfg(test)]
+mod asleep;
 pub mod gate;
 pub mod input;
 #[cfg(test)]
@@ -142,6 +144,12 @@ impl<T: Ticket> Shard<T> {
     #[must_use]
     pub fn population(&self) -> usize {
         self.live.len() + self.starts_in_flight
+    }
+
+    /// Sagas that are being read.
+    #[must_use]
+    pub fn reading(&self) -> usize {
+        self.loading.len()
     }
 
     fn start(&mut self, start: Start<T>, moment: Moment) {
@@ -288,7 +296,16 @@ impl<T: Ticket> Shard<T> {
 
     fn answered(&mut self, saga: SagaId, call: &CallParticipant, outcome: Outcome, moment: Moment) {
         let Some(live) = self.live.get_mut(&saga) else {
-            // It rests, or sleeps: its places at the gates were given back when it left memory.
+            // It rests, or sleeps: its places at the gates were given back when it left memory. What is certain counts
+            // all the same, however late it comes.
+            let CallParticipant { step, direction, attempt, .. } = *call;
+            match outcome {
+                Outcome::Completed { .. } | Outcome::Refused(_) => {
+                    let answer = Command::Answer { step, direction, attempt, outcome };
+                    self.load(saga).questions.push(Backlog::Command(answer));
+                }
+                Outcome::Pending { .. } | Outcome::Unknown { .. } => {}
+            }
             return;
         };
         let CallParticipant { step, direction, attempt, .. } = *call;
@@ -434,7 +451,9 @@ impl<T: Ticket> Shard<T> {
             }
         } else if let Wake::At(timer) = live.wake
             && timer > moment.now
-            && is_idle_until(live, timer)
+            && timer <= live.saga.wake_at()
+            && is_idle(live)
+            && !live.is_waited_for()
         {
             self.forget(id, moment);
             let earliest = self.output.sleeps_until.map_or(timer, |other| other.min(timer));
@@ -518,7 +537,11 @@ impl<T: Ticket> Shard<T> {
     fn schedule(&mut self, id: SagaId, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever schedules has the saga");
         let attempts = live.under_way.iter().filter_map(|under_way| under_way.deadline).min();
-        let due = live.saga.wake_at().min(attempts.unwrap_or(Time::NEVER));
+        let mut due = live.saga.wake_at().min(attempts.unwrap_or(Time::NEVER));
+        if matches!(live.wake, Wake::At(_)) {
+            // Only because somebody waits: they may give up, and nobody tells.
+            due = due.min(moment.now.after(SLEEP_AT_LEAST));
+        }
         // Never at once: a moment that changes nothing must not spin.
         let due = due.max(moment.now.after(Duration::from_millis(1)));
         // One that has become later is left: the saga is looked at once too often, which is rarer than a step.
@@ -655,19 +678,18 @@ fn try_call<T>(
 }
 
 /// What the journal is to know of the saga's timer: whether it may leave memory, because there is nothing to do for a good
-/// while.
+/// while. That somebody waits for its end is for memory to know, not for the journal.
 fn wake_of<T: Ticket>(live: &Live<T>, now: Time) -> Wake {
+    if live.is_at_rest() || !is_idle(live) {
+        return Wake::Awake;
+    }
     let timer = live.saga.wake_at();
-    let sleeps = timer >= now.after(SLEEP_AT_LEAST) && !live.is_at_rest() && is_idle_until(live, timer);
-    if sleeps { Wake::At(timer) } else { Wake::Awake }
+    if timer >= now.after(SLEEP_AT_LEAST) { Wake::At(timer) } else { Wake::Awake }
 }
 
-/// Whether nobody needs the saga in memory before that moment.
-fn is_idle_until<T: Ticket>(live: &Live<T>, moment: Time) -> bool {
-    moment <= live.saga.wake_at()
-        && live.under_way.is_empty()
-        && !live.is_waited_for()
-        && live.saga.owed_calls().next().is_none()
+/// Whether nothing is to be done for the saga before its timer.
+fn is_idle<T: Ticket>(live: &Live<T>) -> bool {
+    live.under_way.is_empty() && live.saga.owed_calls().next().is_none()
 }
 
 fn call_of(saga: &Saga, call: &CallParticipant) -> Call {

@@ -572,7 +572,7 @@ impl World {
                 self.recover();
             } else if !self.calls.is_empty() {
                 self.participant_answers();
-            } else if self.shard.wake_at() == Time::NEVER && !self.resume_paused() && !self.has_sleepers() {
+            } else if !self.resume_paused() && self.shard.wake_at() == Time::NEVER && !self.has_sleepers() {
                 assert_eq!(self.shard.population(), 0, "what rests leaves memory");
                 assert!(self.shard.gates.iter().all(Gate::is_empty), "who left memory holds no place");
                 return;

@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use crate::journal::{
     Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, KeyEntry, NewSaga,
-    StartKey, StoredSaga, Wake,
+    StartKey, StoredSaga, Timer, Wake,
 };
 
 /// A claim and its proof, which gets an empty journal.
@@ -169,6 +169,17 @@ fn exists(saga: SagaId, fingerprint: Option<Fingerprint>) -> Conflict {
 
 fn load(journal: &dyn Journal, saga: SagaId) -> Option<StoredSaga> {
     journal.load(saga).expect(READABLE)
+}
+
+/// Sleeping sagas whose timer is due.
+fn due(journal: &dyn Journal, until: Time, limit: usize) -> Vec<(Time, SagaId)> {
+    let due = journal.timers_due(Timer::before(Time::default()), until, limit).expect(READABLE);
+    due.into_iter().map(|(timer, saga)| (timer.at, saga)).collect()
+}
+
+/// When the first saga wakes.
+fn next_timer(journal: &dyn Journal) -> Option<Time> {
+    due(journal, Time::NEVER, 1).first().map(|(at, _)| *at)
 }
 
 fn loaded(journal: &dyn Journal, saga: SagaId) -> StoredSaga {

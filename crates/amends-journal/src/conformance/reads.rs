@@ -19,6 +19,7 @@ suite![
     what_is_told_at_once_is_told_again_in_its_turn,
     recovery_names_whom_it_gives,
     due_timers_come_earliest_first,
+    timers_are_walked_from_any_place_on,
     a_timer_goes_when_its_saga_wakes_or_ends,
     a_timer_is_set_anew_by_each_append,
     a_sleep_without_end_is_no_timer,
@@ -137,7 +138,7 @@ fn counts_are_exact(journal: &dyn Journal) {
     assert_eq!(count(journal, None, Some("A")), 6);
     assert_eq!(count(journal, Some(Status::Completed), Some("B")), 1);
     assert_eq!(count(journal, None, Some("C")), 0);
-    journal.remove_ended(Time::NEVER, None, 100).expect(WRITABLE);
+    journal.remove_ended(Time::NEVER, at(1_000), None, 100).expect(WRITABLE);
     assert_eq!(count(journal, None, None), 5);
     assert_eq!(count(journal, Some(Status::Completed), None), 0);
 }
@@ -208,17 +209,36 @@ fn recovery_names_whom_it_gives(journal: &dyn Journal) {
 }
 
 fn due_timers_come_earliest_first(journal: &dyn Journal) {
-    assert_eq!(journal.next_timer().expect(READABLE), None);
+    assert_eq!(next_timer(journal), None);
     for (number, time) in [(1, 30), (2, 10), (3, 20), (4, 20), (5, 40)] {
         commit(journal, start_of(id(number), plain("Test", 1)).asleep_until(at(time)));
     }
     start(journal, 6);
-    let due = |until, limit| journal.timers_due(at(until), limit).expect(READABLE);
+    let due = |until, limit| due(journal, at(until), limit);
     assert_eq!(due(9, 10), []);
     assert_eq!(due(10, 10), [(at(10), id(2))]);
     assert_eq!(due(30, 10), [(at(10), id(2)), (at(20), id(3)), (at(20), id(4)), (at(30), id(1))]);
     assert_eq!(due(30, 2), [(at(10), id(2)), (at(20), id(3))]);
-    assert_eq!(journal.next_timer().expect(READABLE), Some(at(10)));
+    assert_eq!(next_timer(journal), Some(at(10)));
+}
+
+fn timers_are_walked_from_any_place_on(journal: &dyn Journal) {
+    for (number, time) in [(1, 30), (2, 10), (3, 20), (4, 20), (5, 20), (6, 40)] {
+        commit(journal, start_of(id(number), plain("Test", 1)).asleep_until(at(time)));
+    }
+    for limit in 1..=7 {
+        let (mut found, mut after) = (Vec::new(), Timer::before(Time::default()));
+        loop {
+            let page = journal.timers_due(after, at(35), limit).expect(READABLE);
+            assert!(page.len() <= limit && page.iter().all(|(timer, _)| *timer > after), "{page:?}");
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            found.extend(page.into_iter().map(|(_, saga)| saga));
+        }
+        assert_eq!(found, [id(2), id(3), id(4), id(5), id(1)], "{limit} at a time");
+    }
+    let from = |time| journal.timers_due(Timer::before(at(time)), at(100), 1).expect(READABLE)[0].1;
+    assert_eq!([from(20), from(21), from(40)], [id(3), id(1), id(6)]);
 }
 
 fn a_timer_goes_when_its_saga_wakes_or_ends(journal: &dyn Journal) {
@@ -228,25 +248,25 @@ fn a_timer_goes_when_its_saga_wakes_or_ends(journal: &dyn Journal) {
     commit(journal, next_of(id(1), 1));
     let ending = next_of(id(2), 1).becoming(Status::Completed).asleep_until(at(5));
     commit(journal, ending);
-    assert_eq!(journal.timers_due(at(1_000), 10).expect(READABLE), [(at(30), id(3))]);
-    assert_eq!(journal.next_timer().expect(READABLE), Some(at(30)));
+    assert_eq!(due(journal, at(1_000), 10), [(at(30), id(3))]);
+    assert_eq!(next_timer(journal), Some(at(30)));
 }
 
 fn a_timer_is_set_anew_by_each_append(journal: &dyn Journal) {
     let saga = start(journal, 1);
     commit(journal, next_of(saga, 1).asleep_until(at(50)));
     commit(journal, next_of(saga, 2).asleep_until(at(20)));
-    assert_eq!(journal.timers_due(at(1_000), 10).expect(READABLE), [(at(20), saga)]);
+    assert_eq!(due(journal, at(1_000), 10), [(at(20), saga)]);
     commit(journal, next_of(saga, 3));
     commit(journal, next_of(saga, 4).becoming(Status::Completed));
     assert_eq!(loaded(journal, saga).records.len(), 5, "a saga that slept keeps its records when it ends");
-    assert_eq!(journal.timers_due(at(1_000), 10).expect(READABLE), []);
+    assert_eq!(due(journal, at(1_000), 10), []);
 }
 
 fn a_sleep_without_end_is_no_timer(journal: &dyn Journal) {
     commit(journal, start_of(id(1), plain("Test", 1)).asleep_until(Time::NEVER));
-    assert_eq!(journal.next_timer().expect(READABLE), None);
-    assert_eq!(journal.timers_due(Time::NEVER, 10).expect(READABLE), []);
+    assert_eq!(next_timer(journal), None);
+    assert_eq!(due(journal, Time::NEVER, 10), []);
 }
 
 fn a_saga_is_loaded_with_its_timer(journal: &dyn Journal) {

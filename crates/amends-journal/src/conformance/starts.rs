@@ -62,7 +62,7 @@ fn a_key_is_taken_by_its_saga_whatever_became_of_it(journal: &dyn Journal) {
     assert_eq!(conflict_of(journal, again()), taken, "live");
     commit(journal, next_of(id(1), 1).becoming(Status::Completed));
     assert_eq!(conflict_of(journal, again()), taken, "ended");
-    journal.remove_ended(Time::NEVER, None, 10).expect(WRITABLE);
+    journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
     assert_eq!(conflict_of(journal, again()), taken, "removed");
     assert_eq!(load(journal, id(2)), None);
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use amends_core::{DefinitionName, SagaId, Status, Time};
 
-use crate::journal::{Cursor, Filter, Page, SagaSummary};
+use crate::journal::{Cursor, Filter, Page, SagaSummary, Timer};
 
 use super::look::{Look, Named, page};
 use super::reader::ReadError;
@@ -83,19 +83,18 @@ pub(super) fn list(
 pub(super) fn timers_due(
     look: &Look<'_>,
     sagas: &[Unsettled],
+    after: Timer,
     until: Time,
     limit: usize,
-) -> Result<Vec<(Time, SagaId)>, ReadError> {
+) -> Result<Vec<(Timer, SagaId)>, ReadError> {
     let known: HashSet<SagaId> = sagas.iter().map(|saga| saga.summary.id).collect();
-    let mut due = look.timers_due(until, limit.saturating_add(sagas.len()))?;
+    let mut due = look.timers_due(after, until, limit.saturating_add(sagas.len()))?;
     due.retain(|(_, saga)| !known.contains(saga));
-    let better = sagas.iter().filter_map(|saga| Some((saga.wake_at?, saga.summary.id)));
-    due.extend(better.filter(|(at, _)| *at <= until && *at < Time::NEVER));
-    due.sort_unstable();
+    let better = sagas.iter().filter_map(|saga| {
+        Some((Timer { at: saga.wake_at?, number: u64::try_from(saga.no).ok()? }, saga.summary.id))
+    });
+    due.extend(better.filter(|(timer, _)| *timer > after && timer.at <= until && timer.at < Time::NEVER));
+    due.sort_unstable_by_key(|(timer, _)| *timer);
     due.truncate(limit);
     Ok(due)
-}
-
-pub(super) fn next_timer(look: &Look<'_>, sagas: &[Unsettled]) -> Result<Option<Time>, ReadError> {
-    Ok(timers_due(look, sagas, Time::NEVER, 1)?.first().map(|(at, _)| *at))
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::journal::{
     Append, AppendAnswer, Conflict, Expected, JournalError, KeyEntry, NewSaga, OnAnswers, Stats, StoredSaga,
 };
-use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_BYTES};
+use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_AT_ONCE_MAX, SETTLE_BYTES, SETTLE_WHEN_ASKED_EVERY};
 
 use super::entry;
 use super::log::{BatchNumber, Log, NoRoom};
@@ -46,6 +46,7 @@ pub(super) struct Committer<'c> {
     settle_at: Option<Instant>,
     /// The last batch when the last round began: who has been dirty since before is not going to end any moment.
     last_round: BatchNumber,
+    round_began: Instant,
     /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
     /// then read again by the next start.
     settled_last: Vec<SagaId>,
@@ -118,6 +119,7 @@ impl<'c> Committer<'c> {
             idle: VecDeque::new(),
             settler,
             waiting: Vec::new(),
+            round_began: Instant::now(),
             settled_to,
             last_no,
             highest_in_database: last_no,
@@ -318,7 +320,7 @@ impl<'c> Committer<'c> {
 
     /// Writes batches that there is room for, with one flush.
     fn write_together(&mut self, batches: Vec<Vec<Append>>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
-        if batches.iter().flatten().any(|append| self.may_ask_database(append)) {
+        if batches.iter().flatten().any(|append| self.may_take_up(append)) {
             self.wait_for_upkeep();
         }
         // An error is told before the end of the look: SQLite may have ended that by itself, which is an error too.
@@ -501,7 +503,11 @@ impl<'c> Committer<'c> {
     /// What writes to the database past the log.
     fn take_upkeep(&mut self, upkeep: Upkeep) {
         match &upkeep {
-            Upkeep::Quarantine { .. } | Upkeep::RemoveEnded { .. } => self.wait(Waiting::Upkeep(upkeep)),
+            Upkeep::Quarantine { .. } | Upkeep::RemoveEnded { cursor: None, .. } => {
+                self.wait(Waiting::Upkeep(upkeep));
+            }
+            // A sweep that is under way need not see what has ended since it began.
+            Upkeep::RemoveEnded { cursor: Some(_), .. } => self.serve(Waiting::Upkeep(upkeep)),
             Upkeep::ForgetReservations { .. } | Upkeep::PutDefinition { .. } => self.do_upkeep(upkeep),
         }
     }
@@ -512,15 +518,16 @@ impl<'c> Committer<'c> {
         self.give(Task::Upkeep(upkeep));
     }
 
-    /// Whether judging this may take a look at the database.
-    fn may_ask_database(&self, append: &Append) -> bool {
+    /// Whether this may go on with a saga that only the database knows. A start never does: whatever it finds under its id or
+    /// key is left as it is.
+    fn may_take_up(&self, append: &Append) -> bool {
         match &append.expected {
-            Expected::New(new) => new.id_given || new.key.is_some(),
+            Expected::New(_) => false,
             Expected::Sequence(_) => !self.sagas.contains_key(&append.saga),
         }
     }
 
-    /// To be called before a batch that may ask the database: what is judged must see what was written past the log. Not in
+    /// To be called before a batch that may take up a saga from the database: retention may be about to remove it. Not in
     /// the middle of one: what follows may begin a round, which is to have nothing that the log does not have.
     fn wait_for_upkeep(&mut self) {
         while self.settler.upkeep > 0 {
@@ -551,8 +558,14 @@ impl<'c> Committer<'c> {
                 self.waiting.push((until, waiting));
             }
         }
-        if !self.waiting.is_empty() && !self.settler.has_round {
+        if self.waiting.is_empty() || self.settler.has_round {
+            return;
+        }
+        let due = self.round_began + SETTLE_WHEN_ASKED_EVERY;
+        if self.dirty.len() <= SETTLE_AT_ONCE_MAX || due <= Instant::now() {
             self.begin_round(true);
+        } else {
+            self.settle_at = Some(self.settle_at.map_or(due, |at| at.min(due)));
         }
     }
 
@@ -653,6 +666,7 @@ impl<'c> Committer<'c> {
             }
         }
         self.dirty = left;
+        self.round_began = Instant::now();
         self.last_round = self.log.last();
         self.unsettled_bytes = 0;
         self.settle_at = (!self.dirty.is_empty()).then(|| Instant::now() + SETTLE_AFTER);

@@ -35,7 +35,7 @@ fn later(one: i64, other: i64) -> i64 {
 }
 
 /// The ids that the index may not have. A reader asks here before it takes its moment of the database: what is not here then
-/// is in the index of that moment.
+/// is in the index of that moment, or its saga was live still (so whoever finds nothing asks again).
 #[derive(Debug, Default)]
 pub(super) struct GivenIds {
     fresh: Mutex<HashMap<SagaId, i64, IdHash>>,

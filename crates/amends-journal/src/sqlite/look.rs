@@ -10,7 +10,7 @@ use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
 use bytes::Bytes;
 use rusqlite::{Row, Transaction, params};
 
-use crate::journal::{Cursor, Filter, KeyEntry, Page, SagaSummary, StoredSaga, Wake};
+use crate::journal::{Cursor, Filter, KeyEntry, Page, SagaSummary, StoredSaga, Timer, Wake};
 use crate::record;
 
 use super::archive;
@@ -288,17 +288,22 @@ impl<'m> Look<'m> {
         )
     }
 
-    pub(super) fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, ReadError> {
+    pub(super) fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, SagaId)>, ReadError> {
+        let number = number_after(Some(Cursor(after.number)));
         self.all(
-            "SELECT wake_at, id FROM saga WHERE wake_at <= ?1 AND wake_at < ?2 ORDER BY wake_at, no LIMIT ?3",
-            params![time_code(until), NEVER, row_limit(limit)],
-            |row| Ok((time_of(row.get(0)?)?, schema::id_of(row.get_ref(1)?.as_blob()?)?)),
+            "SELECT wake_at, no, id FROM saga
+             WHERE (wake_at, no) > (?1, ?2) AND wake_at <= ?3 AND wake_at < ?4 ORDER BY wake_at, no LIMIT ?5",
+            params![time_code(after.at), number, time_code(until), NEVER, row_limit(limit)],
+            |row| {
+                let timer = Timer { at: time_of(row.get(0)?)?, number: schema::count_of(row.get(1)?)? };
+                Ok((timer, schema::id_of(row.get_ref(2)?.as_blob()?)?))
+            },
         )
-    }
-
-    pub(super) fn next_timer(&self) -> Result<Option<Time>, ReadError> {
-        let sql = "SELECT wake_at FROM saga WHERE wake_at < ?1 ORDER BY wake_at LIMIT 1";
-        self.first(sql, [NEVER], |row| Ok(time_of(row.get(0)?)?))
     }
 
     pub(super) fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, ReadError> {

@@ -43,7 +43,7 @@ use rusqlite::hooks::Wal;
 
 use crate::journal::{
     Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
-    Stats, StoredSaga, Sweep,
+    Stats, StoredSaga, Sweep, Timer,
 };
 use crate::limits::{DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX};
 
@@ -209,7 +209,7 @@ impl Journal for SqliteJournal {
     }
 
     fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {
-        // A second time if it was removed between the two looks: a gap that stays is one.
+        // A second time if it was removed between the two looks, or went to another place: a gap that stays is one.
         for is_last in [false, true] {
             let ahead = match self.shared.is_ahead() {
                 true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
@@ -218,7 +218,10 @@ impl Journal for SqliteJournal {
             let given_number = self.shared.given_ids.number(saga);
             let stored = self.readers.read(|look| look.load(saga, given_number))?;
             match ahead {
-                None => return Ok(stored),
+                None if is_last || stored.is_some() => return Ok(stored),
+                // Live when memory was asked, it may have ended before the database was.
+                None if self.shared.given_ids.number(saga) == given_number => return Ok(None),
+                None => {}
                 Some(ahead) if is_last || stored.is_some() || ahead.stored == 0 => {
                     return Ok(Some(put_together(stored, ahead)));
                 }
@@ -285,15 +288,16 @@ impl Journal for SqliteJournal {
         self.read_all(|look| look.count(filter), |look, sagas| ahead::count(look, sagas, filter))
     }
 
-    fn timers_due(&self, until: Time, limit: usize) -> Result<Vec<(Time, SagaId)>, JournalError> {
+    fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, SagaId)>, JournalError> {
         self.read_all(
-            |look| look.timers_due(until, limit),
-            |look, sagas| ahead::timers_due(look, sagas, until, limit),
+            |look| look.timers_due(after, until, limit),
+            |look, sagas| ahead::timers_due(look, sagas, after, until, limit),
         )
-    }
-
-    fn next_timer(&self) -> Result<Option<Time>, JournalError> {
-        self.read_all(|look| look.next_timer(), ahead::next_timer)
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
@@ -313,11 +317,12 @@ impl Journal for SqliteJournal {
     fn remove_ended(
         &self,
         before: Time,
+        now: Time,
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Sweep, JournalError> {
         self.ask(|reply| {
-            Job::Upkeep(Upkeep::RemoveEnded { before, cursor, limit, except: HashSet::new(), reply })
+            Job::Upkeep(Upkeep::RemoveEnded { before, now, cursor, limit, except: HashSet::new(), reply })
         })
     }
 
@@ -439,11 +444,7 @@ fn commit_over(
     settler: Settling,
     ready: &Ready,
 ) -> Result<Settling, WriteError> {
-    let last_no = connection.query_row(
-        "SELECT max(coalesce((SELECT max(no) FROM saga), 0), coalesce((SELECT max(no) FROM ended), 0))",
-        [],
-        |row| row.get(0),
-    )?;
+    let last_no = schema::last_no(connection)?;
     let in_database = InDatabase { last_no, settled_to: schema::settled(connection)?? };
     let lookup = Lookup::prepare(connection, &shared.given_ids)?;
     let log::Found { log, batches } = log;

@@ -78,6 +78,7 @@ pub(super) enum Upkeep {
     },
     RemoveEnded {
         before: Time,
+        now: Time,
         cursor: Option<Cursor>,
         limit: usize,
         /// Sagas to be left alone; the committer knows.

@@ -85,24 +85,28 @@ const LAYOUT: [&str; 17] = [
     no INTEGER PRIMARY KEY,
     id BLOB NOT NULL
 ) STRICT",
-    // Idempotency keys. `ended_at` is set when the saga was removed: from then on the key may be forgotten.
+    // Idempotency keys. `removed_at` is set when the saga was removed: from then on the key may be forgotten.
     "CREATE TABLE start_key (
     key         TEXT PRIMARY KEY,
     saga        BLOB NOT NULL,
     fingerprint BLOB,
-    ended_at    INTEGER
+    removed_at  INTEGER
 ) WITHOUT ROWID, STRICT",
-    "CREATE INDEX start_key_of_removed ON start_key (ended_at) WHERE ended_at IS NOT NULL",
+    "CREATE INDEX start_key_of_removed ON start_key (removed_at) WHERE removed_at IS NOT NULL",
     // Removed sagas whose id was given: what of them says that the id is taken.
     "CREATE TABLE reserved (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL,
     fingerprint BLOB,
-    ended_at    INTEGER NOT NULL
+    removed_at  INTEGER NOT NULL
 ) STRICT",
-    "CREATE INDEX reserved_by_end ON reserved (ended_at)",
-    // The last batch of the log whose every record is here. One row.
-    "CREATE TABLE settled (batch INTEGER NOT NULL) STRICT",
+    "CREATE INDEX reserved_by_removal ON reserved (removed_at)",
+    // The last batch of the log whose every record is here, and the highest number that a saga ever had: one is never given
+    // again, though its saga be removed. One row.
+    "CREATE TABLE settled (
+    batch   INTEGER NOT NULL,
+    last_no INTEGER NOT NULL
+) STRICT",
     // How many sagas there are, so that nobody has to count them.
     "CREATE TABLE tally (
     definition INTEGER NOT NULL,
@@ -116,7 +120,7 @@ const LAYOUT: [&str; 17] = [
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     let layout = LAYOUT.join(";\n");
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch) VALUES (0); PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch, last_no) VALUES (0, 0); PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
 }
 
@@ -136,6 +140,11 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Result<(), Nons
 pub(super) fn settled(connection: &Connection) -> rusqlite::Result<Result<u64, Nonsense>> {
     let batch: i64 = connection.query_row("SELECT batch FROM settled", [], |row| row.get(0))?;
     Ok(count_of(batch))
+}
+
+/// The highest number that a saga in the database has, or had before it was removed.
+pub(super) fn last_no(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT last_no FROM settled", [], |row| row.get(0))
 }
 
 /// A stored value that nobody wrote.

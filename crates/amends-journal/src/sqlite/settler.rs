@@ -235,8 +235,10 @@ impl<'c> Settler<'c> {
                 settler.settle_row(row)?;
             }
             settler.index_some_ids()?;
+            let last_no = round.rows.iter().map(|row| row.origin.no).max().unwrap_or(0);
             let set = &mut settler.statements.set_settled;
             set.raw_bind_parameter(1, i64::try_from(round.settled_to).expect("no log has 2^63 batches"))?;
+            set.raw_bind_parameter(2, last_no)?;
             let changed = set.raw_execute()?;
             if changed == 1 {
                 Ok(())
@@ -398,8 +400,8 @@ impl<'c> Settler<'c> {
             Upkeep::Quarantine { saga, why, reply } => {
                 let _ = reply.send(self.quarantine(saga, &why));
             }
-            Upkeep::RemoveEnded { before, cursor, limit, except, reply } => {
-                let _ = reply.send(self.remove_ended(before, cursor, limit, &except));
+            Upkeep::RemoveEnded { before, now, cursor, limit, except, reply } => {
+                let _ = reply.send(self.remove_ended(before, now, cursor, limit, &except));
             }
             Upkeep::ForgetReservations { before, limit, reply } => {
                 let _ = reply.send(self.forget_reservations(before, limit));

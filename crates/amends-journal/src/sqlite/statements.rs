@@ -62,7 +62,7 @@ impl<'c> Statements<'c> {
             insert_key: prepare("INSERT INTO start_key (key, saga, fingerprint) VALUES (?1, ?2, ?3)")?,
             insert_definition: prepare("INSERT INTO definition (no, name, version) VALUES (?1, ?2, ?3)")?,
             archived_records: prepare("SELECT records FROM ended WHERE no = ?1")?,
-            set_settled: prepare("UPDATE settled SET batch = ?1")?,
+            set_settled: prepare("UPDATE settled SET batch = ?1, last_no = max(last_no, ?2)")?,
             add_to_tally: prepare(
                 "INSERT INTO tally (definition, status, sagas) VALUES (?1, ?2, ?3)
                  ON CONFLICT (definition, status) DO UPDATE SET sagas = sagas + excluded.sagas",

@@ -48,6 +48,7 @@ impl Settler<'_> {
     pub(super) fn remove_ended(
         &mut self,
         before: Time,
+        now: Time,
         cursor: Option<Cursor>,
         limit: usize,
         except: &HashSet<SagaId>,
@@ -64,7 +65,7 @@ impl Settler<'_> {
             let runs = candidates.chunk_by(|one, next| goes(one) == goes(next)).filter(|run| goes(&run[0]));
             let mut removed = 0;
             for run in runs {
-                settler.remove(run)?;
+                settler.remove(run, time_code(now))?;
                 removed += run.len();
             }
             Ok(Sweep { removed, next })
@@ -98,25 +99,25 @@ impl Settler<'_> {
     }
 
     /// Removes neighbours: one by one would cost twice as much.
-    fn remove(&mut self, run: &[Candidate]) -> Result<(), WriteError> {
+    fn remove(&mut self, run: &[Candidate], now: i64) -> Result<(), WriteError> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let neighbours = [first.no, last.no];
         let connection = self.connection;
         if run.iter().any(|ended| ended.id_given) {
             connection
                 .prepare_cached(
-                    "INSERT INTO reserved (no, id, fingerprint, ended_at)
-                     SELECT no, id, fingerprint, ended_at FROM ended
+                    "INSERT INTO reserved (no, id, fingerprint, removed_at)
+                     SELECT no, id, fingerprint, ?3 FROM ended
                      WHERE no BETWEEN ?1 AND ?2 AND id_given <> 0 ORDER BY no",
                 )?
-                .execute(neighbours)?;
+                .execute([first.no, last.no, now])?;
         }
         for ended in run.iter().filter(|ended| ended.is_keyed) {
             connection
                 .prepare_cached(
-                    "UPDATE start_key SET ended_at = ?2 WHERE key = (SELECT key FROM ended WHERE no = ?1)",
+                    "UPDATE start_key SET removed_at = ?2 WHERE key = (SELECT key FROM ended WHERE no = ?1)",
                 )?
-                .execute([ended.no, ended.ended_at])?;
+                .execute([ended.no, now])?;
         }
         let deleted =
             connection.prepare_cached("DELETE FROM ended WHERE no BETWEEN ?1 AND ?2")?.execute(neighbours)?;
@@ -146,7 +147,7 @@ impl Settler<'_> {
             settler.index_some_ids()?;
             let mut keys = settler.connection.prepare_cached(
                 "DELETE FROM start_key WHERE key IN
-                 (SELECT key FROM start_key WHERE ended_at < ?1 ORDER BY ended_at, key LIMIT ?2)",
+                 (SELECT key FROM start_key WHERE removed_at < ?1 ORDER BY removed_at, key LIMIT ?2)",
             )?;
             Ok(forgotten + keys.execute(params![time_code(before), row_limit(limit - forgotten)])?)
         });
@@ -156,7 +157,7 @@ impl Settler<'_> {
     /// Removes reservations; their index hears of it with the ids that it hears of.
     fn forget_ids(&mut self, before: Time, limit: usize) -> Result<usize, WriteError> {
         let mut find = self.connection.prepare_cached(
-            "SELECT no, id FROM reserved WHERE ended_at < ?1 ORDER BY ended_at, no LIMIT ?2",
+            "SELECT no, id FROM reserved WHERE removed_at < ?1 ORDER BY removed_at, no LIMIT ?2",
         )?;
         let mut remove = self.connection.prepare_cached("DELETE FROM reserved WHERE no = ?1")?;
         let mut rows = find.query(params![time_code(before), row_limit(limit)])?;
