@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amends_core::Time;
-use amends_journal::{Journal, JournalError};
+use amends_journal::{Cursor, Journal, JournalError};
 use tracing::error;
 
 use crate::limits::RETENTION_PAGE;
@@ -20,6 +20,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// of the throughput (half where callers give the ids, as their starts wait for each step). A sweep that is not done within
 /// the hour goes on without: what comes must not come faster than it goes.
 const REST_FACTOR: u32 = 4;
+
+/// Places in one sweep that cannot be read and are passed over, a page of numbers each. More than this is no accident.
+const PASSED_OVER_MAX: u32 = 100;
 
 /// How long ids and keys stay reserved after their saga is gone.
 const RESERVED_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -36,13 +39,21 @@ pub(crate) async fn run(shared: Arc<Shared>, keep: Duration) {
 
 async fn sweep(shared: &Arc<Shared>, keep: Duration) -> Result<(), String> {
     let began = Instant::now();
-    let mut cursor = None;
+    let (mut cursor, mut passed_over) = (None, 0);
     loop {
         let now = shared.clock.now();
         let before = age_ago(now, keep);
         let removed =
             step(shared, began, move |journal| journal.remove_ended(before, now, cursor, RETENTION_PAGE));
-        cursor = removed.await?.next;
+        cursor = match removed.await? {
+            Ok(sweep) => sweep.next,
+            Err(JournalError::Damaged { what, details }) if passed_over < PASSED_OVER_MAX => {
+                error!(what, details, "retention passes over ended sagas that cannot be read");
+                passed_over += 1;
+                Some(Cursor(cursor.map_or(0, |cursor: Cursor| cursor.0) + RETENTION_PAGE as u64))
+            }
+            Err(error) => return Err(error.to_string()),
+        };
         if cursor.is_none() {
             break;
         }
@@ -51,7 +62,7 @@ async fn sweep(shared: &Arc<Shared>, keep: Duration) -> Result<(), String> {
         let before = age_ago(shared.clock.now(), RESERVED_FOR);
         let forgotten =
             step(shared, began, move |journal| journal.forget_reservations(before, RETENTION_PAGE));
-        if forgotten.await? == 0 {
+        if forgotten.await?.map_err(|error| error.to_string())? == 0 {
             return Ok(());
         }
     }
@@ -62,13 +73,13 @@ async fn step<R: Send + 'static>(
     shared: &Arc<Shared>,
     sweep_began: Instant,
     step: impl FnOnce(&dyn Journal) -> Result<R, JournalError> + Send + 'static,
-) -> Result<R, String> {
+) -> Result<Result<R, JournalError>, String> {
     let (began, shared) = (Instant::now(), shared.clone());
     let done = tokio::task::spawn_blocking(move || step(&*shared.journal)).await;
     if sweep_began.elapsed() < SWEEP_EVERY {
         tokio::time::sleep(began.elapsed() * REST_FACTOR).await;
     }
-    done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    done.map_err(|error| error.to_string())
 }
 
 fn age_ago(now: Time, age: Duration) -> Time {

@@ -211,6 +211,35 @@ async fn damaged_sagas_are_parked_and_every_other_goes_on() {
     engine.stop(Duration::ZERO).await;
 }
 
+/// One row that nobody wrote, among the first of all.
+#[tokio::test]
+async fn retention_passes_over_damage_and_removes_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = sqlite(directory.path());
+    let engine = open(journal.clone(), local(|_| async { done() }), Options::default());
+    let mut last = None;
+    for _ in 0..MANY {
+        last = Some(engine.start(request(None, Wait::Rest)).await.unwrap().saga.id());
+    }
+    engine.stop(Duration::from_secs(1)).await;
+    drop((engine, journal));
+    let journal = sqlite(directory.path());
+    let database =
+        amends_sqlite::open(&directory.path().join("journal.db"), OpenFlags::default(), None).unwrap();
+    let damage = "PRAGMA ignore_check_constraints = ON; UPDATE ended SET status = 9 WHERE no = 3";
+    database.execute_batch(damage).unwrap();
+
+    let options = Options { retention: Some(Duration::ZERO), ..Options::default() };
+    let engine = open(journal, local(|_| async { done() }), options);
+    for _ in 0..300 {
+        if engine.saga(last.unwrap()).await.unwrap().is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the last saga is still there");
+}
+
 #[tokio::test]
 async fn an_operator_reverses_a_completed_saga() {
     let engine = open(memory(), local(|_| async { done() }), Options::default());
