@@ -84,7 +84,7 @@ pub(crate) struct BenchArgs {
           value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
     in_flight: Vec<u32>,
     /// How many sagas are live, for memory
-    #[arg(long, default_value_t = 100_000, value_name = "N",
+    #[arg(long, default_value_t = 200_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
     live: u32,
     /// How many finished sagas the directory is filled with, for history
