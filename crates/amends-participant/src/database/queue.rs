@@ -8,16 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use rusqlite::Connection;
-
 use super::WriteError;
 use crate::error::{BarrierError, is_no_space};
 use crate::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX};
+use crate::savepoint::Savepoint;
 
 /// A queued write, whatever it results in.
 pub(super) trait Job: Send {
     /// Does the work and keeps the result until [`Job::answer`].
-    fn run(&mut self, connection: &Connection) -> Ran;
+    fn run(&mut self, savepoint: &Savepoint<'_>) -> Ran;
     /// Hands on `instead`, or the result of the run.
     fn answer(self: Box<Self>, instead: Option<WriteError>);
 }
@@ -49,13 +48,13 @@ impl<T, W, A> Write<T, W, A> {
 impl<T, W, A> Job for Write<T, W, A>
 where
     T: Send,
-    W: FnOnce(&Connection) -> Result<T, BarrierError> + Send,
+    W: FnOnce(&Savepoint<'_>) -> Result<T, BarrierError> + Send,
     A: FnOnce(Result<T, WriteError>) + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Ran {
+    fn run(&mut self, savepoint: &Savepoint<'_>) -> Ran {
         let work = self.work.take().expect("a job runs once");
         // What a panic leaves behind in the database is rolled back, and the work itself is gone.
-        let result = match catch_unwind(AssertUnwindSafe(|| work(connection))) {
+        let result = match catch_unwind(AssertUnwindSafe(|| work(savepoint))) {
             Ok(result) => result.map_err(WriteError::Job),
             Err(panic) => Err(WriteError::Panicked(panic_message(panic.as_ref()))),
         };
