@@ -42,28 +42,41 @@ pub fn action(
     business: impl FnOnce(&Connection) -> Result<Decision, DataError>,
 ) -> Result<Answer, BarrierError> {
     let savepoint = Savepoint::begin(connection)?;
+    let answer = action_in(&savepoint, call, now_ms, business)?;
+    savepoint.release()?;
+    Ok(answer)
+}
+
+/// [`action`] as the whole of a savepoint, which [`Database::submit`](crate::database::Database::submit) opens for each write: a
+/// second one would cost as much as a row. After a refusal nothing of the savepoint is left but its memory; after an error it
+/// must be taken back.
+///
+/// # Errors
+/// Those of [`action`].
+pub fn action_in(
+    savepoint: &Savepoint<'_>,
+    call: &Call<'_>,
+    now_ms: i64,
+    business: impl FnOnce(&Connection) -> Result<Decision, DataError>,
+) -> Result<Answer, BarrierError> {
     let hash = Hash::of(call.payload);
-    let Some(number) = row::insert(connection, call, now_ms)? else {
-        let answer = repeated_action(call, &hash, row::load(connection, call)?)?;
-        savepoint.release()?;
-        return Ok(answer);
+    let Some(number) = row::insert(savepoint, call, now_ms)? else {
+        return repeated_action(call, &hash, row::load(savepoint, call)?);
     };
-    let answer = match business(connection)? {
+    match business(savepoint)? {
         Ok(output) => {
             check_length(output.len())?;
             let state = State::Acted { action: hash, answer: output.clone() };
-            row::write(connection, call, &Row { number, created_at_ms: now_ms, state: &state })?;
-            Answer::Completed(output)
+            row::write(savepoint, call, &Row { number, created_at_ms: now_ms, state: &state })?;
+            Ok(Answer::Completed(output))
         }
         Err(refusal) => {
             check_length(refusal.message.len() + refusal.details.as_ref().map_or(0, Vec::len))?;
             savepoint.start_over()?;
-            remember_refusal(connection, call, now_ms, hash, &refusal)?;
-            Answer::Refused(refusal)
+            remember_refusal(savepoint, call, now_ms, hash, &refusal)?;
+            Ok(Answer::Refused(refusal))
         }
-    };
-    savepoint.release()?;
-    Ok(answer)
+    }
 }
 
 /// Takes an action back once: runs `business` only if the action took effect and was not undone before.
@@ -80,41 +93,54 @@ pub fn undo(
     business: impl FnOnce(&Connection) -> Result<Decision, DataError>,
 ) -> Result<Answer, BarrierError> {
     let savepoint = Savepoint::begin(connection)?;
-    let found = match row::insert(connection, call, now_ms)? {
+    let answer = undo_in(&savepoint, call, now_ms, business)?;
+    savepoint.release()?;
+    Ok(answer)
+}
+
+/// [`undo`] as the whole of a savepoint, as [`action_in`] is of [`action`].
+///
+/// # Errors
+/// Those of [`undo`].
+pub fn undo_in(
+    savepoint: &Savepoint<'_>,
+    call: &Call<'_>,
+    now_ms: i64,
+    business: impl FnOnce(&Connection) -> Result<Decision, DataError>,
+) -> Result<Answer, BarrierError> {
+    let nothing = || Answer::Completed(NOTHING.to_vec());
+    let found = match row::insert(savepoint, call, now_ms)? {
         Some(number) => {
-            row::write(connection, call, &Row { number, created_at_ms: now_ms, state: &State::Blocked })?;
-            savepoint.release()?;
-            return Ok(Answer::Completed(NOTHING.to_vec()));
+            row::write(savepoint, call, &Row { number, created_at_ms: now_ms, state: &State::Blocked })?;
+            return Ok(nothing());
         }
-        None => row::load(connection, call)?,
+        None => row::load(savepoint, call)?,
     };
     let Row { number, created_at_ms, state } = found;
     let hash = Hash::of(call.payload);
-    let answer = match state {
-        State::Blocked => Answer::Completed(NOTHING.to_vec()),
+    match state {
+        State::Blocked => Ok(nothing()),
         State::Refused { .. } => {
-            row::write(connection, call, &Row { number, created_at_ms, state: &State::Blocked })?;
-            Answer::Completed(NOTHING.to_vec())
+            row::write(savepoint, call, &Row { number, created_at_ms, state: &State::Blocked })?;
+            Ok(nothing())
         }
         State::Undone { undo, undo_answer, .. } => {
             require_same(call, &undo, &hash)?;
-            Answer::Completed(undo_answer)
+            Ok(Answer::Completed(undo_answer))
         }
-        State::Acted { action, answer } => match business(connection)? {
+        State::Acted { action, answer } => match business(savepoint)? {
             Ok(output) => {
                 check_length(output.len())?;
                 let state = State::Undone { action, answer, undo: hash, undo_answer: output.clone() };
-                row::write(connection, call, &Row { number, created_at_ms, state: &state })?;
-                Answer::Completed(output)
+                row::write(savepoint, call, &Row { number, created_at_ms, state: &state })?;
+                Ok(Answer::Completed(output))
             }
             Err(refusal) => {
-                savepoint.roll_back()?;
-                return Ok(Answer::Refused(refusal));
+                savepoint.start_over()?;
+                Ok(Answer::Refused(refusal))
             }
         },
-    };
-    savepoint.release()?;
-    Ok(answer)
+    }
 }
 
 /// Removes rows made before `before_ms`, looking at no more than the `limit` oldest, and says how many went. Fewer than

@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use crate::barrier;
 use crate::error::{BarrierError, DataError};
 use crate::limits::{FORGET_ROWS_MAX, FREE_PAGES_MAX};
+use crate::savepoint::Savepoint;
 pub use open::OpenError;
 use queue::Queue;
 use readers::Readers;
@@ -135,7 +136,7 @@ impl Database {
     /// back.
     pub fn submit<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, BarrierError> + Send + 'static,
+        work: impl FnOnce(&Savepoint<'_>) -> Result<T, BarrierError> + Send + 'static,
         answered: impl FnOnce(Result<T, WriteError>) + Send + 'static,
     ) {
         let path = Arc::clone(&self.path);
@@ -164,7 +165,7 @@ impl Database {
         before_ms: i64,
         answered: impl FnOnce(Result<usize, WriteError>) + Send + 'static,
     ) {
-        let work = move |connection: &Connection| {
+        let work = move |connection: &Savepoint<'_>| {
             let removed = barrier::forget_before(connection, before_ms, FORGET_ROWS_MAX)?;
             give_space_back(connection)?;
             Ok(removed)

@@ -15,3 +15,4 @@ mod savepoint;
 
 pub use call::{Answer, Call, Decision, Refusal, UNDONE};
 pub use error::{BarrierError, DataError, PAYLOAD_CONFLICT};
+pub use savepoint::Savepoint;

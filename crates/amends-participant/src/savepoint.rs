@@ -4,9 +4,12 @@
 //! the code inside panics. Does not open transactions: outside of one, SQLite makes the outermost savepoint the
 //! transaction.
 
+use std::ops::Deref;
+
 use rusqlite::{Connection, Error};
 
-pub(crate) struct Savepoint<'c> {
+/// A part of a transaction, open until its end. It is used as the connection it is a part on.
+pub struct Savepoint<'c> {
     connection: &'c Connection,
     open: bool,
 }
@@ -42,6 +45,14 @@ impl<'c> Savepoint<'c> {
         }
         run(self.connection, "ROLLBACK TO amends")?;
         run(self.connection, "RELEASE amends")
+    }
+}
+
+impl Deref for Savepoint<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use amends_participant::database::{Database, Format, OnFatal, OpenError, WriteError};
 use amends_participant::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX, READERS_MAX};
-use amends_participant::{Answer, BarrierError, Call, DataError, barrier};
+use amends_participant::{Answer, BarrierError, Call, DataError, Refusal, Savepoint, barrier};
 use rusqlite::Connection;
 
 const APPLICATION_ID: i32 = 77;
@@ -61,7 +61,7 @@ fn submit<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, BarrierError> + Send + 'static,
 ) -> Receiver<Result<T, WriteError>> {
     let (answered, answer) = mpsc::channel();
-    database.submit(work, move |result| drop(answered.send(result)));
+    database.submit(|savepoint| work(savepoint), move |result| drop(answered.send(result)));
     answer
 }
 
@@ -253,6 +253,34 @@ fn the_last_owner_may_drop_the_database_inside_an_answer() {
     drop(database);
     drop(held);
     wait(&drops);
+}
+
+#[test]
+fn a_refusal_takes_back_its_own_write_of_the_batch_and_is_remembered() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    let call = |saga, decision: Result<(), Refusal>| {
+        let (answered, answer) = mpsc::channel();
+        let work = move |savepoint: &Savepoint<'_>| {
+            let call = Call { saga, step: "Pay", in_doubt: false, payload: b"a" };
+            barrier::action_in(savepoint, &call, 5, |c| {
+                c.execute("INSERT INTO effects (what) VALUES (?1)", [saga])?;
+                Ok(decision.map(|()| b"done".to_vec()))
+            })
+        };
+        database.submit(work, move |result| drop(answered.send(result)));
+        answer
+    };
+    let refusal = || Refusal::new("no", "not this one");
+    let release = hold(&database);
+    let together = [call("one", Ok(())), call("two", Err(refusal())), call("three", Ok(()))];
+    drop(release);
+    let [one, two, three] = together.map(|answer| wait(&answer).unwrap());
+    assert_eq!((one, three), (Answer::Completed(b"done".to_vec()), Answer::Completed(b"done".to_vec())));
+    assert_eq!(two, Answer::Refused(refusal()));
+    assert_eq!(effects(&database), 2);
+    assert_eq!(wait(&call("two", Ok(()))).unwrap(), Answer::Refused(refusal()));
+    assert_eq!(effects(&database), 2);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use amends_participant::database::{Create, Database, Format, OnFatal, OpenError, WriteError};
-use amends_participant::{Answer, BarrierError, Call, DataError, Decision, Refusal, barrier};
+use amends_participant::{Answer, BarrierError, Call, DataError, Decision, Refusal, Savepoint, barrier};
 use bytes::Bytes;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -123,7 +123,7 @@ impl Service {
         };
         let guard = self.guard;
         self.database.submit(
-            move |connection| carry_out(connection, guard, &call, drawn),
+            move |savepoint| carry_out(savepoint, guard, &call, drawn),
             move |result| answered(result.map_err(CallError::Write)),
         );
     }
@@ -153,7 +153,7 @@ impl std::fmt::Debug for Service {
 }
 
 fn carry_out(
-    connection: &Connection,
+    savepoint: &Savepoint<'_>,
     guard: Guard,
     call: &ServiceCall,
     drawn: Drawn,
@@ -162,10 +162,10 @@ fn carry_out(
         Call { saga: call.saga.as_str(), step: &call.step, in_doubt: call.in_doubt, payload: &call.payload };
     match (guard, call.operation.direction()) {
         (Guard::Barrier, Direction::Action) => {
-            barrier::action(connection, &keyed, drawn.now_ms, |c| run(c, call, drawn).map(known))
+            barrier::action_in(savepoint, &keyed, drawn.now_ms, |c| run(c, call, drawn).map(known))
         }
         (Guard::Barrier, Direction::Compensation) => {
-            barrier::undo(connection, &keyed, drawn.now_ms, |c| match run(c, call, drawn)? {
+            barrier::undo_in(savepoint, &keyed, drawn.now_ms, |c| match run(c, call, drawn)? {
                 Ran::Decided(decision) => Ok(decision),
                 Ran::NothingToUndo => Err(DataError::damaged(
                     format!("the records of saga `{}`", call.saga),
@@ -175,7 +175,7 @@ fn carry_out(
         }
         #[cfg(feature = "sabotage")]
         (Guard::Nothing, Direction::Action | Direction::Compensation) => {
-            without_barrier(connection, call, drawn)
+            without_barrier(savepoint, call, drawn)
         }
     }
 }

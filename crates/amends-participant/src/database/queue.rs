@@ -6,17 +6,17 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-
-use rusqlite::Connection;
+use std::thread;
 
 use super::WriteError;
 use crate::error::{BarrierError, is_no_space};
 use crate::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX};
+use crate::savepoint::Savepoint;
 
 /// A queued write, whatever it results in.
 pub(super) trait Job: Send {
     /// Does the work and keeps the result until [`Job::answer`].
-    fn run(&mut self, connection: &Connection) -> Ran;
+    fn run(&mut self, savepoint: &Savepoint<'_>) -> Ran;
     /// Hands on `instead`, or the result of the run.
     fn answer(self: Box<Self>, instead: Option<WriteError>);
 }
@@ -48,13 +48,13 @@ impl<T, W, A> Write<T, W, A> {
 impl<T, W, A> Job for Write<T, W, A>
 where
     T: Send,
-    W: FnOnce(&Connection) -> Result<T, BarrierError> + Send,
+    W: FnOnce(&Savepoint<'_>) -> Result<T, BarrierError> + Send,
     A: FnOnce(Result<T, WriteError>) + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Ran {
+    fn run(&mut self, savepoint: &Savepoint<'_>) -> Ran {
         let work = self.work.take().expect("a job runs once");
         // What a panic leaves behind in the database is rolled back, and the work itself is gone.
-        let result = match catch_unwind(AssertUnwindSafe(|| work(connection))) {
+        let result = match catch_unwind(AssertUnwindSafe(|| work(savepoint))) {
             Ok(result) => result.map_err(WriteError::Job),
             Err(panic) => Err(WriteError::Panicked(panic_message(panic.as_ref()))),
         };
@@ -122,9 +122,16 @@ impl Queue {
         Some(state.jobs.drain(..batch).collect())
     }
 
-    /// Adds to a batch what has come since, without waiting; says whether that was anything.
+    /// Adds to a batch what has come since; says whether that was anything. Does not wait, but when nothing has come it first
+    /// lets other threads run that are ready to, should all processors be busy: they may be about to push. Measured with 64
+    /// clients of the shop: a third fewer flushes.
     pub(super) fn take_more(&self, batch: &mut Vec<Box<dyn Job>>) -> bool {
         let mut state = self.lock();
+        if state.jobs.is_empty() {
+            drop(state);
+            thread::yield_now();
+            state = self.lock();
+        }
         let more = state.jobs.len().min(BATCH_JOBS_MAX.saturating_sub(batch.len()));
         batch.extend(state.jobs.drain(..more));
         more > 0

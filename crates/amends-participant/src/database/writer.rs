@@ -155,7 +155,7 @@ impl Writer {
 
     fn carry_out_one(&self, job: &mut dyn Job) -> Result<Ran, Error> {
         let savepoint = Savepoint::begin(&self.connection)?;
-        let ran = job.run(&self.connection);
+        let ran = job.run(&savepoint);
         match ran {
             Ran::Done => savepoint.release()?,
             Ran::Failed | Ran::NoSpace => savepoint.roll_back()?,
