@@ -96,6 +96,9 @@ impl Shell {
                 }
                 () = sleep_until(due), if due.is_some() => {}
             }
+            if messages.len() < self.shard.population() {
+                self.let_others_go_first(&mut messages).await;
+            }
             for message in messages.drain(..) {
                 match message {
                     Message::Input(input) => {
@@ -130,6 +133,17 @@ impl Shell {
             }
             self.carry_out();
             while self.tasks.try_join_next().is_some() {}
+        }
+    }
+
+    /// Lets every task run that is ready to, and takes in what they sent: answers come in a row, and a turn for each of them would
+    /// end in a flush for each. Measured with 64 clients of the shop: a fifth less processor time.
+    async fn let_others_go_first(&mut self, messages: &mut Vec<Message>) {
+        tokio::task::yield_now().await;
+        while messages.len() < INPUTS_PER_TURN_MAX
+            && let Ok(message) = self.messages.try_recv()
+        {
+            messages.push(message);
         }
     }
 
