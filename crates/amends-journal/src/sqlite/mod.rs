@@ -45,7 +45,7 @@ use crate::journal::{
     Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
     Stats, StoredSaga, Sweep, Timer,
 };
-use crate::limits::{DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX};
+use crate::limits::{DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX, LOOKUP_CACHE_KIB};
 
 pub use open::OpenError;
 
@@ -422,7 +422,11 @@ fn settle_over(
 
 /// The committer's thread, from first to last.
 fn commit(shared: &Arc<Shared>, log: log::Found, settler: Settling, ready: Ready) {
-    let connection = match reader::open(&shared.path) {
+    let opened = reader::open(&shared.path).and_then(|connection| {
+        connection.pragma_update(None, "cache_size", -LOOKUP_CACHE_KIB)?;
+        Ok(connection)
+    });
+    let connection = match opened {
         Ok(connection) => connection,
         Err(error) => return drop(ready.send(Err(open::from_sqlite(shared.path.clone(), error)))),
     };
