@@ -1228,3 +1228,29 @@ fn the_number_of_a_removed_saga_is_not_given_again() {
     assert_eq!(remove_all(&journal), 3);
     assert_eq!(place.fatal(), Vec::<String>::new());
 }
+
+/// Whoever submits looks ids up before the committer judges; what came in between must count.
+#[test]
+fn of_many_who_start_under_one_id_one_does() {
+    const IDS: u64 = 400;
+    let options = SqliteOptions { ids_indexed_at_once: 20, ..SqliteOptions::default() };
+    let place = Place::new();
+    let journal = place.try_open(options).unwrap();
+    let started = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for number in 1..=IDS {
+                    if submit(&journal, vec![short_given(number)]) == [AppendAnswer::Committed] {
+                        started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        // The database is brought up to the log, and the committer forgets.
+                        journal.count(&everything()).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(started.into_inner(), IDS);
+    assert_eq!(journal.count(&everything()).unwrap(), IDS);
+    assert_eq!(place.fatal(), Vec::<String>::new());
+}

@@ -21,6 +21,7 @@ use crate::journal::{
 };
 use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_AT_ONCE_MAX, SETTLE_BYTES, SETTLE_WHEN_ASKED_EVERY};
 
+use super::absence::Absent;
 use super::entry;
 use super::log::{BatchNumber, Log, NoRoom};
 use super::lookup::Lookup;
@@ -47,6 +48,8 @@ pub(super) struct Committer<'c> {
     /// The last batch when the last round began: who has been dirty since before is not going to end any moment.
     last_round: BatchNumber,
     round_began: Instant,
+    /// What whoever submitted the batches at hand looked up.
+    absent: Vec<Absent>,
     /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
     /// then read again by the next start.
     settled_last: Vec<SagaId>,
@@ -120,6 +123,7 @@ impl<'c> Committer<'c> {
             settler,
             waiting: Vec::new(),
             round_began: Instant::now(),
+            absent: Vec::new(),
             settled_to,
             last_no,
             highest_in_database: last_no,
@@ -228,6 +232,7 @@ impl<'c> Committer<'c> {
             return;
         }
         let (_, ids) = self.idle.pop_front().expect("it was just there");
+        self.shared.forgotten.raise();
         for id in ids {
             if self.sagas.get(&id).is_some_and(|known| known.is_in_database()) {
                 self.sagas.remove(&id);
@@ -280,9 +285,11 @@ impl<'c> Committer<'c> {
         let mut appends = Vec::with_capacity(group.len());
         for batch in group {
             callbacks.push((batch.appends.len(), batch.on_answers));
+            self.absent.push(batch.absent);
             appends.push(batch.appends);
         }
         let answers = self.commit(appends);
+        self.absent.clear();
         for ((count, on_answers), answers) in callbacks.into_iter().zip(answers) {
             assert_eq!(count, answers.len(), "each append is answered");
             // Whoever panics here took a wrong turn with facts that are durable: the process must start over. The
@@ -469,7 +476,10 @@ impl<'c> Committer<'c> {
         if let Some(known) = self.sagas.get(&id) {
             return Ok(Some(known.entry()));
         }
-        if new.id_given { self.lookup.taken_id(id) } else { Ok(None) }
+        if !new.id_given || self.absent.iter().any(|absent| absent.is_certain(id, &self.shared.forgotten)) {
+            return Ok(None);
+        }
+        self.lookup.taken_id(id)
     }
 
     /// Sees to it that the saga is known, if there is one.
@@ -580,6 +590,7 @@ impl<'c> Committer<'c> {
                     return self.waiting.push((self.log.last(), Waiting::Upkeep(quarantine)));
                 }
                 // It is read back when somebody asks.
+                self.shared.forgotten.raise();
                 self.sagas.remove(&saga);
                 self.do_upkeep(quarantine);
             }
@@ -699,6 +710,7 @@ impl<'c> Committer<'c> {
                 self.serve_without_space();
             }
             Done::Upkeep { indexed } => {
+                self.shared.forgotten.raise();
                 self.shared.given_ids.are_indexed(&indexed);
                 self.settler.upkeep -= 1;
             }
@@ -708,6 +720,7 @@ impl<'c> Committer<'c> {
                 self.refuse_waiting();
             }
             Done::Settled { round: Round { rows, settled_to }, indexed } => {
+                self.shared.forgotten.raise();
                 self.shared.given_ids.are_indexed(&indexed);
                 (self.settler.has_round, self.settler.is_stuck) = (false, false);
                 self.shared.set_stuck(false);

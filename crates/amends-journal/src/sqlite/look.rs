@@ -65,6 +65,17 @@ impl<'m> Look<'m> {
         }
     }
 
+    /// Whether a saga has, or had, this id.
+    pub(super) fn is_taken(&self, id: SagaId) -> Result<bool, ReadError> {
+        let taken = self.first(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM given_id WHERE id = ?1) OR EXISTS (SELECT 1 FROM saga WHERE id = ?1)
+                OR EXISTS (SELECT 1 FROM ended WHERE id = ?1 AND id_given = 0)",
+            [id.to_bytes().as_slice()],
+            |_| Ok(()),
+        )?;
+        Ok(taken.is_some())
+    }
+
     fn load_ended(&self, saga: SagaId, given_number: Option<i64>) -> Result<Option<StoredSaga>, ReadError> {
         let bytes = saga.to_bytes();
         self.first(

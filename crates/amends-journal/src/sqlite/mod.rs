@@ -6,6 +6,7 @@
 //! called once, and every append from then on is answered *unknown*. Does not decode records. Start reading at
 //! [`SqliteJournal::open`], then `committer.rs`, then `settler.rs`.
 
+mod absence;
 mod ahead;
 mod archive;
 mod committer;
@@ -45,10 +46,13 @@ use crate::journal::{
     Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
     Stats, StoredSaga, Sweep, Timer,
 };
-use crate::limits::{DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX, LOOKUP_CACHE_KIB};
+use crate::limits::{
+    DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX, LOOKUP_CACHE_KIB, READER_CACHE_KIB,
+};
 
 pub use open::OpenError;
 
+use absence::Absent;
 use ahead::Unsettled;
 use committer::{Committer, InDatabase, Settling};
 use lock::DirectoryLock;
@@ -92,6 +96,8 @@ impl Default for SqliteOptions {
 pub struct SqliteJournal {
     shared: Arc<Shared>,
     readers: Readers,
+    /// Readers of their own for whoever submits: a list must not be in their way.
+    lookups: Readers,
     committer: Option<JoinHandle<()>>,
     settler: Option<JoinHandle<()>>,
 }
@@ -117,7 +123,13 @@ impl SqliteJournal {
         let settling = Settling::new(tasks, results);
         let committer =
             start("amends-journal", &path, move |ready| commit(&for_committer, log, settling, ready))?;
-        Ok(Self { shared, readers: Readers::new(path), committer: Some(committer), settler: Some(settler) })
+        Ok(Self {
+            shared,
+            readers: Readers::new(path.clone(), READER_CACHE_KIB),
+            lookups: Readers::new(path, LOOKUP_CACHE_KIB),
+            committer: Some(committer),
+            settler: Some(settler),
+        })
     }
 
     /// What keeps an answer through a power cut, in words: how the log is flushed, and what the database is set to. No
@@ -192,6 +204,7 @@ impl std::fmt::Debug for SqliteJournal {
 impl Drop for SqliteJournal {
     fn drop(&mut self) {
         self.readers.close();
+        self.lookups.close();
         let drops_itself = self.shared.queue.is_emptied_by_this_thread();
         self.shared.queue.close();
         for thread in [self.committer.take(), self.settler.take()].into_iter().flatten() {
@@ -205,7 +218,9 @@ impl Drop for SqliteJournal {
 
 impl Journal for SqliteJournal {
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers) {
-        self.shared.queue.push(Job::Batch(Batch::new(batch, on_answers)));
+        let Shared { given_ids, forgotten, .. } = &*self.shared;
+        let absent = Absent::look_up(&batch, &self.lookups, given_ids, forgotten);
+        self.shared.queue.push(Job::Batch(Batch::new(batch, absent, on_answers)));
     }
 
     fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {

@@ -17,6 +17,7 @@ use crate::limits::{
     QUEUE_JOBS_MAX,
 };
 
+use super::absence::Absent;
 use super::ahead::Unsettled;
 use super::log::BatchNumber;
 
@@ -36,6 +37,8 @@ pub(super) struct Batch {
     pub(super) on_answers: OnAnswers,
     /// Of all its records.
     pub(super) bytes: usize,
+    /// Given ids of its starts that were nowhere when it was submitted.
+    pub(super) absent: Absent,
 }
 
 /// What only the committer knows.
@@ -310,9 +313,9 @@ impl Waiting {
 }
 
 impl Batch {
-    pub(super) fn new(appends: Vec<Append>, on_answers: OnAnswers) -> Self {
+    pub(super) fn new(appends: Vec<Append>, absent: Absent, on_answers: OnAnswers) -> Self {
         let bytes = appends.iter().map(|append| append.record.len()).sum();
-        Self { appends, on_answers, bytes }
+        Self { appends, on_answers, bytes, absent }
     }
 }
 
@@ -331,7 +334,7 @@ mod tests {
             status: None,
             wake: Wake::Awake,
         };
-        Job::Batch(Batch::new(vec![append; appends], Box::new(|_| {})))
+        Job::Batch(Batch::new(vec![append; appends], Absent::default(), Box::new(|_| {})))
     }
 
     fn upkeep() -> Job {

@@ -11,7 +11,7 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::journal::JournalError;
-use crate::limits::{BUSY_WAIT_MAX, READER_CACHE_KIB, READERS_MAX};
+use crate::limits::{BUSY_WAIT_MAX, READERS_MAX};
 use crate::record::Unreadable;
 
 use super::look::Look;
@@ -21,6 +21,7 @@ use super::schema::Nonsense;
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
+    cache_kib: i64,
     pool: Mutex<Pool>,
     returned: Condvar,
 }
@@ -59,8 +60,8 @@ impl From<FromSqlError> for ReadError {
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, pool: Mutex::default(), returned: Condvar::new() }
+    pub(super) fn new(path: PathBuf, cache_kib: i64) -> Self {
+        Self { path, cache_kib, pool: Mutex::default(), returned: Condvar::new() }
     }
 
     /// Closes what is idle: whoever closes the database last tidies up, and that is to be the writer.
@@ -73,7 +74,25 @@ impl Readers {
         &self,
         query: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
     ) -> Result<T, JournalError> {
-        let mut borrowed = self.borrow().map_err(|error| self.error(error.into()))?;
+        let borrowed = self.borrow().map_err(|error| self.error(error.into()))?;
+        self.read_with(borrowed, query)
+    }
+
+    /// The same, unless all connections are in use: waiting for one may take as long as a long list.
+    pub(super) fn read_if_free<T>(
+        &self,
+        query: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
+    ) -> Option<Result<T, JournalError>> {
+        let borrowed = self.borrow_from(&mut self.pool());
+        let borrowed = borrowed.map_err(|error| self.error(error.into())).transpose()?;
+        Some(borrowed.and_then(|borrowed| self.read_with(borrowed, query)))
+    }
+
+    fn read_with<T>(
+        &self,
+        mut borrowed: Borrowed<'_>,
+        query: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, JournalError> {
         let result = borrowed.connection().transaction().map_err(ReadError::from).and_then(|moment| {
             let found = query(&Look::at(&moment));
             moment.finish()?;
@@ -86,17 +105,26 @@ impl Readers {
     fn borrow(&self) -> rusqlite::Result<Borrowed<'_>> {
         let mut pool = self.pool();
         loop {
-            if let Some(connection) = pool.idle.pop() {
-                return Ok(Borrowed { readers: self, connection: Some(connection) });
-            }
-            if pool.open < READERS_MAX {
-                // Under the lock: opening is rare and quick, and counts only when it worked.
-                let connection = open(&self.path)?;
-                pool.open += 1;
-                return Ok(Borrowed { readers: self, connection: Some(connection) });
+            if let Some(borrowed) = self.borrow_from(&mut pool)? {
+                return Ok(borrowed);
             }
             pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// One that is free, or may be opened.
+    fn borrow_from(&self, pool: &mut Pool) -> rusqlite::Result<Option<Borrowed<'_>>> {
+        if let Some(connection) = pool.idle.pop() {
+            return Ok(Some(Borrowed { readers: self, connection: Some(connection) }));
+        }
+        if pool.open == READERS_MAX {
+            return Ok(None);
+        }
+        // Under the lock: opening is rare and quick, and counts only when it worked.
+        let connection = open(&self.path)?;
+        connection.pragma_update(None, "cache_size", -self.cache_kib)?;
+        pool.open += 1;
+        Ok(Some(Borrowed { readers: self, connection: Some(connection) }))
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -142,7 +170,6 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = amends_sqlite::open(path, flags, None)?;
     connection.busy_timeout(BUSY_WAIT_MAX)?;
-    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     // More than there are queries: none is prepared twice.
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

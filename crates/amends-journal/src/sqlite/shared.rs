@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::journal::Stats;
 
+use super::absence::Forgotten;
 use super::given_ids::GivenIds;
 use super::queue::Queue;
 use super::space::Space;
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) counters: Counters,
     pub(super) given_ids: GivenIds,
+    pub(super) forgotten: Forgotten,
     on_fatal: OnFatal,
     has_died: AtomicBool,
     /// Whether the log has what the database does not.
@@ -35,6 +37,7 @@ impl Shared {
             queue: Queue::default(),
             counters: Counters::default(),
             given_ids: GivenIds::default(),
+            forgotten: Forgotten::default(),
             on_fatal,
             has_died: AtomicBool::new(false),
             is_ahead: AtomicBool::new(false),
