@@ -129,11 +129,13 @@ impl IdIndex {
             }
             return Vec::new();
         };
+        // Stretch by stretch: whoever drops them from memory must not do hundreds of thousands at once.
+        let indexed = merging.ids[merging.done..merging.done_next].to_vec();
         merging.done = merging.done_next;
-        if merging.done < merging.ids.len() {
-            return Vec::new();
+        if merging.done == merging.ids.len() {
+            self.merging = None;
         }
-        self.merging.take().map(|merging| merging.ids).unwrap_or_default()
+        indexed
     }
 
     /// The running transaction came to nothing.
