@@ -2,7 +2,8 @@
 //!
 //! Owns the one pass over the journal's live sagas. Promises that the first go on at once and the others while the rest is
 //! still being read, that an unreadable one is parked and stops no other, and that none is left out: what the store cannot
-//! read as of now is tried again. One whose very id is damaged cannot be parked; it is told. It is no special path: load, apply, ask what is owed.
+//! read as of now is tried again. One whose very id is damaged cannot be parked; it is told. It is no special path: load,
+//! apply, ask what is owed.
 
 use std::collections::HashSet;
 use std::sync::Arc;

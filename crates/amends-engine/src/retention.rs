@@ -17,7 +17,7 @@ use crate::shell::Shared;
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
 /// After each step it rests so many times as long as that took. Measured with 512 clients: without a rest, a sweep takes a third
-/// of the throughput (half where callers give the ids, as their starts wait for each step). A sweep that is not done within
+/// of the throughput. A sweep that is not done within
 /// the hour goes on without: what comes must not come faster than it goes.
 const REST_FACTOR: u32 = 4;
 

@@ -68,7 +68,8 @@ pub const PAGE_BYTES: u32 = 8 << 10;
 /// system's cache.
 pub const WRITER_CACHE_KIB: i64 = 8 << 10;
 
-/// The page cache of whoever judges starts, in KiB: the inner pages of an index of ten million given ids (some 2 MiB) stay in it, so
+/// The page cache of each connection that looks up whether an id was given before, in KiB (one of the committer's, and
+/// [`READERS_MAX`] at most of those who submit): the inner pages of an index of ten million given ids (some 2 MiB) stay in it, so
 /// that a look at a random id reads one page and not two.
 pub const LOOKUP_CACHE_KIB: i64 = 4 << 10;
 

@@ -539,7 +539,7 @@ impl<T: Ticket> Shard<T> {
         let attempts = live.under_way.iter().filter_map(|under_way| under_way.deadline).min();
         let mut due = live.saga.wake_at().min(attempts.unwrap_or(Time::NEVER));
         if matches!(live.wake, Wake::At(_)) {
-            // Only because somebody waits: they may give up, and nobody tells.
+            // Most likely it is here only because somebody waits: they may give up, and nobody tells.
             due = due.min(moment.now.after(SLEEP_AT_LEAST));
         }
         // Never at once: a moment that changes nothing must not spin.

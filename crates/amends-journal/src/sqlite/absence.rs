@@ -51,14 +51,13 @@ impl Absent {
         forgotten: &Forgotten,
     ) -> Self {
         let given = |append: &Append| matches!(&append.expected, Expected::New(new) if new.id_given);
-        if !appends.iter().any(given) {
+        let as_of = forgotten.times();
+        let ids = appends.iter().filter(|append| given(append)).map(|append| append.saga);
+        // Not what only memory knows: see `given_ids.rs` for why it is asked first.
+        let ids: Vec<SagaId> = ids.filter(|id| given_ids.number(*id).is_none()).collect();
+        if ids.is_empty() {
             return Self::default();
         }
-        let as_of = forgotten.times();
-        let ids: Vec<SagaId> =
-            appends.iter().filter(|append| given(append)).map(|append| append.saga).collect();
-        // Not what only memory knows: see `given_ids.rs` for why it is asked first.
-        let ids: Vec<SagaId> = ids.into_iter().filter(|id| given_ids.number(*id).is_none()).collect();
         let absent = readers.read_if_free(|look| {
             let mut absent = HashSet::with_capacity_and_hasher(ids.len(), IdHash::default());
             for id in ids {

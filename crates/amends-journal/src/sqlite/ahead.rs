@@ -11,7 +11,7 @@ use crate::journal::{Cursor, Filter, Page, SagaSummary, Timer};
 
 use super::look::{Look, Named, page};
 use super::reader::ReadError;
-use super::schema::number_after;
+use super::schema::{count_of, number_after};
 
 /// A saga that the log knows better.
 #[derive(Debug, Clone)]
@@ -90,10 +90,13 @@ pub(super) fn timers_due(
     let known: HashSet<SagaId> = sagas.iter().map(|saga| saga.summary.id).collect();
     let mut due = look.timers_due(after, until, limit.saturating_add(sagas.len()))?;
     due.retain(|(_, saga)| !known.contains(saga));
-    let better = sagas.iter().filter_map(|saga| {
-        Some((Timer { at: saga.wake_at?, number: u64::try_from(saga.no).ok()? }, saga.summary.id))
-    });
-    due.extend(better.filter(|(timer, _)| *timer > after && timer.at <= until && timer.at < Time::NEVER));
+    for saga in sagas {
+        let Some(at) = saga.wake_at else { continue };
+        let timer = Timer { at, number: count_of(saga.no)? };
+        if timer > after && at <= until && at < Time::NEVER {
+            due.push((timer, saga.summary.id));
+        }
+    }
     due.sort_unstable_by_key(|(timer, _)| *timer);
     due.truncate(limit);
     Ok(due)
