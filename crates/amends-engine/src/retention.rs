@@ -21,9 +21,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// the hour goes on without: what comes must not come faster than it goes.
 const REST_FACTOR: u32 = 4;
 
-/// Places in one sweep that cannot be read and are passed over, a page of numbers each. More than this is no accident.
-const PASSED_OVER_MAX: u32 = 100;
-
 /// How long ids and keys stay reserved after their saga is gone.
 const RESERVED_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -39,20 +36,15 @@ pub(crate) async fn run(shared: Arc<Shared>, keep: Duration) {
 
 async fn sweep(shared: &Arc<Shared>, keep: Duration) -> Result<(), String> {
     let began = Instant::now();
-    let (mut cursor, mut passed_over) = (None, 0);
+    let mut cursor = None;
     loop {
-        let now = shared.clock.now();
-        let before = age_ago(now, keep);
-        let removed =
-            step(shared, began, move |journal| journal.remove_ended(before, now, cursor, RETENTION_PAGE));
-        cursor = match removed.await? {
-            Ok(sweep) => sweep.next,
-            Err(JournalError::Damaged { what, details }) if passed_over < PASSED_OVER_MAX => {
-                error!(what, details, "retention passes over ended sagas that cannot be read");
-                passed_over += 1;
-                Some(Cursor(cursor.map_or(0, |cursor: Cursor| cursor.0) + RETENTION_PAGE as u64))
+        let removed = remove(shared, began, keep, cursor).await?;
+        cursor = match removed {
+            Ok(next) => next,
+            Err(damage) => {
+                error!(%damage, "retention passes over ended sagas that cannot be read");
+                Some(behind_damage(shared, began, keep, cursor).await?)
             }
-            Err(error) => return Err(error.to_string()),
         };
         if cursor.is_none() {
             break;
@@ -66,6 +58,53 @@ async fn sweep(shared: &Arc<Shared>, keep: Duration) -> Result<(), String> {
             return Ok(());
         }
     }
+}
+
+/// Removes a page, and tells where to go on; or what of it is damaged.
+async fn remove(
+    shared: &Arc<Shared>,
+    began: Instant,
+    keep: Duration,
+    cursor: Option<Cursor>,
+) -> Result<Result<Option<Cursor>, String>, String> {
+    let now = shared.clock.now();
+    let before = age_ago(now, keep);
+    let removed =
+        step(shared, began, move |journal| journal.remove_ended(before, now, cursor, RETENTION_PAGE));
+    match removed.await? {
+        Ok(sweep) => Ok(Ok(sweep.next)),
+        Err(error @ JournalError::Damaged { .. }) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A place whose page can be read, at most a page behind one whose page cannot. Numbers have gaps of any size, so it is
+/// looked for in strides that double, and then by halves.
+async fn behind_damage(
+    shared: &Arc<Shared>,
+    began: Instant,
+    keep: Duration,
+    cursor: Option<Cursor>,
+) -> Result<Cursor, String> {
+    const STEP: u64 = RETENTION_PAGE as u64;
+    let mut damaged = cursor.map_or(0, |cursor| cursor.0);
+    let mut stride = STEP;
+    let mut readable = loop {
+        let place = damaged.checked_add(stride).filter(|place| i64::try_from(*place).is_ok());
+        let place = place.ok_or("no ended saga can be read")?;
+        if remove(shared, began, keep, Some(Cursor(place))).await?.is_ok() {
+            break place;
+        }
+        (damaged, stride) = (place, stride.saturating_mul(2));
+    };
+    while readable - damaged > STEP {
+        let middle = u64::midpoint(damaged, readable);
+        match remove(shared, began, keep, Some(Cursor(middle))).await? {
+            Ok(_) => readable = middle,
+            Err(_) => damaged = middle,
+        }
+    }
+    Ok(Cursor(readable))
 }
 
 /// One step, and the rest after it.

@@ -211,7 +211,7 @@ async fn damaged_sagas_are_parked_and_every_other_goes_on() {
     engine.stop(Duration::ZERO).await;
 }
 
-/// One row that nobody wrote, among the first of all.
+/// One row that nobody wrote, among the first of all, whose numbers are high: millions were removed before.
 #[tokio::test]
 async fn retention_passes_over_damage_and_removes_the_rest() {
     let directory = tempfile::tempdir().unwrap();
@@ -226,7 +226,8 @@ async fn retention_passes_over_damage_and_removes_the_rest() {
     let journal = sqlite(directory.path());
     let database =
         amends_sqlite::open(&directory.path().join("journal.db"), OpenFlags::default(), None).unwrap();
-    let damage = "PRAGMA ignore_check_constraints = ON; UPDATE ended SET status = 9 WHERE no = 3";
+    let damage = "PRAGMA ignore_check_constraints = ON; UPDATE ended SET no = no + 5000000;
+        UPDATE ended SET status = 9 WHERE no = 5000003";
     database.execute_batch(damage).unwrap();
 
     let options = Options { retention: Some(Duration::ZERO), ..Options::default() };
