@@ -39,6 +39,12 @@ pub const SETTLE_AT_ONCE_MAX: usize = 1_000;
 /// who reads page after page would have it done a hundred times a second.
 pub const SETTLE_WHEN_ASKED_EVERY: Duration = Duration::from_millis(50);
 
+/// How long the committer looks for another append before it goes to sleep: one client comes back after some 30 µs.
+pub const LINGER_FOR: Duration = Duration::from_micros(50);
+
+/// How many chances to look it passes over at most, when it has looked in vain again and again.
+pub const LINGERS_PASSED_OVER_MAX: u32 = 63;
+
 /// How long a saga that waits for somebody, and that the database has all of, stays known to the committer. Then it is looked up
 /// when it goes on, which costs a tenth of what a step does.
 pub const KNOWN_FOR: Duration = Duration::from_secs(2);

@@ -13,6 +13,7 @@ mod committer;
 mod definitions;
 mod entry;
 mod given_ids;
+mod linger;
 mod lock;
 mod log;
 mod look;

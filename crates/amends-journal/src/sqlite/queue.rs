@@ -5,6 +5,7 @@
 //! what a job means.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
@@ -19,6 +20,7 @@ use crate::limits::{
 
 use super::absence::Absent;
 use super::ahead::Unsettled;
+use super::linger::{Linger, linger};
 use super::log::BatchNumber;
 
 /// Where an answer to a maintenance job goes.
@@ -117,6 +119,8 @@ pub(super) enum Work {
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
+    /// Whether something came, or the queue was closed, since the writer began to linger.
+    has_come: AtomicBool,
     /// Something came, or the queue was closed.
     filled: Condvar,
     /// Something was taken.
@@ -133,6 +137,7 @@ struct Waiting {
     poked: bool,
     /// The writer sleeps: only then is it worth a system call to wake it.
     writer_sleeps: bool,
+    linger: Linger,
     pushers_sleep: bool,
     writer: Option<ThreadId>,
 }
@@ -154,16 +159,13 @@ impl Queue {
             Job::Upkeep(_) | Job::Question(_) => waiting.others += 1,
         }
         waiting.jobs.push_back(job);
-        let wake = std::mem::take(&mut waiting.writer_sleeps);
-        drop(waiting);
-        if wake {
-            self.filled.notify_one();
-        }
+        self.wake_writer(waiting);
     }
 
     /// Takes what is to be done next; sleeps while there is nothing, until the deadline.
     pub(super) fn take(&self, deadline: Option<Instant>) -> Work {
         let mut waiting = self.waiting();
+        let mut has_lingered = false;
         loop {
             if std::mem::take(&mut waiting.poked) {
                 return Work::Nothing;
@@ -195,6 +197,14 @@ impl Queue {
                     if left.is_some_and(|left| left.is_zero()) {
                         return Work::Nothing;
                     }
+                    if !std::mem::replace(&mut has_lingered, true) && waiting.linger.is_worth_it() {
+                        self.has_come.store(false, Ordering::Release);
+                        drop(waiting);
+                        let has_come = linger(|| self.has_come.load(Ordering::Acquire));
+                        waiting = self.waiting();
+                        waiting.linger.learn(has_come);
+                        continue;
+                    }
                     waiting.writer_sleeps = true;
                     waiting = match left {
                         None => self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner),
@@ -220,6 +230,11 @@ impl Queue {
     pub(super) fn poke(&self) {
         let mut waiting = self.waiting();
         waiting.poked = true;
+        self.wake_writer(waiting);
+    }
+
+    fn wake_writer(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        self.has_come.store(true, Ordering::Release);
         let wake = std::mem::take(&mut waiting.writer_sleeps);
         drop(waiting);
         if wake {
@@ -239,8 +254,9 @@ impl Queue {
 
     /// Lets the writer finish what waits and then end.
     pub(super) fn close(&self) {
-        self.waiting().closed = true;
-        self.filled.notify_one();
+        let mut waiting = self.waiting();
+        waiting.closed = true;
+        self.wake_writer(waiting);
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
