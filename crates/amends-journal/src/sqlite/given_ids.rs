@@ -190,7 +190,8 @@ impl Settler<'_> {
         insert.raw_bind_parameter(1, no)?;
         insert.raw_bind_parameter(2, id.to_bytes().as_slice())?;
         insert.raw_execute()?;
-        // Before the commit: from then on it is needed, and until then its number leads nowhere.
+        // Before the commit: from then on it is needed, and until then its number leads nowhere. Should the commit come to nothing, an id
+        // may be free whose reservation has expired and is not forgotten yet.
         self.shared.given_ids.insert((id, no));
         self.id_index.came += 1;
         Ok(())

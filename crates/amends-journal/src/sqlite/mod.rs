@@ -4,7 +4,7 @@
 //! it in rounds (the settler), and a few readers beside them. Promises that *committed* means flushed to the disk, that a
 //! directory has one user, and that after an error which leaves the disk in doubt nothing more is written: `on_fatal` is
 //! called once, and every append from then on is answered *unknown*. Does not decode records. Start reading at
-//! [`SqliteJournal::open`], then `committer.rs`, then `settler.rs`.
+//! [`SqliteJournal::open`], then `committer/`, then `settler.rs`.
 
 mod absence;
 mod ahead;
