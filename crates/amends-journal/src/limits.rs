@@ -42,6 +42,9 @@ pub const SETTLE_WHEN_ASKED_EVERY: Duration = Duration::from_millis(50);
 /// How long the committer looks for another append before it goes to sleep: one client comes back after some 30 µs.
 pub const LINGER_FOR: Duration = Duration::from_micros(50);
 
+/// After a group of more appends it does not look: with many clients a larger group is worth more than an early one.
+pub const LINGER_AFTER_MAX: usize = 4;
+
 /// How many chances to look it passes over at most, when it has looked in vain again and again.
 pub const LINGERS_PASSED_OVER_MAX: u32 = 63;
 

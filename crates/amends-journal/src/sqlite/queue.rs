@@ -14,8 +14,8 @@ use amends_core::{DefinitionSpec, SagaId, Time};
 
 use crate::journal::{Append, Cursor, JournalError, KeyEntry, OnAnswers, PutDefinition, StoredSaga, Sweep};
 use crate::limits::{
-    APPENDS_PER_TRANSACTION_MAX, BYTES_PER_TRANSACTION_MAX, QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX,
-    QUEUE_JOBS_MAX,
+    APPENDS_PER_TRANSACTION_MAX, BYTES_PER_TRANSACTION_MAX, LINGER_AFTER_MAX, QUEUE_APPENDS_MAX,
+    QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
 };
 
 use super::absence::Absent;
@@ -138,6 +138,8 @@ struct Waiting {
     /// The writer sleeps: only then is it worth a system call to wake it.
     writer_sleeps: bool,
     linger: Linger,
+    /// Appends of the last group.
+    taken_last: usize,
     pushers_sleep: bool,
     writer: Option<ThreadId>,
 }
@@ -163,7 +165,10 @@ impl Queue {
     }
 
     /// Takes what is to be done next; sleeps while there is nothing, until the deadline.
-    pub(super) fn take(&self, deadline: Option<Instant>) -> Work {
+    ///
+    /// `gives_way`: whether to give the processor away in between. Not while another thread has long work to do: it would keep
+    /// the processor for some 4 ms, even if another one is idle. Measured: a fifth of the time at 512 clients.
+    pub(super) fn take(&self, deadline: Option<Instant>, gives_way: bool) -> Work {
         let mut waiting = self.waiting();
         let mut has_lingered = false;
         loop {
@@ -184,9 +189,11 @@ impl Queue {
                 Some(Job::Batch(first)) => {
                     // Others that are ready to run go first, should all processors be busy: they may be about to push.
                     // Measured with 64 clients of the shop: a third fewer flushes.
-                    drop(waiting);
-                    thread::yield_now();
-                    waiting = self.waiting();
+                    if gives_way {
+                        drop(waiting);
+                        thread::yield_now();
+                        waiting = self.waiting();
+                    }
                     let group = waiting.take_group(first);
                     self.tell_of_room(waiting);
                     return Work::Group(group);
@@ -197,7 +204,11 @@ impl Queue {
                     if left.is_some_and(|left| left.is_zero()) {
                         return Work::Nothing;
                     }
-                    if !std::mem::replace(&mut has_lingered, true) && waiting.linger.is_worth_it() {
+                    if gives_way
+                        && !std::mem::replace(&mut has_lingered, true)
+                        && waiting.taken_last <= LINGER_AFTER_MAX
+                        && waiting.linger.is_worth_it()
+                    {
                         self.has_come.store(false, Ordering::Release);
                         drop(waiting);
                         let has_come = linger(|| self.has_come.load(Ordering::Acquire));
@@ -322,6 +333,7 @@ impl Waiting {
                 group.push(next);
             }
         }
+        self.taken_last = appends;
         self.appends -= appends;
         self.bytes -= bytes;
         group
@@ -359,7 +371,7 @@ mod tests {
     }
 
     fn taken(queue: &Queue) -> String {
-        match queue.take(None) {
+        match queue.take(None, true) {
             Work::Group(group) => format!("{:?}", group.iter().map(|b| b.appends.len()).collect::<Vec<_>>()),
             Work::Upkeep(_) => "upkeep".to_owned(),
             Work::Question(_) => "question".to_owned(),

@@ -168,6 +168,7 @@ impl<'c> Settler<'c> {
         let mut stuck: Option<Round> = None;
         let mut was_told = false;
         loop {
+            self.shared.set_settling(false);
             let task = match stuck.take() {
                 None => match tasks.recv() {
                     Ok(task) => task,
@@ -188,6 +189,7 @@ impl<'c> Settler<'c> {
                     Err(RecvTimeoutError::Disconnected) => break,
                 },
             };
+            self.shared.set_settling(true);
             match task {
                 Task::Settle(round) => match self.settle(&round) {
                     Ok(()) => {

@@ -27,6 +27,8 @@ pub(super) struct Shared {
     is_ahead: AtomicBool,
     /// Whether the database has no space for what the log has.
     is_stuck: AtomicBool,
+    /// Whether the settler is at work.
+    is_settling: AtomicBool,
 }
 
 impl Shared {
@@ -42,6 +44,7 @@ impl Shared {
             has_died: AtomicBool::new(false),
             is_ahead: AtomicBool::new(false),
             is_stuck: AtomicBool::new(false),
+            is_settling: AtomicBool::new(false),
         }
     }
 
@@ -69,6 +72,15 @@ impl Shared {
 
     pub(super) fn set_stuck(&self, stuck: bool) {
         self.is_stuck.store(stuck, Ordering::Release);
+    }
+
+    /// Whether the settler may be using a processor: a guess, for whoever would let others have theirs.
+    pub(super) fn is_settling(&self) -> bool {
+        self.is_settling.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_settling(&self, settling: bool) {
+        self.is_settling.store(settling, Ordering::Relaxed);
     }
 }
 

@@ -166,7 +166,7 @@ impl<'c> Committer<'c> {
         let shared = Arc::clone(&self.shared);
         shared.queue.emptied_by_this_thread();
         loop {
-            let work = shared.queue.take(self.deadline());
+            let work = shared.queue.take(self.deadline(), !shared.is_settling());
             // A bug of ours must not leave everybody waiting for ever on a thread that is gone.
             match catch_unwind(AssertUnwindSafe(|| self.step(work))) {
                 Ok(true) => {}
