@@ -15,6 +15,7 @@
 //! lose the id, and hears of it the same way: as the same pair with a negative number.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use amends_core::SagaId;
@@ -36,40 +37,68 @@ fn later(one: i64, other: i64) -> i64 {
 
 /// The ids that the index may not have. A reader asks here before it takes its moment of the database: what is not here then
 /// is in the index of that moment, or its saga was live still (so whoever finds nothing asks again).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct GivenIds {
-    fresh: Mutex<HashMap<SagaId, i64, IdHash>>,
+    /// Each has the ids of some hashes. Going through one table of a million, and making room in it, would keep everybody out
+    /// until it is done.
+    parts: [Mutex<Part>; PARTS],
+    /// Says which part an id belongs to.
+    hash: IdHash,
+}
+
+type Part = HashMap<SagaId, i64, IdHash>;
+
+const PARTS: usize = 64;
+
+impl Default for GivenIds {
+    fn default() -> Self {
+        Self { parts: std::array::from_fn(|_| Mutex::default()), hash: IdHash::default() }
+    }
 }
 
 impl GivenIds {
     pub(super) fn number(&self, id: SagaId) -> Option<i64> {
-        self.fresh().get(&id).copied()
+        self.part(id).get(&id).copied()
     }
 
     fn insert(&self, (id, no): Numbered) {
-        self.fresh().insert(id, no);
+        self.part(id).insert(id, no);
     }
 
     /// The index has these. To be called by the committer between two batches, as it looks at the database as of one moment
     /// while it judges one.
     pub(super) fn are_indexed(&self, ids: &[Numbered]) {
-        let mut fresh = self.fresh();
         for (id, no) in ids {
-            if fresh.get(id) == Some(no) {
-                fresh.remove(id);
+            let mut part = self.part(*id);
+            if part.get(id) == Some(no) {
+                part.remove(id);
             }
         }
+        if ids.is_empty() {
+            return;
+        }
         // Many at once must not leave their room behind.
-        if fresh.capacity() / 8 > fresh.len() {
-            let room = 2 * fresh.len();
-            fresh.shrink_to(room);
+        for mut part in self.parts() {
+            if part.capacity() / 8 > part.len() {
+                let room = 2 * part.len();
+                part.shrink_to(room);
+            }
         }
     }
 
-    fn fresh(&self) -> MutexGuard<'_, HashMap<SagaId, i64, IdHash>> {
-        // Single calls of a table: nothing half-done can be seen.
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    fn part(&self, id: SagaId) -> MutexGuard<'_, Part> {
+        lock(&self.parts[self.hash.hash_one(id) as usize % PARTS])
     }
+
+    /// One after the other: no two are locked at a time.
+    fn parts(&self) -> impl Iterator<Item = MutexGuard<'_, Part>> {
+        self.parts.iter().map(lock)
+    }
+}
+
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    // Single calls of a table: nothing half-done can be seen.
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The settler's side: which table is filled, and how far the other is put into the index.
@@ -103,12 +132,11 @@ impl IdIndex {
         at_once: usize,
     ) -> Result<Self, WriteError> {
         let tables = [read_table(connection, 0)?, read_table(connection, 1)?];
-        let mut fresh = given_ids.fresh();
         for (id, no) in tables.iter().flatten() {
-            let known = fresh.entry(*id).or_insert(*no);
+            let mut part = given_ids.part(*id);
+            let known = part.entry(*id).or_insert(*no);
             *known = later(*known, *no);
         }
-        drop(fresh);
         let [zero, one] = tables;
         // The longer one, as it is the frozen one whenever one is. If none was, nothing is lost by freezing it now.
         let (filling, filled, frozen) = match (zero.is_empty(), one.is_empty()) {
@@ -148,7 +176,10 @@ impl IdIndex {
 
     /// Everything that is fresh lies in the one table.
     fn freeze(&mut self, given_ids: &GivenIds) {
-        let ids = given_ids.fresh().iter().map(|(id, no)| (*id, *no)).collect();
+        let mut ids = Vec::with_capacity(self.filled);
+        for part in given_ids.parts() {
+            ids.extend(part.iter().map(|(id, no)| (*id, *no)));
+        }
         self.merging = Some(Merging::of(self.filling, ids));
         self.filling = 1 - self.filling;
         self.filled = 0;
@@ -204,11 +235,11 @@ impl Settler<'_> {
         let count = (2 * self.id_index.came).max(self.id_index.at_once / 100).max(1);
         merging.done_next = merging.ids.len().min(merging.done + count);
         let some = &merging.ids[merging.done..merging.done_next];
-        let fresh = self.shared.given_ids.fresh();
-        // Not what is out of date.
-        let some: Vec<Numbered> = some.iter().filter(|(id, no)| fresh.get(id) == Some(no)).copied().collect();
-        drop(fresh);
-        for (id, no) in some {
+        for (id, no) in some.iter().copied() {
+            if self.shared.given_ids.number(id) != Some(no) {
+                // It is out of date.
+                continue;
+            }
             let change = match no {
                 0.. => &mut self.statements.insert_given_id,
                 _ => &mut self.statements.delete_given_id,
