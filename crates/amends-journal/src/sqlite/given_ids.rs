@@ -23,7 +23,7 @@ use rusqlite::Connection;
 
 use crate::id_hash::IdHash;
 
-use super::schema::id_of;
+use super::schema::Nonsense;
 use super::settler::{Settler, WriteError};
 
 /// An id and the number of its saga. The number never changes, so a pair that is out of date does no harm. Below zero: the
@@ -107,9 +107,10 @@ pub(super) struct IdIndex {
     /// Ids after which a table is frozen.
     at_once: usize,
     filling: usize,
-    /// Ids in the table that is filled; those of the running transaction.
+    /// How many ids are in the table that is filled.
     filled: usize,
-    came: usize,
+    /// Those of the running transaction.
+    came: Vec<Numbered>,
     merging: Option<Merging>,
 }
 
@@ -145,12 +146,12 @@ impl IdIndex {
             (false, false) if zero.len() < one.len() => (0, zero.len(), Some(Merging::of(1, one))),
             (false, false) => (1, one.len(), Some(Merging::of(0, zero))),
         };
-        Ok(Self { at_once, filling, filled, came: 0, merging: frozen })
+        Ok(Self { at_once, filling, filled, came: Vec::new(), merging: frozen })
     }
 
     /// The running transaction is committed: what the index has from now on.
     pub(super) fn committed(&mut self, given_ids: &GivenIds) -> Vec<Numbered> {
-        self.filled += std::mem::take(&mut self.came);
+        self.filled += std::mem::take(&mut self.came).len();
         let Some(merging) = &mut self.merging else {
             if self.filled >= self.at_once {
                 self.freeze(given_ids);
@@ -168,7 +169,7 @@ impl IdIndex {
 
     /// The running transaction came to nothing.
     pub(super) fn rolled_back(&mut self) {
-        self.came = 0;
+        self.came.clear();
         if let Some(merging) = &mut self.merging {
             merging.done_next = merging.done;
         }
@@ -194,37 +195,65 @@ impl Merging {
 }
 
 fn read_table(connection: &Connection, table: usize) -> Result<Vec<Numbered>, WriteError> {
-    let mut statement = connection.prepare(&format!("SELECT id, no FROM fresh_id_{table}"))?;
+    let mut statement = connection.prepare(&format!("SELECT ids FROM fresh_id_{table}"))?;
     let mut rows = statement.query([])?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
-        ids.push((id_of(row.get_ref(0)?.as_blob()?)?, row.get(1)?));
+        let (pairs, rest) = row.get_ref(0)?.as_blob()?.as_chunks::<PAIR_BYTES>();
+        if !rest.is_empty() {
+            return Err(Nonsense(format!("{} bytes follow the ids of a round", rest.len())).into());
+        }
+        ids.extend(pairs.iter().map(pair_of));
     }
     Ok(ids)
 }
 
+/// An id and a number, as they lie in the tables.
+const PAIR_BYTES: usize = 16 + 8;
+
+fn put_pair((id, no): Numbered, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&id.to_bytes());
+    bytes.extend_from_slice(&no.to_be_bytes());
+}
+
+fn pair_of(bytes: &[u8; PAIR_BYTES]) -> Numbered {
+    let id = SagaId::from_bytes(*bytes.first_chunk().expect("it has 24 bytes"));
+    let no = i64::from_be_bytes(*bytes.last_chunk().expect("it has 24 bytes"));
+    (id, no)
+}
+
 impl Settler<'_> {
     /// Remembers the id of a saga that has ended.
-    pub(super) fn note_given_id(&mut self, id: SagaId, no: i64) -> Result<(), WriteError> {
-        self.note((id, no))
+    pub(super) fn note_given_id(&mut self, id: SagaId, no: i64) {
+        self.note((id, no));
     }
 
     /// Remembers that an id leads nowhere any more.
-    pub(super) fn note_forgotten_id(&mut self, id: SagaId, no: i64) -> Result<(), WriteError> {
-        let has_newer = self.shared.given_ids.number(id).is_some_and(|other| later(other, -no) == other);
-        // The id was given anew: the index is going to hear of that.
-        if has_newer { Ok(()) } else { self.note((id, -no)) }
+    pub(super) fn note_forgotten_id(&mut self, id: SagaId, no: i64) {
+        // Unless the id was given anew: the index is going to hear of that.
+        if self.shared.given_ids.number(id).is_none_or(|other| later(other, -no) != other) {
+            self.note((id, -no));
+        }
     }
 
-    fn note(&mut self, (id, no): Numbered) -> Result<(), WriteError> {
-        let insert = &mut self.statements.insert_fresh_id[self.id_index.filling];
-        insert.raw_bind_parameter(1, no)?;
-        insert.raw_bind_parameter(2, id.to_bytes().as_slice())?;
-        insert.raw_execute()?;
+    fn note(&mut self, numbered: Numbered) {
         // Before the commit: from then on it is needed, and until then its number leads nowhere. Should the commit come to nothing, an id
         // may be free whose reservation has expired and is not forgotten yet.
-        self.shared.given_ids.insert((id, no));
-        self.id_index.came += 1;
+        self.shared.given_ids.insert(numbered);
+        self.id_index.came.push(numbered);
+    }
+
+    /// Writes down what was noted, in one row: a start reads all of them. To be called before each commit.
+    pub(super) fn write_fresh_ids(&mut self) -> Result<(), WriteError> {
+        let came = &self.id_index.came;
+        if came.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(PAIR_BYTES * came.len());
+        came.iter().for_each(|pair| put_pair(*pair, &mut bytes));
+        let insert = &mut self.statements.insert_fresh_ids[self.id_index.filling];
+        insert.raw_bind_parameter(1, bytes.as_slice())?;
+        insert.raw_execute()?;
         Ok(())
     }
 
@@ -232,7 +261,7 @@ impl Settler<'_> {
     pub(super) fn index_some_ids(&mut self) -> Result<(), WriteError> {
         let Some(merging) = &mut self.id_index.merging else { return Ok(()) };
         // At least a hundredth, so that a frozen table is done with some day.
-        let count = (2 * self.id_index.came).max(self.id_index.at_once / 100).max(1);
+        let count = (2 * self.id_index.came.len()).max(self.id_index.at_once / 100).max(1);
         merging.done_next = merging.ids.len().min(merging.done + count);
         let some = &merging.ids[merging.done..merging.done_next];
         for (id, no) in some.iter().copied() {
@@ -272,6 +301,16 @@ mod tests {
         assert_eq!(ids.number(id(1)), Some(9));
         ids.are_indexed(&[(id(1), 9)]);
         assert_eq!(ids.number(id(1)), None);
+    }
+
+    #[test]
+    fn a_pair_is_read_as_it_was_written() {
+        for pair in [(id(1), 5), (id(u128::MAX), -9), (id(0), i64::MAX)] {
+            let mut bytes = Vec::new();
+            put_pair(pair, &mut bytes);
+            assert_eq!(pair_of(bytes.first_chunk().unwrap()), pair);
+            assert_eq!(bytes.len(), PAIR_BYTES);
+        }
     }
 
     #[test]

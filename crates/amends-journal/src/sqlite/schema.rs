@@ -71,19 +71,19 @@ const LAYOUT: [&str; 17] = [
     // Ids that we made: they grow with time, so this one grows at its end.
     "CREATE UNIQUE INDEX ended_by_made_id ON ended (id) WHERE id_given = 0",
     // Ids that callers gave, of ended and removed sagas: an index that is brought up to date a stretch at a time
-    // (`given_ids.rs`), and two tables of what it does not have yet. A number may lead nowhere any more; a negative one in a
-    // fresh table says that it does not.
+    // (`given_ids.rs`), and two tables of what it does not have yet: ids and numbers, all of a round in one row. A number may
+    // lead nowhere any more; a negative one in a fresh table says that it does not.
     "CREATE TABLE given_id (
     id BLOB PRIMARY KEY,
     no INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT",
     "CREATE TABLE fresh_id_0 (
-    no INTEGER PRIMARY KEY,
-    id BLOB NOT NULL
+    round INTEGER PRIMARY KEY,
+    ids BLOB NOT NULL
 ) STRICT",
     "CREATE TABLE fresh_id_1 (
-    no INTEGER PRIMARY KEY,
-    id BLOB NOT NULL
+    round INTEGER PRIMARY KEY,
+    ids BLOB NOT NULL
 ) STRICT",
     // Idempotency keys. `removed_at` is set when the saga was removed: from then on the key may be forgotten.
     "CREATE TABLE start_key (

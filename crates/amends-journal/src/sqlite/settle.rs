@@ -162,7 +162,7 @@ impl Settler<'_> {
         insert.raw_bind_parameter(10, self.value.as_slice())?;
         insert.raw_execute()?;
         if row.origin.id_given {
-            self.note_given_id(row.origin.id, row.origin.no)?;
+            self.note_given_id(row.origin.id, row.origin.no);
         }
         // One huge saga must not leave its size behind.
         self.value.shrink_to(ARCHIVE_BUFFER_KEPT_BYTES);

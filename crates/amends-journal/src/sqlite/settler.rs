@@ -264,6 +264,7 @@ impl<'c> Settler<'c> {
             self.statements.begin.raw_execute()?;
             let before = self.connection.total_changes();
             let done = work(self)?;
+            self.write_fresh_ids()?;
             self.write_tally()?;
             if !self.is_marked && self.connection.total_changes() != before {
                 amends_sqlite::about_to_write(&self.shared.path)?;

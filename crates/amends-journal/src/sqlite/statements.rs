@@ -18,7 +18,7 @@ pub(super) struct Statements<'c> {
     pub(super) records: Statement<'c>,
     pub(super) insert_ended: Statement<'c>,
     pub(super) delete_ended: Statement<'c>,
-    pub(super) insert_fresh_id: [Statement<'c>; 2],
+    pub(super) insert_fresh_ids: [Statement<'c>; 2],
     pub(super) insert_given_id: Statement<'c>,
     pub(super) delete_given_id: Statement<'c>,
     pub(super) clear_fresh_ids: [Statement<'c>; 2],
@@ -52,9 +52,9 @@ impl<'c> Statements<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
-            insert_fresh_id: [
-                prepare("INSERT OR REPLACE INTO fresh_id_0 (no, id) VALUES (?1, ?2)")?,
-                prepare("INSERT OR REPLACE INTO fresh_id_1 (no, id) VALUES (?1, ?2)")?,
+            insert_fresh_ids: [
+                prepare("INSERT INTO fresh_id_0 (ids) VALUES (?1)")?,
+                prepare("INSERT INTO fresh_id_1 (ids) VALUES (?1)")?,
             ],
             insert_given_id: prepare("INSERT OR REPLACE INTO given_id (id, no) VALUES (?1, ?2)")?,
             delete_given_id: prepare("DELETE FROM given_id WHERE id = ?1 AND no = ?2")?,
