@@ -118,8 +118,10 @@ pub(super) struct IdIndex {
 #[derive(Debug)]
 struct Merging {
     table: usize,
-    /// Its ids, in the order of the index.
+    /// Its ids.
     ids: Vec<Numbered>,
+    /// Whether they are in the order of the index. Not before the first are put in: whoever opens the journal need not wait for it.
+    are_sorted: bool,
     /// How many of them the index has, and how many once the running transaction is committed.
     done: usize,
     done_next: usize,
@@ -133,6 +135,10 @@ impl IdIndex {
         at_once: usize,
     ) -> Result<Self, WriteError> {
         let tables = [read_table(connection, 0)?, read_table(connection, 1)?];
+        let total: usize = tables.iter().map(Vec::len).sum();
+        for mut part in given_ids.parts() {
+            part.reserve(total / PARTS);
+        }
         for (id, no) in tables.iter().flatten() {
             let mut part = given_ids.part(*id);
             let known = part.entry(*id).or_insert(*no);
@@ -188,9 +194,15 @@ impl IdIndex {
 }
 
 impl Merging {
-    fn of(table: usize, mut ids: Vec<Numbered>) -> Self {
-        ids.sort_unstable_by_key(|(id, _)| id.to_bytes());
-        Self { table, ids, done: 0, done_next: 0 }
+    fn of(table: usize, ids: Vec<Numbered>) -> Self {
+        Self { table, ids, are_sorted: false, done: 0, done_next: 0 }
+    }
+
+    /// To be called before the first of them are taken.
+    fn sort(&mut self) {
+        if !std::mem::replace(&mut self.are_sorted, true) {
+            self.ids.sort_unstable_by_key(|(id, _)| id.to_bytes());
+        }
     }
 }
 
@@ -260,6 +272,7 @@ impl Settler<'_> {
     /// Puts some frozen ids into the index: twice as many as came, so that the frozen table is empty before the other is full.
     pub(super) fn index_some_ids(&mut self) -> Result<(), WriteError> {
         let Some(merging) = &mut self.id_index.merging else { return Ok(()) };
+        merging.sort();
         // At least a hundredth, so that a frozen table is done with some day.
         let count = (2 * self.id_index.came.len()).max(self.id_index.at_once / 100).max(1);
         merging.done_next = merging.ids.len().min(merging.done + count);
