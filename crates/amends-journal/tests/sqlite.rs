@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use amends_core::{DefinitionName, Event, SagaId, Status, Time};
 use amends_journal::conformance::submit;
@@ -803,6 +803,23 @@ fn an_error_that_leaves_the_disk_in_doubt_is_fatal_once_and_for_ever() {
     assert!(said.contains("journal.db") && said.contains("must stop and be started again"), "{said}");
     assert!(matches!(journal.quarantine(id(1), "why"), Err(JournalError::Store { .. })));
     assert!(journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err());
+}
+
+#[test]
+fn a_settler_that_panics_leaves_nobody_waiting() {
+    let place = Place::new();
+    let panics = Box::new(|_| panic!("whoever is told of the end panics"));
+    let journal = SqliteJournal::open(&place.path(), SqliteOptions::default(), panics).unwrap();
+    commit(&journal, start(1));
+    break_the_database(&place);
+    let (answered, is_answered) = channel();
+    std::thread::spawn(move || {
+        let counted = journal.count(&Filter::default());
+        let appended = submit(&journal, vec![start(2)]);
+        answered.send((counted.is_err(), appended)).unwrap();
+    });
+    let answers = is_answered.recv_timeout(Duration::from_secs(20)).expect("both are answered");
+    assert_eq!(answers, (true, vec![AppendAnswer::Unknown]));
 }
 
 #[test]

@@ -249,8 +249,8 @@ impl Settler<'_> {
     }
 
     fn note(&mut self, numbered: Numbered) {
-        // Before the commit: from then on it is needed, and until then its number leads nowhere. Should the commit come to nothing, an id
-        // may be free whose reservation has expired and is not forgotten yet.
+        // Before the commit: from then on it is needed, and until then its number leads nowhere. Should the commit come to
+        // nothing, an id may be free whose reservation has expired and is not forgotten yet.
         self.shared.given_ids.insert(numbered);
         self.id_index.came.push(numbered);
     }
@@ -324,6 +324,17 @@ mod tests {
             assert_eq!(pair_of(bytes.first_chunk().unwrap()), pair);
             assert_eq!(bytes.len(), PAIR_BYTES);
         }
+    }
+
+    #[test]
+    fn half_a_pair_is_damage() {
+        let database = Connection::open_in_memory().unwrap();
+        database
+            .execute_batch("CREATE TABLE fresh_id_0 (ids BLOB); INSERT INTO fresh_id_0 VALUES (zeroblob(48))")
+            .unwrap();
+        assert_eq!(read_table(&database, 0).unwrap(), [(id(0), 0); 2]);
+        database.execute_batch("INSERT INTO fresh_id_0 VALUES (zeroblob(36))").unwrap();
+        assert!(matches!(read_table(&database, 0), Err(WriteError::Nonsense(_))));
     }
 
     #[test]

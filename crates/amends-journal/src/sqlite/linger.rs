@@ -4,14 +4,13 @@
 //! step, the next append comes some 30 µs after the last answer: sooner than a sleeping thread is called, put on a
 //! processor and has its caches again. Promises that whoever looks in vain does so less and less often.
 
-use std::hint;
 use std::thread;
 use std::time::Instant;
 
 use crate::limits::{LINGER_FOR, LINGERS_PASSED_OVER_MAX};
 
 /// What earlier looks were good for.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 pub(super) struct Linger {
     /// How many chances are passed over after the next look in vain.
     price: u32,
@@ -45,7 +44,6 @@ pub(super) fn linger(has_come: impl Fn() -> bool) -> bool {
         if began.elapsed() >= LINGER_FOR {
             return false;
         }
-        hint::spin_loop();
         thread::yield_now();
     }
 }

@@ -32,6 +32,7 @@ mod tally;
 mod upkeep;
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -63,7 +64,7 @@ use open::Opened;
 use queue::{Ahead, AllAhead, Batch, Job, Question, Reply, Upkeep};
 use reader::{ReadError, Readers};
 use schema::Nonsense;
-use settler::{Done, Settler, Task, WriteError};
+use settler::{Done, Settler, Task, WriteError, panic_text};
 use shared::{OnFatal, Shared};
 use space::Space;
 
@@ -428,11 +429,17 @@ fn settle_over(
     }))?;
     let settler = Settler::new(connection, wal_pages, Arc::clone(shared), ids_indexed_at_once)?;
     let _ = ready.send(Ok(()));
-    settler.run(tasks, |what| {
+    let tell = |what: Done| {
         // Without a committer there is nobody to tell.
         let _ = done.send(what);
         shared.queue.poke();
-    });
+    };
+    // A bug of ours must not leave everybody waiting for a thread that is gone.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| settler.run(tasks, tell))) {
+        let why = WriteError::Panicked(panic_text(panic.as_ref())).fatal(&shared.path);
+        tell(Done::Dead(why.clone()));
+        shared.die(why);
+    }
     Ok(())
 }
 

@@ -119,7 +119,7 @@ pub(super) enum Work {
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    /// Whether something came, or the queue was closed, since the writer began to linger.
+    /// Whether there was reason to wake the writer since it began to linger.
     has_come: AtomicBool,
     /// Something came, or the queue was closed.
     filled: Condvar,
