@@ -107,7 +107,8 @@ pub trait Journal: Send + Sync {
         limit: usize,
     ) -> Result<Sweep, JournalError>;
 
-    /// Frees ids and keys whose saga was removed before `before`; at most `limit`.
+    /// Frees ids and keys whose saga was removed before `before`; at most `limit`. Ids go before keys, those that were removed first
+    /// before others, and of one moment those of the saga that was started first.
     ///
     /// # Errors
     /// When the store cannot be written.

@@ -57,6 +57,8 @@ struct Key {
 
 #[derive(Debug)]
 struct Reserved {
+    /// Of the saga.
+    number: u64,
     fingerprint: Option<Fingerprint>,
     removed_at: Time,
 }
@@ -301,8 +303,8 @@ impl State {
             let saga = self.take(number);
             self.numbers.remove(&saga.id);
             if saga.new.id_given {
-                self.reserved
-                    .insert(saga.id, Reserved { fingerprint: saga.new.fingerprint, removed_at: now });
+                let fingerprint = saga.new.fingerprint;
+                self.reserved.insert(saga.id, Reserved { number, fingerprint, removed_at: now });
             }
             if let Some(key) = saga.new.key.as_ref().and_then(|key| self.keys.get_mut(&key.0)) {
                 key.removed_at = Some(now);
@@ -315,9 +317,10 @@ impl State {
     }
 
     fn forget_reservations(&mut self, before: Time, limit: usize) -> usize {
-        let mut ids: Vec<(Time, SagaId)> =
-            self.reserved.iter().map(|(id, reserved)| (reserved.removed_at, *id)).collect();
-        ids.retain(|(removed_at, _)| *removed_at < before);
+        let reserved = self.reserved.iter();
+        let mut ids: Vec<(Time, u64, SagaId)> =
+            reserved.map(|(id, reserved)| (reserved.removed_at, reserved.number, *id)).collect();
+        ids.retain(|(removed_at, ..)| *removed_at < before);
         ids.sort_unstable();
         ids.truncate(limit);
         let mut keys: Vec<(Time, String)> = self
@@ -328,7 +331,7 @@ impl State {
             .collect();
         keys.sort_unstable();
         keys.truncate(limit - ids.len());
-        for (_, id) in &ids {
+        for (.., id) in &ids {
             self.reserved.remove(id);
         }
         for (_, key) in &keys {

@@ -1,9 +1,12 @@
 //! Both backends, told the same, answer the same.
 //!
-//! Random appends and upkeep against the journal in memory and the journal on disk, the latter closed and opened again
-//! now and then. Answers, loads, lists, counts, timers and reservations must be equal after each step.
+//! Random appends and upkeep against the journal in memory and the journal on disk, the latter closed or killed and opened
+//! again now and then. Answers, loads, lists, counts, timers and reservations must be equal after each step.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
+use std::fs;
+use std::path::Path;
 
 use amends_core::{DefinitionName, SagaId, Status, Time};
 use amends_journal::conformance::submit;
@@ -13,6 +16,7 @@ use amends_journal::{
 };
 use bytes::Bytes;
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 const IDS: u8 = 8;
 const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -25,6 +29,7 @@ enum Step {
     RemoveEnded { before: u64, limit: usize },
     Forget { before: u64, limit: usize },
     Reopen,
+    Kill,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +75,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0u64..110, 1usize..5).prop_map(|(before, limit)| Step::RemoveEnded { before, limit }),
         1 => (0u64..110, 1usize..5).prop_map(|(before, limit)| Step::Forget { before, limit }),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Kill),
     ]
 }
 
@@ -101,10 +107,22 @@ fn append(change: &Change, sequence: u64) -> Append {
     }
 }
 
-fn open(directory: &std::path::Path) -> SqliteJournal {
+fn open(directory: &Path) -> SqliteJournal {
     // So few that their index changes hands all the time.
     let options = SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() };
     SqliteJournal::open(directory, options, Box::new(|why| panic!("{why}"))).unwrap()
+}
+
+/// The files as they are, without shared memory.
+fn as_left_by_a_kill(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(directory).unwrap() {
+        let name = entry.unwrap().file_name();
+        if name != "journal.db-shm" {
+            fs::copy(directory.join(&name), copy.path().join(&name)).unwrap();
+        }
+    }
+    copy
 }
 
 fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaSummary> {
@@ -166,7 +184,7 @@ proptest! {
 
     #[test]
     fn told_the_same_both_backends_answer_the_same(steps in prop::collection::vec(any_step(), 1..40)) {
-        let directory = tempfile::tempdir().unwrap();
+        let mut directory = tempfile::tempdir().unwrap();
         let memory = MemoryJournal::new();
         let mut disk = Some(open(directory.path()));
         for step in steps {
@@ -209,6 +227,12 @@ proptest! {
                 }
                 Step::Reopen => {
                     drop(disk.take());
+                    disk = Some(open(directory.path()));
+                }
+                Step::Kill => {
+                    let copy = as_left_by_a_kill(directory.path());
+                    drop(disk.take());
+                    directory = copy;
                     disk = Some(open(directory.path()));
                 }
             }

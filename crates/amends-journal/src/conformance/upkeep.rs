@@ -20,6 +20,7 @@ suite![
     an_id_that_the_engine_made_is_not_reserved,
     reservations_are_forgotten_in_their_time,
     reservations_are_forgotten_in_small_parts,
+    reservations_are_forgotten_in_the_order_of_their_starts,
     a_key_of_a_saga_that_is_still_there_is_never_forgotten,
     a_saga_that_came_back_to_life_is_not_removed,
     a_definition_is_stored_once_and_never_changed,
@@ -162,6 +163,18 @@ fn reservations_are_forgotten_in_small_parts(journal: &dyn Journal) {
     }
     assert_eq!(forgotten, [3, 3, 2, 0]);
     assert_eq!(journal.by_key("key 4").expect(READABLE), None);
+}
+
+fn reservations_are_forgotten_in_the_order_of_their_starts(journal: &dyn Journal) {
+    for number in [3, 1, 2] {
+        commit(journal, start_of(id(number), chosen(None, number)));
+        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+    }
+    journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    assert_eq!(journal.forget_reservations(Time::NEVER, 2).expect(WRITABLE), 2);
+    assert_eq!(conflict_of(journal, start_of(id(2), chosen(None, 9))), exists(id(2), Some(fingerprint(2))));
+    commit(journal, start_of(id(3), chosen(None, 9)));
+    commit(journal, start_of(id(1), chosen(None, 9)));
 }
 
 fn a_key_of_a_saga_that_is_still_there_is_never_forgotten(journal: &dyn Journal) {

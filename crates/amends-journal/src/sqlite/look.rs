@@ -80,8 +80,9 @@ impl<'m> Look<'m> {
         let bytes = saga.to_bytes();
         self.first(
             "SELECT definition, status, records FROM ended
-             WHERE no = coalesce(?2, (SELECT no FROM given_id WHERE id = ?1),
-                                 (SELECT no FROM ended WHERE id = ?1 AND id_given = 0)) AND id = ?1",
+             WHERE no = (SELECT max(no) FROM (
+                        SELECT ?2 AS no UNION ALL SELECT no FROM given_id WHERE id = ?1
+                        UNION ALL SELECT no FROM ended WHERE id = ?1 AND id_given = 0)) AND id = ?1",
             params![bytes.as_slice(), given_number],
             |row| {
                 let (definition, version) = self.definition(row.get(0)?)?;

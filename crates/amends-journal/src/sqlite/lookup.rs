@@ -101,14 +101,13 @@ impl<'c> Lookup<'c> {
         Ok(Some(known(id, row, sequence, None, row.get(8)?)?))
     }
 
-    /// The number of the ended saga that was given this id; it may have been removed, and its reservation too.
+    /// The number of the newest ended saga that was given this id; it may have been removed, and its reservation too.
     fn given_number(&mut self, id: SagaId) -> std::result::Result<Option<i64>, WriteError> {
-        if let Some(no) = self.given_ids.number(id) {
-            return Ok(Some(no));
-        }
+        let in_memory = self.given_ids.number(id);
         let bytes = id.to_bytes();
         let mut rows = self.given_id.query([bytes.as_slice()])?;
-        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        let in_index = rows.next()?.map(|row| row.get(0)).transpose()?;
+        Ok(in_memory.max(in_index))
     }
 
     /// Whoever has, or had, this id.
@@ -162,4 +161,53 @@ fn known(
         settling: None,
         dirty_since: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::look::Look;
+
+    /// What memory knows of an id may be out of date, or never have been committed.
+    #[test]
+    fn the_newest_of_what_memory_and_the_index_know_is_found() {
+        let id = SagaId::from_parts(7, 7);
+        let database = Connection::open_in_memory().unwrap();
+        schema::create(&database).unwrap();
+        database
+            .execute_batch(&format!(
+                "INSERT INTO definition (no, name, version) VALUES (1, 'Test', 1);
+                 INSERT INTO ended VALUES (9, x'{0}', 1, 4, 0, 0, 1, NULL, NULL, x'0100000061');
+                 INSERT INTO given_id VALUES (x'{0}', 9)",
+                hex(id)
+            ))
+            .unwrap();
+        for in_memory in [None, Some(5), Some(-5), Some(9)] {
+            check_found(&database, id, in_memory);
+        }
+        // Saga 12 was started when nothing was left of the other; the index is still to hear of it.
+        database.execute_batch("UPDATE ended SET no = 12").unwrap();
+        check_found(&database, id, Some(12));
+        // Its removal is committed, and that its reservation is forgotten is not.
+        database
+            .execute_batch("INSERT INTO reserved SELECT no, id, NULL, 0 FROM ended; DELETE FROM ended")
+            .unwrap();
+        let given_ids = GivenIds::with([(id, -12)]);
+        assert!(Lookup::prepare(&database, &given_ids).unwrap().taken_id(id).unwrap().is_some());
+    }
+
+    fn check_found(database: &Connection, id: SagaId, in_memory: Option<i64>) {
+        let given_ids = GivenIds::with(in_memory.map(|no| (id, no)));
+        let mut lookup = Lookup::prepare(database, &given_ids).unwrap();
+        assert!(lookup.taken_id(id).unwrap().is_some(), "{in_memory:?}");
+        assert!(lookup.saga(id).unwrap().is_some(), "{in_memory:?}");
+        lookup.end().unwrap();
+        drop(lookup);
+        let moment = database.unchecked_transaction().unwrap();
+        assert!(Look::at(&moment).load(id, given_ids.number(id)).unwrap().is_some(), "{in_memory:?}");
+    }
+
+    fn hex(id: SagaId) -> String {
+        id.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }

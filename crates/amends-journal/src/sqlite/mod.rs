@@ -232,12 +232,15 @@ impl Journal for SqliteJournal {
                 true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
                 false => None,
             };
-            let given_number = self.shared.given_ids.number(saga);
+            let Shared { given_ids, forgotten, .. } = &*self.shared;
+            let (times, given_number) = (forgotten.times(), given_ids.number(saga));
             let stored = self.readers.read(|look| look.load(saga, given_number))?;
             match ahead {
                 None if is_last || stored.is_some() => return Ok(stored),
                 // Live when memory was asked, it may have ended before the database was.
-                None if self.shared.given_ids.number(saga) == given_number => return Ok(None),
+                None if (forgotten.times(), given_ids.number(saga)) == (times, given_number) => {
+                    return Ok(None);
+                }
                 None => {}
                 Some(ahead) if is_last || stored.is_some() || ahead.stored == 0 => {
                     return Ok(Some(put_together(stored, ahead)));

@@ -72,7 +72,7 @@ const LAYOUT: [&str; 17] = [
     "CREATE UNIQUE INDEX ended_by_made_id ON ended (id) WHERE id_given = 0",
     // Ids that callers gave, of ended and removed sagas: an index that is brought up to date a stretch at a time
     // (`given_ids.rs`), and two tables of what it does not have yet: ids and numbers, all of a round in one row. A number may
-    // lead nowhere any more; a negative one in a fresh table says that it does not.
+    // lead nowhere any more; a negative one in a fresh table says that it does not. Rounds are counted across both tables.
     "CREATE TABLE given_id (
     id BLOB PRIMARY KEY,
     no INTEGER NOT NULL
@@ -102,10 +102,11 @@ const LAYOUT: [&str; 17] = [
 ) STRICT",
     "CREATE INDEX reserved_by_removal ON reserved (removed_at)",
     // The last batch of the log whose every record is here, and the highest number that a saga ever had: one is never given
-    // again, though its saga be removed. One row.
+    // again, though its saga be removed. And up to which id the older fresh table is in the index, if it has begun to be. One row.
     "CREATE TABLE settled (
-    batch   INTEGER NOT NULL,
-    last_no INTEGER NOT NULL
+    batch      INTEGER NOT NULL,
+    last_no    INTEGER NOT NULL,
+    indexed_to BLOB
 ) STRICT",
     // How many sagas there are, so that nobody has to count them.
     "CREATE TABLE tally (

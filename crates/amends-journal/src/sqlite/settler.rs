@@ -321,7 +321,7 @@ impl<'c> Settler<'c> {
     fn forget_transaction(&mut self) {
         self.tally.forget();
         self.definitions.rolled_back();
-        self.id_index.rolled_back();
+        self.id_index.rolled_back(&self.shared.given_ids);
     }
 
     /// Only what is known to have come before the flush, and to be about space.

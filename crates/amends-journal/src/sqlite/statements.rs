@@ -26,6 +26,7 @@ pub(super) struct Statements<'c> {
     pub(super) insert_definition: Statement<'c>,
     pub(super) archived_records: Statement<'c>,
     pub(super) set_settled: Statement<'c>,
+    pub(super) set_indexed_to: Statement<'c>,
     pub(super) add_to_tally: Statement<'c>,
     pub(super) take_from_tally: Statement<'c>,
 }
@@ -53,16 +54,21 @@ impl<'c> Statements<'c> {
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
             insert_fresh_ids: [
-                prepare("INSERT INTO fresh_id_0 (ids) VALUES (?1)")?,
-                prepare("INSERT INTO fresh_id_1 (ids) VALUES (?1)")?,
+                prepare("INSERT INTO fresh_id_0 (round, ids) VALUES (?1, ?2)")?,
+                prepare("INSERT INTO fresh_id_1 (round, ids) VALUES (?1, ?2)")?,
             ],
-            insert_given_id: prepare("INSERT OR REPLACE INTO given_id (id, no) VALUES (?1, ?2)")?,
+            // Never back to an older saga, whatever is told twice.
+            insert_given_id: prepare(
+                "INSERT INTO given_id (id, no) VALUES (?1, ?2)
+                 ON CONFLICT (id) DO UPDATE SET no = excluded.no WHERE excluded.no > no",
+            )?,
             delete_given_id: prepare("DELETE FROM given_id WHERE id = ?1 AND no = ?2")?,
             clear_fresh_ids: [prepare("DELETE FROM fresh_id_0")?, prepare("DELETE FROM fresh_id_1")?],
             insert_key: prepare("INSERT INTO start_key (key, saga, fingerprint) VALUES (?1, ?2, ?3)")?,
             insert_definition: prepare("INSERT INTO definition (no, name, version) VALUES (?1, ?2, ?3)")?,
             archived_records: prepare("SELECT records FROM ended WHERE no = ?1")?,
             set_settled: prepare("UPDATE settled SET batch = ?1, last_no = max(last_no, ?2)")?,
+            set_indexed_to: prepare("UPDATE settled SET indexed_to = ?1")?,
             add_to_tally: prepare(
                 "INSERT INTO tally (definition, status, sagas) VALUES (?1, ?2, ?3)
                  ON CONFLICT (definition, status) DO UPDATE SET sagas = sagas + excluded.sagas",

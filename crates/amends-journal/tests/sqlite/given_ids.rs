@@ -119,6 +119,47 @@ fn the_index_loses_ids_whose_reservation_is_over() {
     assert_eq!(place.fatal(), Vec::<String>::new());
 }
 
+/// The process is killed so soon each time that the index is long in coming, and what came since grows beyond what is frozen.
+#[test]
+fn an_id_given_anew_is_found_however_short_the_lives() {
+    let options = SqliteOptions { ids_indexed_at_once: 5, ..SqliteOptions::default() };
+    let start_and_end = |journal: &SqliteJournal, number| {
+        assert_eq!(submit(journal, vec![short_given(number)]), [AppendAnswer::Committed], "{number}");
+        journal.count(&everything()).unwrap();
+    };
+    let mut place = Place::new();
+    let mut journal = place.try_open(options.clone()).unwrap();
+    (1..=5).for_each(|number| start_and_end(&journal, number));
+    journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap();
+    assert_eq!(journal.forget_reservations(Time::NEVER, 1).unwrap(), 1);
+    start_and_end(&journal, 1);
+    let mut live = vec![1];
+    for number in 6..40 {
+        if number % 2 == 0 {
+            let copy = place.as_left_by_a_kill();
+            drop(journal);
+            place = copy;
+            journal = place.try_open(options.clone()).unwrap();
+        }
+        for other in 1..number {
+            let found = journal.load(scattered(other)).unwrap();
+            assert_eq!(found.is_some(), live.contains(&other), "{other} of {number}");
+            let [answer] = &submit(&journal, vec![short_given(other)])[..] else { panic!("one answer") };
+            assert!(matches!(answer, AppendAnswer::Conflict(Conflict::Exists(_))), "{other}: {answer:?}");
+        }
+        start_and_end(&journal, number);
+        live.push(number);
+    }
+    assert_eq!(place.fatal(), [""; 0]);
+    drop(journal);
+    let database = database_of(&place);
+    let number = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let waiting = number(
+        "SELECT sum(length(ids)) / 24 FROM (SELECT ids FROM fresh_id_0 UNION ALL SELECT ids FROM fresh_id_1)",
+    );
+    assert!(waiting <= 12, "{waiting} ids wait for the index");
+}
+
 #[test]
 fn the_number_of_a_removed_saga_is_not_given_again() {
     let place = Place::new();
