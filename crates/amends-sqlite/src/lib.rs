@@ -1,5 +1,5 @@
 //! What SQLite leaves out, for a file whose every answer must be right: checksums of its pages, and a second look at its
-//! write-ahead log.
+//! write-ahead log. And what its one writer needs to write in groups: [`Courtesy`].
 //!
 //! Owns how a database file is opened. Promises that a page which is not what was written is never read as data, that a
 //! log which lost commits is noticed before SQLite takes it for an old one, that what a kill left in it can be made to last,
@@ -9,9 +9,11 @@
 //! A database has one owner at a time: [`prepare`] it, [`open`] it, look at it, [make what was found last](make_durable),
 //! [`accept`] it, say when it is [about to be written](about_to_write) and when it is [`closed`]. Start reading at [`prepare`].
 
+mod courtesy;
 mod durable;
 mod fold;
 mod header;
+pub mod limits;
 mod log;
 mod pages;
 
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+pub use courtesy::Courtesy;
 pub use durable::make_durable;
 pub use log::Log;
 
