@@ -42,8 +42,10 @@ async fn sweep(shared: &Arc<Shared>, keep: Duration) -> Result<(), String> {
         cursor = match removed {
             Ok(next) => next,
             Err(damage) => {
-                error!(%damage, "retention passes over ended sagas that cannot be read");
-                Some(behind_damage(shared, began, keep, cursor).await?)
+                let next = behind_damage(shared, began, keep, cursor).await?;
+                let after = cursor.map_or(0, |cursor| cursor.0);
+                error!(%damage, after, until = next.0, "retention passes over ended sagas: some cannot be read");
+                Some(next)
             }
         };
         if cursor.is_none() {
@@ -79,7 +81,8 @@ async fn remove(
 }
 
 /// A place whose page can be read, at most a page behind one whose page cannot. Numbers have gaps of any size, so it is
-/// looked for in strides that double, and then by halves.
+/// looked for in strides that double, and then by halves. If there is damage in several places close by, what lies between
+/// them may be passed over.
 async fn behind_damage(
     shared: &Arc<Shared>,
     began: Instant,

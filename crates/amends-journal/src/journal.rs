@@ -16,8 +16,9 @@ pub type OnAnswers = Box<dyn FnOnce(Vec<AppendAnswer>) + Send>;
 /// A store of sagas. All methods but [`Journal::submit`] block the calling thread.
 pub trait Journal: Send + Sync {
     /// Queues a batch of appends; `on_answers` runs on the journal's own thread once all of them are decided and
-    /// durable (in memory: on the caller's, before this returns). Never blocks on the disk; blocks when the named queue
-    /// limit is reached, except in the midst of an answer.
+    /// durable (in memory: on the caller's, before this returns). Does not wait for the disk to flush; ids that callers gave
+    /// are looked up by the caller, in at most a page each. Blocks when the named queue limit is reached, except in the midst of
+    /// an answer.
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers);
 
     /// One saga with all its records, live or ended.

@@ -442,6 +442,9 @@ fn settle_over(
         let why = WriteError::Panicked(panic_text(panic.as_ref())).fatal(&shared.path);
         tell(Done::Dead(why.clone()));
         shared.die(why);
+        // The committer goes first, as it always does: until then the directory is in use. What it asks for meanwhile is refused
+        // by being dropped.
+        while tasks.recv().is_ok() {}
     }
     Ok(())
 }

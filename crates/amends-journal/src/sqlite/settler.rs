@@ -136,8 +136,9 @@ pub(super) struct Settler<'c> {
     is_committing: bool,
     /// Whether the database is marked as written to.
     is_marked: bool,
-    /// Why nothing is written any more.
+    /// Why nothing is written any more, and whether the committer knows.
     dead: Option<String>,
+    death_is_told: bool,
 }
 
 impl<'c> Settler<'c> {
@@ -160,6 +161,7 @@ impl<'c> Settler<'c> {
             is_committing: false,
             is_marked: false,
             dead: None,
+            death_is_told: false,
         })
     }
 
@@ -204,22 +206,22 @@ impl<'c> Settler<'c> {
                             done(Done::Stuck);
                         }
                     }
-                    Err((Failure::Damage(error), _)) => {
-                        // What the log has of it can get nowhere.
-                        self.die(&error);
-                        done(Done::Dead(store_error(&self.shared.path, Box::new(error)).to_string()));
-                    }
-                    Err((Failure::Fatal, error)) => done(Done::Dead(error.to_string())),
+                    // What the log has of it can get nowhere.
+                    Err((Failure::Damage(error), _)) => self.die(&error),
+                    Err((Failure::Fatal, _)) => {}
                 },
                 Task::Upkeep(upkeep) => {
                     self.do_upkeep(upkeep);
                     let indexed = self.id_index.committed(&self.shared.given_ids);
+                    // First: whoever waits for the upkeep to be done must not go on if nobody knows what it did.
+                    self.tell_of_death(&done);
                     done(Done::Upkeep { indexed });
                 }
                 // It was tried again meanwhile.
                 Task::Retry => {}
             }
             self.checkpoint_when_due();
+            self.tell_of_death(&done);
         }
         if self.dead.is_none() {
             // What fails here costs nothing: the log is read at the next start.
@@ -360,6 +362,15 @@ impl<'c> Settler<'c> {
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         self.dead = Some(message.clone());
         self.shared.die(message);
+    }
+
+    /// Once, so that the committer says so to everybody from then on.
+    fn tell_of_death(&mut self, done: &impl Fn(Done)) {
+        if let Some(why) = &self.dead
+            && !std::mem::replace(&mut self.death_is_told, true)
+        {
+            done(Done::Dead(why.clone()));
+        }
     }
 
     /// Copies the log into the database once it is long. Done here, not in SQLite's own hook, which would hide a failed

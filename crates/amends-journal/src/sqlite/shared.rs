@@ -1,5 +1,6 @@
 //! What the handle, the committer and the settler share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -51,7 +52,8 @@ impl Shared {
     /// Tells, once, that nothing is written any more.
     pub(super) fn die(&self, message: String) {
         if !self.has_died.swap(true, Ordering::Relaxed) {
-            (self.on_fatal)(message);
+            // Whoever is told may panic; everybody who waits for the thread that tells it is still to be answered.
+            let _ = catch_unwind(AssertUnwindSafe(|| (self.on_fatal)(message)));
         }
     }
 

@@ -7,7 +7,9 @@ use amends_core::Time;
 use amends_journal::conformance::submit;
 use amends_journal::{AppendAnswer, Filter, Journal, JournalError, SqliteJournal, SqliteOptions};
 
-use crate::place::{Place, break_the_database, commit, id, next, short_given, start};
+use crate::place::{
+    Place, break_the_database, commit, database_of, fill, id, next, settle, short_given, start,
+};
 
 #[test]
 fn an_error_that_leaves_the_disk_in_doubt_is_fatal_once_and_for_ever() {
@@ -27,7 +29,7 @@ fn an_error_that_leaves_the_disk_in_doubt_is_fatal_once_and_for_ever() {
 }
 
 #[test]
-fn a_settler_that_panics_leaves_nobody_waiting() {
+fn who_panics_when_told_of_the_end_leaves_nobody_waiting() {
     let place = Place::new();
     let panics = Box::new(|_| panic!("whoever is told of the end panics"));
     let journal = SqliteJournal::open(&place.path(), SqliteOptions::default(), panics).unwrap();
@@ -41,6 +43,38 @@ fn a_settler_that_panics_leaves_nobody_waiting() {
     });
     let answers = is_answered.recv_timeout(Duration::from_secs(20)).expect("both are answered");
     assert_eq!(answers, (true, vec![AppendAnswer::Unknown]));
+}
+
+#[test]
+fn who_panics_when_told_of_the_end_keeps_no_answer_back() {
+    let place = Place::new();
+    let panics = Box::new(|_| panic!("whoever is told of the end panics"));
+    let journal = SqliteJournal::open(&place.path(), SqliteOptions::default(), panics).unwrap();
+    let (go, may_go) = channel::<()>();
+    let (answered, is_answered) = channel();
+    // Both in one group, since the journal is held up meanwhile.
+    journal.submit(Vec::new(), Box::new(move |_| assert!(may_go.recv().is_err())));
+    journal.submit(vec![start(1)], Box::new(|_| panic!("a bug of the receiver's")));
+    journal.submit(vec![start(2)], Box::new(move |answers| answered.send(answers).unwrap()));
+    drop(go);
+    assert_eq!(is_answered.recv().unwrap(), [AppendAnswer::Committed]);
+    assert_eq!(submit(&journal, vec![start(3)]), [AppendAnswer::Unknown]);
+}
+
+/// Nobody knows whether it was removed: going on with such a saga could make a log that contradicts the database.
+#[test]
+fn after_a_removal_that_may_have_failed_nothing_is_written() {
+    let place = Place::new();
+    let journal = place.open();
+    fill(&journal);
+    settle(&journal);
+    database_of(&place)
+        .execute_batch("CREATE TRIGGER no BEFORE DELETE ON ended BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    assert!(journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err());
+    assert_eq!(submit(&journal, vec![next(1, 3)]), [AppendAnswer::Unknown]);
+    assert_eq!(submit(&journal, vec![start(99)]), [AppendAnswer::Unknown]);
+    assert_eq!(place.fatal().len(), 1);
 }
 
 #[test]

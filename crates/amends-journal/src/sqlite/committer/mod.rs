@@ -52,8 +52,6 @@ pub(super) struct Committer<'c> {
     /// The last batch when the last round began: who has been dirty since before is not going to end any moment.
     last_round: BatchNumber,
     round_began: Instant,
-    /// What whoever submitted the batches at hand looked up.
-    absent: Vec<Absent>,
     /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
     /// then read again by the next start.
     settled_last: Vec<SagaId>,
@@ -69,6 +67,20 @@ pub(super) struct Committer<'c> {
     highest_in_database: i64,
     /// Why nothing is written any more.
     dead: Option<String>,
+}
+
+/// A batch that is to be judged and written.
+struct Asked {
+    appends: Vec<Append>,
+    /// What whoever submitted it looked up.
+    absent: Absent,
+}
+
+impl Asked {
+    /// What it takes in the log at most.
+    fn bytes_max(&self) -> usize {
+        self.appends.iter().map(entry::bytes_max).sum()
+    }
 }
 
 /// What the database says at the start.
@@ -103,7 +115,6 @@ impl<'c> Committer<'c> {
             settler,
             waiting: Vec::new(),
             round_began: Instant::now(),
-            absent: Vec::new(),
             settled_to,
             last_no,
             highest_in_database: last_no,
@@ -149,14 +160,18 @@ impl<'c> Committer<'c> {
     /// To be called when everything was taken in.
     pub(super) fn replayed(&mut self) -> Result<(), WriteError> {
         // What the database has already is not needed here, but the log is not released yet: see `settled_last`.
-        let settled_last = &mut self.settled_last;
+        let mut idle = Vec::new();
         self.sagas.retain(|id, known| {
-            let rests = known.rests_in_database();
-            if rests {
-                settled_last.push(*id);
+            if known.rests_in_database() {
+                self.settled_last.push(*id);
+                return false;
             }
-            !rests
+            if known.is_in_database() {
+                idle.push(*id);
+            }
+            true
         });
+        self.idle.push_back((Instant::now(), idle));
         Ok(self.lookup.end()?)
     }
 
@@ -237,14 +252,12 @@ impl<'c> Committer<'c> {
 
     fn commit_group(&mut self, group: Vec<Batch>) {
         let mut callbacks: Vec<(usize, OnAnswers)> = Vec::with_capacity(group.len());
-        let mut appends = Vec::with_capacity(group.len());
+        let mut asked = Vec::with_capacity(group.len());
         for batch in group {
             callbacks.push((batch.appends.len(), batch.on_answers));
-            self.absent.push(batch.absent);
-            appends.push(batch.appends);
+            asked.push(Asked { appends: batch.appends, absent: batch.absent });
         }
-        let answers = self.commit(appends);
-        self.absent.clear();
+        let answers = self.commit(asked);
         for ((count, on_answers), answers) in callbacks.into_iter().zip(answers) {
             assert_eq!(count, answers.len(), "each append is answered");
             // Whoever panics here took a wrong turn with facts that are durable: the process must start over. The
@@ -255,15 +268,13 @@ impl<'c> Committer<'c> {
         }
     }
 
-    fn commit(&mut self, batches: Vec<Vec<Append>>) -> Vec<Vec<AppendAnswer>> {
-        let all = |answer: AppendAnswer, batches: &[Vec<Append>]| {
-            batches.iter().map(|batch| vec![answer.clone(); batch.len()]).collect()
-        };
+    fn commit(&mut self, batches: Vec<Asked>) -> Vec<Vec<AppendAnswer>> {
+        let unknown: Vec<_> =
+            batches.iter().map(|batch| vec![AppendAnswer::Unknown; batch.appends.len()]).collect();
         if self.dead.is_some() {
-            return all(AppendAnswer::Unknown, &batches);
+            return unknown;
         }
-        let lengths: Vec<usize> = batches.iter().map(Vec::len).collect();
-        let bytes_max = batches.iter().flatten().map(entry::bytes_max).sum();
+        let bytes_max = batches.iter().map(Asked::bytes_max).sum();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if self.make_room(bytes_max)? {
                 self.write_together(batches)
@@ -275,31 +286,36 @@ impl<'c> Committer<'c> {
             Ok(answers) => answers,
             Err(error) => {
                 self.die(&error);
-                lengths.into_iter().map(|length| vec![AppendAnswer::Unknown; length]).collect()
+                unknown
             }
         }
     }
 
     /// Writes batches that there is room for, with one flush.
-    fn write_together(&mut self, batches: Vec<Vec<Append>>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
-        if batches.iter().flatten().any(|append| self.may_take_up(append)) {
+    fn write_together(&mut self, batches: Vec<Asked>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+        if batches.iter().flat_map(|batch| &batch.appends).any(|append| self.may_take_up(append)) {
             self.wait_for_upkeep();
         }
-        // An error is told before the end of the look: SQLite may have ended that by itself, which is an error too.
-        let answers = self.write(batches)?;
-        self.lookup.end()?;
-        Ok(answers)
+        if self.dead.is_some() {
+            // Of what was waited for nobody knows what it did.
+            return Ok(batches
+                .iter()
+                .map(|batch| vec![AppendAnswer::Unknown; batch.appends.len()])
+                .collect());
+        }
+        self.write(batches)
     }
 
     /// There is no room for all of them: a large one is not to hold up the small ones beside it.
-    fn write_what_fits(&mut self, batches: Vec<Vec<Append>>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+    fn write_what_fits(&mut self, batches: Vec<Asked>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
         let mut answers = Vec::with_capacity(batches.len());
         for batch in batches {
-            let refused = vec![AppendAnswer::NoSpace; batch.len()];
-            // A round that might make room was tried just now. It may also have been the last of all.
-            match self.log.make_room(batch.iter().map(entry::bytes_max).sum()) {
-                Ok(()) if self.dead.is_none() => answers.extend(self.write_together(vec![batch])?),
-                Ok(()) | Err(NoRoom::Full | NoRoom::NoSpace) => answers.push(refused),
+            // A round that might make room was tried just now.
+            match self.log.make_room(batch.bytes_max()) {
+                Ok(()) => answers.extend(self.write_together(vec![batch])?),
+                Err(NoRoom::Full | NoRoom::NoSpace) => {
+                    answers.push(vec![AppendAnswer::NoSpace; batch.appends.len()]);
+                }
                 Err(NoRoom::Io(error)) => return Err(WriteError::Log(error)),
             }
         }
@@ -319,7 +335,7 @@ impl<'c> Committer<'c> {
         Ok(false)
     }
 
-    fn write(&mut self, batches: Vec<Vec<Append>>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+    fn write(&mut self, batches: Vec<Asked>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
         let number = self.log.last() + 1;
         let mut batch = self.log.batch();
         let mut written = Stats { commits: 1, ..Stats::default() };
@@ -329,10 +345,10 @@ impl<'c> Committer<'c> {
         let low = OnceCell::new();
         let shared = Arc::clone(&self.shared);
         let is_low = || *low.get_or_init(|| shared.space.is_low_now());
-        for appends in batches {
+        for Asked { appends, absent } in batches {
             let mut answered = Vec::with_capacity(appends.len());
             for append in appends {
-                answered.push(match self.conflict(&append)? {
+                answered.push(match self.conflict(&append, &absent)? {
                     Some(conflict) => AppendAnswer::Conflict(conflict),
                     None if matches!(append.expected, Expected::New(_)) && is_low() => AppendAnswer::NoSpace,
                     None => {
@@ -347,6 +363,8 @@ impl<'c> Committer<'c> {
             }
             answers.push(answered);
         }
+        // Not kept through the flush: as long as somebody looks at an older moment, SQLite's log cannot begin anew.
+        self.lookup.end()?;
         if batch.is_empty() {
             self.log.give_back(batch);
             return Ok(answers);
@@ -397,17 +415,18 @@ impl<'c> Committer<'c> {
         }
     }
 
-    fn conflict(&mut self, append: &Append) -> Result<Option<Conflict>, WriteError> {
+    fn conflict(&mut self, append: &Append, absent: &Absent) -> Result<Option<Conflict>, WriteError> {
         match &append.expected {
-            Expected::New(new) => Ok(self.in_the_way(append.saga, new)?.map(Conflict::Exists)),
+            Expected::New(new) => Ok(self.in_the_way(append.saga, new, absent)?.map(Conflict::Exists)),
             Expected::Sequence(expected) => {
                 let sequence = self.know(append.saga)?.then(|| self.sagas[&append.saga].sequence);
                 if sequence == Some(*expected) {
                     return Ok(None);
                 }
-                // What came to nothing must not leave it in memory.
+                // What came to nothing must not leave it in memory. It is no news to any `Absent`: the database had it before
+                // this look, and whatever comes into it is forgotten after `Forgotten` was raised.
                 if let Entry::Occupied(known) = self.sagas.entry(append.saga)
-                    && known.get().rests_in_database()
+                    && known.get().is_in_database()
                 {
                     known.remove();
                 }
@@ -418,7 +437,12 @@ impl<'c> Committer<'c> {
 
     /// What stands in a start's way. The key goes first: it is what the caller asked to be the same. An id that the engine
     /// made is a new one, but for a repeat of the very same start.
-    fn in_the_way(&mut self, id: SagaId, new: &NewSaga) -> Result<Option<KeyEntry>, WriteError> {
+    fn in_the_way(
+        &mut self,
+        id: SagaId,
+        new: &NewSaga,
+        absent: &Absent,
+    ) -> Result<Option<KeyEntry>, WriteError> {
         if let Some(key) = &new.key {
             if let Some(other) = self.keys.get(&key.0) {
                 return Ok(Some(self.sagas[other].entry()));
@@ -431,7 +455,7 @@ impl<'c> Committer<'c> {
         if let Some(known) = self.sagas.get(&id) {
             return Ok(Some(known.entry()));
         }
-        if !new.id_given || self.absent.iter().any(|absent| absent.is_certain(id, &self.shared.forgotten)) {
+        if !new.id_given || absent.is_certain(id, &self.shared.forgotten) {
             return Ok(None);
         }
         self.lookup.taken_id(id)

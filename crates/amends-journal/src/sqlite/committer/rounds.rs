@@ -78,7 +78,7 @@ impl Committer<'_> {
     /// To be called before a batch that may take up a saga from the database: retention may be about to remove it. Not in
     /// the middle of one: what follows may begin a round, which is to have nothing that the log does not have.
     pub(super) fn wait_for_upkeep(&mut self) {
-        while self.settler.upkeep > 0 {
+        while self.settler.upkeep > 0 && self.dead.is_none() {
             self.wait_for_settler();
         }
     }
