@@ -148,6 +148,8 @@ struct Merging {
     /// How many of them the index has, and how many once the running transaction is committed.
     done: usize,
     done_next: usize,
+    /// Whether the running transaction empties the table: not every one gets on with it.
+    is_emptied_next: bool,
 }
 
 impl IdIndex {
@@ -199,7 +201,7 @@ impl IdIndex {
         // Stretch by stretch: whoever drops them from memory must not do hundreds of thousands at once.
         let indexed = merging.ids[merging.done..merging.done_next].to_vec();
         merging.done = merging.done_next;
-        if merging.done == merging.ids.len() {
+        if merging.is_emptied_next {
             self.merging = None;
         }
         indexed
@@ -212,6 +214,7 @@ impl IdIndex {
         }
         if let Some(merging) = &mut self.merging {
             merging.done_next = merging.done;
+            merging.is_emptied_next = false;
         }
     }
 
@@ -229,7 +232,7 @@ impl IdIndex {
 
 impl Merging {
     fn of(table: usize, ids: Vec<Numbered>) -> Self {
-        Self { table, ids, are_sorted: false, done: 0, done_next: 0 }
+        Self { table, ids, are_sorted: false, done: 0, done_next: 0, is_emptied_next: false }
     }
 
     /// To be called before the first of them are taken.
@@ -349,11 +352,11 @@ impl Settler<'_> {
             change.raw_bind_parameter(2, no.saturating_abs())?;
             change.raw_execute()?;
         }
-        let is_done = merging.done_next == merging.ids.len();
-        if is_done {
+        merging.is_emptied_next = merging.done_next == merging.ids.len();
+        if merging.is_emptied_next {
             self.statements.clear_fresh_ids[merging.table].raw_execute()?;
         }
-        let indexed_to = some.last().filter(|_| !is_done).map(|(id, _)| id.to_bytes());
+        let indexed_to = some.last().filter(|_| !merging.is_emptied_next).map(|(id, _)| id.to_bytes());
         let set = &mut self.statements.set_indexed_to;
         set.raw_bind_parameter(1, indexed_to.as_ref().map(<[u8; 16]>::as_slice))?;
         set.raw_execute()?;
@@ -436,6 +439,11 @@ mod tests {
         assert_eq!(known, [Some(10), Some(11), Some(4), Some(6)]);
         set(Some(4));
         assert_eq!(read().1, [Some(10), Some(11), None, Some(6)]);
+        // With nothing left to do it is still to be emptied, which not every transaction does.
+        let ids = GivenIds::default();
+        let mut index = IdIndex::read(&database, &ids, 10).unwrap();
+        assert_eq!(index.committed(&ids), []);
+        assert!(index.merging.is_some());
         // One that is alone is still filled, unless its ids are on their way into the index.
         database.execute_batch("DELETE FROM fresh_id_0").unwrap();
         let index = IdIndex::read(&database, &GivenIds::default(), 10).unwrap();

@@ -238,7 +238,8 @@ impl Journal for SqliteJournal {
             match ahead {
                 None if is_last || stored.is_some() => return Ok(stored),
                 // Live when memory was asked, it may have ended before the database was.
-                None if (forgotten.times(), given_ids.number(saga)) == (times, given_number) => {
+                // The times last: before a number goes, one is added.
+                None if given_ids.number(saga) == given_number && forgotten.times() == times => {
                     return Ok(None);
                 }
                 None => {}

@@ -62,7 +62,8 @@ impl<'c> Statements<'c> {
                 "INSERT INTO given_id (id, no) VALUES (?1, ?2)
                  ON CONFLICT (id) DO UPDATE SET no = excluded.no WHERE excluded.no > no",
             )?,
-            delete_given_id: prepare("DELETE FROM given_id WHERE id = ?1 AND no = ?2")?,
+            // What it has may be older still: pairs in between that were out of date were passed over.
+            delete_given_id: prepare("DELETE FROM given_id WHERE id = ?1 AND no <= ?2")?,
             clear_fresh_ids: [prepare("DELETE FROM fresh_id_0")?, prepare("DELETE FROM fresh_id_1")?],
             insert_key: prepare("INSERT INTO start_key (key, saga, fingerprint) VALUES (?1, ?2, ?3)")?,
             insert_definition: prepare("INSERT INTO definition (no, name, version) VALUES (?1, ?2, ?3)")?,

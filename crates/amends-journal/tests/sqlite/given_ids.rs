@@ -119,6 +119,36 @@ fn the_index_loses_ids_whose_reservation_is_over() {
     assert_eq!(place.fatal(), Vec::<String>::new());
 }
 
+/// Its turn in the index comes when it was forgotten for the second time.
+#[test]
+fn the_index_loses_an_id_that_was_given_anew_and_forgotten_again() {
+    let options = SqliteOptions { ids_indexed_at_once: 10, ..SqliteOptions::default() };
+    let place = Place::new();
+    let journal = place.try_open(options).unwrap();
+    let start_and_end = |number| {
+        assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
+        journal.count(&everything()).unwrap();
+    };
+    let indexed_under_that_id = || -> i64 {
+        let id = scattered(1).to_bytes();
+        let sql = "SELECT count(*) FROM given_id WHERE id = ?1";
+        database_of(&place).query_row(sql, [id], |row| row.get(0)).unwrap()
+    };
+    (1..=16).for_each(start_and_end);
+    assert_eq!(indexed_under_that_id(), 1);
+    for _ in 0..2 {
+        let (before, now) = (Time::from_milliseconds(2), Time::from_milliseconds(1_000));
+        assert_eq!(journal.remove_ended(before, now, None, 100).unwrap().removed, 1);
+        assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 1);
+        start_and_end(1);
+    }
+    let (before, now) = (Time::from_milliseconds(2), Time::from_milliseconds(1_000));
+    assert_eq!(journal.remove_ended(before, now, None, 100).unwrap().removed, 1);
+    assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 1);
+    (100..140).for_each(start_and_end);
+    assert_eq!(indexed_under_that_id(), 0);
+}
+
 /// The process is killed so soon each time that the index is long in coming, and what came since grows beyond what is frozen.
 #[test]
 fn an_id_given_anew_is_found_however_short_the_lives() {
