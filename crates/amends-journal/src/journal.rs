@@ -16,8 +16,8 @@ pub type OnAnswers = Box<dyn FnOnce(Vec<AppendAnswer>) + Send>;
 /// A store of sagas. All methods but [`Journal::submit`] block the calling thread.
 pub trait Journal: Send + Sync {
     /// Queues a batch of appends; `on_answers` runs on the journal's own thread once all of them are decided and
-    /// durable (in memory: on the caller's, before this returns). Does not wait for the disk to flush; ids that callers gave
-    /// are looked up by the caller, in at most a page each. Blocks when the named queue limit is reached, except in the midst of
+    /// durable (in memory: on the caller's, before this returns). Does not wait for the disk to flush, but may read it: ids
+    /// that callers gave are looked up on the calling thread. Blocks when the named queue limit is reached, except in the midst of
     /// an answer.
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers);
 

@@ -166,7 +166,10 @@ impl IdIndex {
         let frozen = match (tables[0].ids.is_empty(), tables[1].ids.is_empty()) {
             (false, false) => Some(usize::from(is_older(&tables[1], &tables[0]))),
             (true, true) => None,
-            (is_zero_empty, _) => indexed_to.is_some().then_some(usize::from(is_zero_empty)),
+            (is_zero_empty, _) => {
+                let table = usize::from(is_zero_empty);
+                (indexed_to.is_some() || tables[table].ids.len() >= at_once).then_some(table)
+            }
         };
         let merging = frozen.map(|table| {
             let mut ids = std::mem::take(&mut tables[table].ids);
@@ -359,8 +362,10 @@ impl Settler<'_> {
         let indexed_to = some.last().filter(|_| !merging.is_emptied_next).map(|(id, _)| id.to_bytes());
         let set = &mut self.statements.set_indexed_to;
         set.raw_bind_parameter(1, indexed_to.as_ref().map(<[u8; 16]>::as_slice))?;
-        set.raw_execute()?;
-        Ok(())
+        match set.raw_execute()? {
+            1 => Ok(()),
+            changed => Err(Nonsense(format!("{changed} rows say how far ids are indexed")).into()),
+        }
     }
 }
 
@@ -451,6 +456,9 @@ mod tests {
         set(None);
         let index = IdIndex::read(&database, &GivenIds::default(), 10).unwrap();
         assert_eq!((index.merging.is_none(), index.filling, index.filled), (true, 1, 3));
+        // Nor is a full one filled any more: were each life one round long, it would grow for ever.
+        let index = IdIndex::read(&database, &GivenIds::default(), 3).unwrap();
+        assert_eq!((index.merging.map(|merging| merging.table), index.filling), (Some(1), 0));
     }
 
     #[test]

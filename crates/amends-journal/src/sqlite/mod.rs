@@ -3,8 +3,8 @@
 //! Owns [`SqliteJournal`]: a thread that makes appends durable in the log (the committer), one that brings the database up to
 //! it in rounds (the settler), and a few readers beside them. Promises that *committed* means flushed to the disk, that a
 //! directory has one user, and that after an error which leaves the disk in doubt nothing more is written: `on_fatal` is
-//! called once, and every append from then on is answered *unknown*. Does not decode records. Start reading at
-//! [`SqliteJournal::open`], then `committer/`, then `settler.rs`.
+//! called once, and every append that the committer begins with after it has heard of the error is answered *unknown*. Does not
+//! decode records. Start reading at [`SqliteJournal::open`], then `committer/`, then `settler.rs`.
 
 mod absence;
 mod ahead;

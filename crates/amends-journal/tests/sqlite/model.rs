@@ -3,11 +3,6 @@
 //! Random appends and upkeep against the journal in memory and the journal on disk, the latter closed or killed and opened
 //! again now and then. Answers, loads, lists, counts, timers and reservations must be equal after each step.
 
-#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
-
-use std::fs;
-use std::path::Path;
-
 use amends_core::{DefinitionName, SagaId, Status, Time};
 use amends_journal::conformance::submit;
 use amends_journal::{
@@ -16,7 +11,8 @@ use amends_journal::{
 };
 use bytes::Bytes;
 use proptest::prelude::*;
-use tempfile::TempDir;
+
+use crate::place::Place;
 
 const IDS: u8 = 8;
 const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -107,22 +103,9 @@ fn append(change: &Change, sequence: u64) -> Append {
     }
 }
 
-fn open(directory: &Path) -> SqliteJournal {
+fn open(place: &Place) -> SqliteJournal {
     // So few that their index changes hands all the time.
-    let options = SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() };
-    SqliteJournal::open(directory, options, Box::new(|why| panic!("{why}"))).unwrap()
-}
-
-/// The files as they are, without shared memory.
-fn as_left_by_a_kill(directory: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(directory).unwrap() {
-        let name = entry.unwrap().file_name();
-        if name != "journal.db-shm" {
-            fs::copy(directory.join(&name), copy.path().join(&name)).unwrap();
-        }
-    }
-    copy
+    place.try_open(SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() }).unwrap()
 }
 
 fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaSummary> {
@@ -184,9 +167,9 @@ proptest! {
 
     #[test]
     fn told_the_same_both_backends_answer_the_same(steps in prop::collection::vec(any_step(), 1..40)) {
-        let mut directory = tempfile::tempdir().unwrap();
+        let mut place = Place::new();
         let memory = MemoryJournal::new();
-        let mut disk = Some(open(directory.path()));
+        let mut disk = Some(open(&place));
         for step in steps {
             let on_disk = disk.as_ref().unwrap();
             match step {
@@ -227,16 +210,17 @@ proptest! {
                 }
                 Step::Reopen => {
                     drop(disk.take());
-                    disk = Some(open(directory.path()));
+                    disk = Some(open(&place));
                 }
                 Step::Kill => {
-                    let copy = as_left_by_a_kill(directory.path());
+                    let copy = place.as_left_by_a_kill();
                     drop(disk.take());
-                    directory = copy;
-                    disk = Some(open(directory.path()));
+                    place = copy;
+                    disk = Some(open(&place));
                 }
             }
             check_equal(&memory, disk.as_ref().unwrap())?;
+            prop_assert_eq!(place.fatal(), [""; 0]);
         }
     }
 }
