@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::command::{By, Command, Moment, Rejected, Verb};
 use crate::definition::{CompensationSpec, Definition, Role, StepIndex};
 use crate::event::{Cause, Direction, Event, GivenUp, ParkReason};
-use crate::id::SagaId;
+use crate::id::TransactionId;
 use crate::limits::{ASK_AGAIN_MIN, PENDING_SECONDS_MAX, REST_MAX};
 use crate::outcome::{Outcome, Reason, Refusal};
 use crate::saga::{Phase, Saga, StepState};
@@ -22,7 +22,7 @@ impl Saga {
     /// The events that start a saga, and the state after them.
     #[must_use]
     pub fn start(
-        id: SagaId,
+        id: TransactionId,
         definition: Arc<Definition>,
         input: Bytes,
         moment: Moment,

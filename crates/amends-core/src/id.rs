@@ -1,22 +1,22 @@
-//! The identity of a saga.
+//! The identity of a transaction.
 //!
 //! Owns the id's two forms: 128 bits inside, the canonical UUID text (RFC 9562, lower case, hyphens) outside.
 //! Promises one text per id: no other spelling parses, so an id found in a log is the id in the store.
-//! Does not draw random numbers: [`SagaId::from_parts`] takes them.
+//! Does not draw random numbers: [`TransactionId::from_parts`] takes them.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The id of one saga: a UUID. Ours are version 7 (time-ordered); a caller may give any other.
+/// The id of one transaction, of whatever mode: a UUID. Ours are version 7 (time-ordered); a caller may give any other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SagaId(u128);
+pub struct TransactionId(u128);
 
 /// The text is not a UUID in its canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a saga id: expected a UUID such as 0193e0a5-7b2c-7d11-8f00-0242ac120002, in lower case")]
-pub struct ParseSagaIdError;
+#[error("not an id: expected a UUID such as 0193e0a5-7b2c-7d11-8f00-0242ac120002, in lower case")]
+pub struct ParseTransactionIdError;
 
-impl SagaId {
+impl TransactionId {
     /// Builds a UUID version 7 (RFC 9562, section 5.7) from a Unix time in milliseconds and random bits.
     #[must_use]
     pub const fn from_parts(unix_milliseconds: u64, random: u128) -> Self {
@@ -40,17 +40,13 @@ impl SagaId {
         Self(u128::from_be_bytes(bytes))
     }
 
-    /// The shard that owns this saga out of `shards`, from a hash: the leading bits are a clock and would put every
-    /// new saga on one shard.
-    #[must_use]
-    pub const fn shard(self, shards: usize) -> usize {
-        assert!(shards > 0, "there is at least one shard");
-        let mixed = crate::retry::splitmix64(self.0 as u64 ^ (self.0 >> 64) as u64);
-        (mixed % shards as u64) as usize
+    /// Its bits, mixed: evenly spread whatever kind of UUID it is.
+    pub(crate) const fn mixed(self) -> u64 {
+        crate::retry::splitmix64(self.0 as u64 ^ (self.0 >> 64) as u64)
     }
 }
 
-impl fmt::Display for SagaId {
+impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; 36];
@@ -67,27 +63,27 @@ impl fmt::Display for SagaId {
     }
 }
 
-impl fmt::Debug for SagaId {
+impl fmt::Debug for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl FromStr for SagaId {
-    type Err = ParseSagaIdError;
+impl FromStr for TransactionId {
+    type Err = ParseTransactionIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != 36 {
-            return Err(ParseSagaIdError);
+            return Err(ParseTransactionIdError);
         }
         let mut value: u128 = 0;
         for (index, byte) in text.bytes().enumerate() {
             let digit = match (index, byte) {
                 (8 | 13 | 18 | 23, b'-') => continue,
-                (8 | 13 | 18 | 23, _) => return Err(ParseSagaIdError),
+                (8 | 13 | 18 | 23, _) => return Err(ParseTransactionIdError),
                 (_, b'0'..=b'9') => byte - b'0',
                 (_, b'a'..=b'f') => byte - b'a' + 10,
-                (_, _) => return Err(ParseSagaIdError),
+                (_, _) => return Err(ParseTransactionIdError),
             };
             value = value << 4 | u128::from(digit);
         }
@@ -103,21 +99,21 @@ mod tests {
     proptest! {
         #[test]
         fn the_text_reads_back_as_the_same_id(bits: u128) {
-            let id = SagaId(bits);
-            prop_assert_eq!(id.to_string().parse::<SagaId>(), Ok(id));
-            prop_assert_eq!(SagaId::from_bytes(id.to_bytes()), id);
+            let id = TransactionId(bits);
+            prop_assert_eq!(id.to_string().parse::<TransactionId>(), Ok(id));
+            prop_assert_eq!(TransactionId::from_bytes(id.to_bytes()), id);
         }
 
         #[test]
         fn ids_made_later_sort_later(a in 0u64..1 << 48, b in 0u64..1 << 48, r: u128, s: u128) {
             prop_assume!(a < b);
-            prop_assert!(SagaId::from_parts(a, r) < SagaId::from_parts(b, s));
+            prop_assert!(TransactionId::from_parts(a, r) < TransactionId::from_parts(b, s));
         }
     }
 
     #[test]
     fn our_ids_are_uuid_version_seven() {
-        let text = SagaId::from_parts(0x0193_e0a5_7b2c, u128::MAX).to_string();
+        let text = TransactionId::from_parts(0x0193_e0a5_7b2c, u128::MAX).to_string();
         assert_eq!(text, "0193e0a5-7b2c-7fff-bfff-ffffffffffff");
     }
 
@@ -132,7 +128,7 @@ mod tests {
             "0193e0a5-7b2c-7fff-bfff-fffffffffffé",
             "0193e0a5+7b2c-7fff-bfff-ffffffffffff",
         ] {
-            assert_eq!(text.parse::<SagaId>(), Err(ParseSagaIdError), "{text}");
+            assert_eq!(text.parse::<TransactionId>(), Err(ParseTransactionIdError), "{text}");
         }
     }
 }

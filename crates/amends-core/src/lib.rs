@@ -15,8 +15,10 @@ mod invariant;
 pub mod limits;
 pub mod outcome;
 mod owed;
+pub mod partition;
 pub mod retry;
 pub mod saga;
+pub mod standing;
 mod step_set;
 pub mod time;
 pub mod transition;
@@ -26,10 +28,12 @@ pub use definition::{
     CompensationSpec, Definition, DefinitionName, DefinitionSpec, Finding, Role, StepIndex, StepSpec, Warning,
 };
 pub use event::{Cause, Direction, Event, GivenUp, ParkReason};
-pub use id::SagaId;
+pub use id::TransactionId;
 pub use outcome::{Outcome, Reason, Refusal};
 pub use owed::CallParticipant;
+pub use partition::{PARTITIONS, Partition, Partitions};
 pub use retry::{Entropy, RetryPolicy};
 pub use saga::{ApplyError, Saga, StepRun, StepState};
+pub use standing::{End, Mode, Standing, Way};
 pub use time::Time;
 pub use transition::{Status, StepStatus};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::definition::{CompensationSpec, Definition, Role, StepIndex};
 use crate::event::{Cause, Direction, Event, GivenUp, ParkReason};
-use crate::id::SagaId;
+use crate::id::TransactionId;
 use crate::outcome::Reason;
 use crate::retry::RetryPolicy;
 use crate::step_set::StepSet;
@@ -21,7 +21,7 @@ use crate::transition::{Status, StepStatus};
 /// One run of a definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saga {
-    pub(crate) id: SagaId,
+    pub(crate) id: TransactionId,
     pub(crate) definition: Arc<Definition>,
     pub(crate) input: Bytes,
     pub(crate) status: Status,
@@ -259,7 +259,7 @@ impl Saga {
     /// # Errors
     /// When `event` is no [`Event::SagaStarted`], or is about another definition.
     pub fn begin(
-        id: SagaId,
+        id: TransactionId,
         definition: Arc<Definition>,
         event: &Event,
         at: Time,
@@ -772,7 +772,7 @@ impl Saga {
 
     /// Its id.
     #[must_use]
-    pub fn id(&self) -> SagaId {
+    pub fn id(&self) -> TransactionId {
         self.id
     }
 

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_core::{Definition, Direction, Outcome, SagaId, StepIndex};
+use amends_core::{Definition, Direction, Outcome, StepIndex, TransactionId};
 use bytes::Bytes;
 
 /// The answer to a call, on its way.
@@ -26,7 +26,7 @@ pub trait Participant: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct Call {
     /// The saga.
-    pub saga: SagaId,
+    pub saga: TransactionId,
     /// The saga's definition.
     pub definition: Arc<Definition>,
     /// The step.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use amends_core::retry::splitmix64;
-use amends_core::{Entropy, Moment, SagaId, Time};
+use amends_core::{Entropy, Moment, Time, TransactionId};
 
 /// The wall clock at start, carried on by the monotonic clock.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl Clock {
     }
 
     /// A new id. Its random part comes from the system: ids that repeat after a fork or restart would be a disaster.
-    pub(crate) fn new_saga_id(&self) -> SagaId {
+    pub(crate) fn new_id(&self) -> TransactionId {
         let mut random = [0; 16];
         fill(&mut random);
-        SagaId::from_parts(self.now().milliseconds(), u128::from_le_bytes(random))
+        TransactionId::from_parts(self.now().milliseconds(), u128::from_le_bytes(random))
     }
 }
 

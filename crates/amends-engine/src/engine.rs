@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use amends_core::{By, Definition, DefinitionName, Rejected, Saga, SagaId, Verb};
+use amends_core::{By, Definition, DefinitionName, Partition, Rejected, Saga, TransactionId, Verb};
 use amends_journal::{
     Cursor, Filter, Fingerprint, Journal, JournalError, Page, PutDefinition, SagaSummary, StartKey, Stats,
 };
@@ -98,7 +98,7 @@ pub struct StartRequest {
     /// What to start it with: JSON.
     pub input: Bytes,
     /// The id, if the caller chooses it.
-    pub id: Option<SagaId>,
+    pub id: Option<TransactionId>,
     /// The caller's idempotency key.
     pub key: Option<String>,
     /// When to answer.
@@ -161,7 +161,7 @@ pub enum StartError {
     )]
     KeyReused {
         /// That saga.
-        saga: SagaId,
+        saga: TransactionId,
     },
     /// Too many sagas are live.
     #[error("the engine is full: {0} sagas are under way; try again shortly")]
@@ -176,7 +176,7 @@ pub enum StartError {
     #[error("the saga {saga} cannot be read: {why}")]
     Unreadable {
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// What is wrong.
         why: String,
     },
@@ -192,7 +192,7 @@ pub enum ReadError {
     #[error("the saga {saga} cannot be read: {why}")]
     Unreadable {
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// What is wrong.
         why: String,
     },
@@ -378,7 +378,7 @@ impl Engine {
             fingerprint::is_json(&request.input).then_some(None)
         };
         let fingerprint = fingerprint.ok_or(StartError::InputNotJson)?;
-        let id = request.id.unwrap_or_else(|| self.inner.shared.clock.new_saga_id());
+        let id = request.id.unwrap_or_else(|| self.inner.shared.clock.new_id());
         if let Err(full) = self.admit(id) {
             return self.find_started(&request, fingerprint, until).await?.ok_or(full);
         }
@@ -423,7 +423,7 @@ impl Engine {
     }
 
     /// Counts a start in, if there is room.
-    fn admit(&self, id: SagaId) -> Result<(), StartError> {
+    fn admit(&self, id: TransactionId) -> Result<(), StartError> {
         if self.inner.closing.load(Ordering::Acquire) {
             return Err(StartError::Stopping);
         }
@@ -434,7 +434,9 @@ impl Engine {
         if live >= self.inner.options.live_sagas_max {
             return Err(StartError::Full(live));
         }
-        self.inner.populations[id.shard(self.inner.populations.len())].queued.fetch_add(1, Ordering::Relaxed);
+        self.inner.populations[Partition::of(id).share(self.inner.populations.len())]
+            .queued
+            .fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -463,11 +465,11 @@ impl Engine {
         self.repeated(id, same, until).await.map(Some)
     }
 
-    async fn repeated(&self, saga: SagaId, same: bool, until: Until) -> Result<SagaView, StartError> {
+    async fn repeated(&self, saga: TransactionId, same: bool, until: Until) -> Result<SagaView, StartError> {
         if same { self.ask_started(saga, until).await } else { Err(StartError::KeyReused { saga }) }
     }
 
-    async fn ask_started(&self, saga: SagaId, until: Until) -> Result<SagaView, StartError> {
+    async fn ask_started(&self, saga: TransactionId, until: Until) -> Result<SagaView, StartError> {
         match self.ask(saga, until).await {
             Ok(Some(view)) => Ok(view),
             Ok(None) => Err(StartError::Unknown(format!("the saga {saga} is reserved but was removed"))),
@@ -482,7 +484,7 @@ impl Engine {
     ///
     /// # Errors
     /// See [`ReadError`].
-    pub async fn saga(&self, id: SagaId) -> Result<Option<SagaView>, ReadError> {
+    pub async fn saga(&self, id: TransactionId) -> Result<Option<SagaView>, ReadError> {
         self.ask(id, Until::Now).await
     }
 
@@ -490,11 +492,11 @@ impl Engine {
     ///
     /// # Errors
     /// See [`ReadError`].
-    pub async fn rest(&self, id: SagaId) -> Result<Option<SagaView>, ReadError> {
+    pub async fn rest(&self, id: TransactionId) -> Result<Option<SagaView>, ReadError> {
         self.ask(id, Until::Rest).await
     }
 
-    async fn ask(&self, saga: SagaId, until: Until) -> Result<Option<SagaView>, ReadError> {
+    async fn ask(&self, saga: TransactionId, until: Until) -> Result<Option<SagaView>, ReadError> {
         let _place = self.question()?;
         let (ticket, reply) = oneshot::channel();
         if self.mailbox(saga).send(Message::Input(Input::Ask { ticket, saga, until })).is_err() {
@@ -507,7 +509,7 @@ impl Engine {
     ///
     /// # Errors
     /// See [`OperateError`].
-    pub async fn operate(&self, saga: SagaId, verb: Verb, by: By) -> Result<SagaView, OperateError> {
+    pub async fn operate(&self, saga: TransactionId, verb: Verb, by: By) -> Result<SagaView, OperateError> {
         let _place = self.question().map_err(OperateError::Read)?;
         let (ticket, reply) = oneshot::channel();
         if self.mailbox(saga).send(Message::Input(Input::Operate { ticket, saga, verb, by })).is_err() {
@@ -604,8 +606,8 @@ impl Engine {
         self.inner.stopped.store(true, Ordering::Release);
     }
 
-    fn mailbox(&self, saga: SagaId) -> &Mailbox {
-        &self.inner.mailboxes[saga.shard(self.inner.mailboxes.len())]
+    fn mailbox(&self, saga: TransactionId) -> &Mailbox {
+        &self.inner.mailboxes[Partition::of(saga).share(self.inner.mailboxes.len())]
     }
 
     fn question(&self) -> Result<Place<'_>, ReadError> {

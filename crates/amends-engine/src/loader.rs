@@ -6,14 +6,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use amends_core::{Saga, SagaId};
+use amends_core::{Saga, TransactionId};
 use amends_journal::{Journal, StoredSaga, record};
 
 use crate::registry::{Plan, Registry};
 use crate::shard::input::Found;
 
 /// Reads one saga.
-pub(crate) fn load(journal: &dyn Journal, registry: &Registry, saga: SagaId) -> Found {
+pub(crate) fn load(journal: &dyn Journal, registry: &Registry, saga: TransactionId) -> Found {
     match journal.load(saga) {
         Ok(Some(stored)) => found(registry, &stored),
         Ok(None) => Found::Nothing,

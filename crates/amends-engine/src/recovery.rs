@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use amends_core::SagaId;
+use amends_core::{Partition, TransactionId};
 use amends_journal::{Cursor, IdHash, JournalError, Page, StoredSaga};
 use tokio::sync::oneshot;
 use tracing::{error, info};
@@ -44,7 +44,7 @@ async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usiz
         Ok((first.into_iter().map(|stored| recovered(shared, &stored)).collect(), None))
     });
     let (first, _) = first.await;
-    let told: Arc<HashSet<SagaId, IdHash>> = Arc::new(first.iter().map(saga_of).collect());
+    let told: Arc<HashSet<TransactionId, IdHash>> = Arc::new(first.iter().map(saga_of).collect());
     let page = |cursor| {
         let told = told.clone();
         read(shared, move |shared| page(shared, cursor, &told))
@@ -65,7 +65,7 @@ async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usiz
 fn page(
     shared: &Shared,
     cursor: Option<Cursor>,
-    told: &HashSet<SagaId, IdHash>,
+    told: &HashSet<TransactionId, IdHash>,
 ) -> Result<Read, JournalError> {
     match shared.journal.recoverable(cursor, RECOVERY_PAGE) {
         Ok(Page { items, next }) => {
@@ -84,7 +84,7 @@ fn page(
 fn one_by_one(
     shared: &Shared,
     cursor: Option<Cursor>,
-    told: &HashSet<SagaId, IdHash>,
+    told: &HashSet<TransactionId, IdHash>,
 ) -> Result<Read, JournalError> {
     let Page { items, next } = shared.journal.recoverable_ids(cursor, RECOVERY_PAGE)?;
     let mut inputs = Vec::with_capacity(items.len());
@@ -127,7 +127,7 @@ async fn read(
     }
 }
 
-fn saga_of(input: &Input<Ticket>) -> SagaId {
+fn saga_of(input: &Input<Ticket>) -> TransactionId {
     let Input::Recovered { saga, .. } = input else { unreachable!("recovery reads sagas") };
     *saga
 }
@@ -137,7 +137,7 @@ fn saga_of(input: &Input<Ticket>) -> SagaId {
 async fn hand_over(mailboxes: &[Mailbox], inputs: Inputs) -> Option<usize> {
     let mut per_shard: Vec<Inputs> = mailboxes.iter().map(|_| Vec::new()).collect();
     for input in inputs {
-        per_shard[saga_of(&input).shard(mailboxes.len())].push(input);
+        per_shard[Partition::of(saga_of(&input)).share(mailboxes.len())].push(input);
     }
     let mut all_taken = Vec::new();
     for (mailbox, inputs) in mailboxes.iter().zip(per_shard) {

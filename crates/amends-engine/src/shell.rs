@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use amends_core::{Outcome, SagaId, Time};
+use amends_core::{Outcome, Time, TransactionId};
 use amends_journal::Journal;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -43,7 +43,7 @@ pub(crate) enum Message {
     /// Sagas read during recovery; the sender learns when they have been taken in, and how many were not there already.
     Recovered(Vec<Input<Ticket>>, oneshot::Sender<usize>),
     /// Sagas whose timers are due; the sender learns when they are in memory or being read.
-    Awaken(Vec<SagaId>, oneshot::Sender<()>),
+    Awaken(Vec<TransactionId>, oneshot::Sender<()>),
     Stop,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use amends_core::{SagaId, Time};
+use amends_core::{Partition, Time, TransactionId};
 use amends_journal::{Journal, JournalError, Timer};
 use tokio::sync::{Notify, oneshot};
 use tracing::error;
@@ -147,10 +147,10 @@ impl Sleeper {
         Ok(Looked { any, next: next.first().map_or(Time::NEVER, |(timer, _)| timer.at) })
     }
 
-    async fn awaken(&self, sagas: impl Iterator<Item = SagaId>) -> Result<(), NoLook> {
+    async fn awaken(&self, sagas: impl Iterator<Item = TransactionId>) -> Result<(), NoLook> {
         let mut shares = vec![Vec::new(); self.mailboxes.len()];
         for saga in sagas {
-            shares[saga.shard(self.mailboxes.len())].push(saga);
+            shares[Partition::of(saga).share(self.mailboxes.len())].push(saga);
         }
         let mut taken = Vec::new();
         for (mailbox, share) in self.mailboxes.iter().zip(shares) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amends_core::{
-    Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, Saga, SagaId,
-    Status, StepIndex, StepSpec, Time,
+    Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, Saga, Status,
+    StepIndex, StepSpec, Time, TransactionId,
 };
 use amends_engine::{EngineBuilder, local};
 use amends_journal::conformance::submit;
@@ -28,9 +28,9 @@ fn definition(name: &str, participant: &str) -> Definition {
 }
 
 /// A saga whose participant wanted to be asked again at a moment that is long over, as is its limit: it turns back.
-fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> SagaId {
+fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> TransactionId {
     let now = Moment { now: Time::from_milliseconds(1_000), entropy: Entropy(1) };
-    let id = SagaId::from_parts(number, 1);
+    let id = TransactionId::from_parts(number, 1);
     let (mut saga, started) = Saga::start(id, Arc::new(definition.clone()), "{}".into(), now);
     let outcome = Outcome::Pending { ask_again_after: Some(Duration::from_secs(100)) };
     let answer = Command::Answer { step: StepIndex(0), direction: Direction::Action, attempt: 1, outcome };

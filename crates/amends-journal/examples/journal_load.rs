@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use amends_core::retry::splitmix64;
-use amends_core::{DefinitionName, SagaId, Status, Time};
+use amends_core::{DefinitionName, Status, Time, TransactionId};
 use amends_journal::{Append, AppendAnswer, Expected, Journal, NewSaga, SqliteJournal, SqliteOptions, Wake};
 use bytes::Bytes;
 
@@ -33,7 +33,7 @@ struct Load {
 
 /// One saga in a closed loop.
 struct Client {
-    saga: SagaId,
+    saga: TransactionId,
     sequence: u64,
     sagas: u64,
     seed: u64,
@@ -127,7 +127,7 @@ fn drive(journal: &dyn Journal, numbers: &[u64], load: &Load) -> Vec<u64> {
     let mut clients: Vec<Client> = numbers
         .iter()
         .map(|number| Client {
-            saga: SagaId::from_bytes([0; 16]),
+            saga: TransactionId::from_bytes([0; 16]),
             sequence: load.appends,
             sagas: 0,
             seed: number << 32,
@@ -171,11 +171,11 @@ impl Client {
             let random = u128::from(splitmix64(self.seed + self.sagas)) << 64
                 | u128::from(splitmix64(!self.seed ^ self.sagas));
             self.saga = if load.has_random_ids {
-                SagaId::from_bytes(random.to_be_bytes())
+                TransactionId::from_bytes(random.to_be_bytes())
             } else {
                 let milliseconds =
                     std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64);
-                SagaId::from_parts(milliseconds, random)
+                TransactionId::from_parts(milliseconds, random)
             };
         }
         self.sequence += 1;

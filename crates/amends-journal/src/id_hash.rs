@@ -50,7 +50,7 @@ impl Hasher for IdHasher {
 
 #[cfg(test)]
 mod tests {
-    use amends_core::SagaId;
+    use amends_core::TransactionId;
 
     use super::*;
     use std::collections::BTreeSet;
@@ -60,7 +60,7 @@ mod tests {
         let hash = IdHash::default();
         for shift in [0, 32, 64, 100, 120] {
             let buckets: BTreeSet<u64> = (0..256u128)
-                .map(|n| hash.hash_one(SagaId::from_bytes((n << shift).to_be_bytes())) % 1024)
+                .map(|n| hash.hash_one(TransactionId::from_bytes((n << shift).to_be_bytes())) % 1024)
                 .collect();
             // 226 on average; this few would be a wonder.
             assert!(buckets.len() > 180, "{shift}: {} of 256", buckets.len());

@@ -4,7 +4,7 @@
 //! `conformance` suite: an append is all or nothing, conditional, and answered once; answers come after the data is
 //! durable; appends of one batch take effect in their order. Does not name any store.
 
-use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
+use amends_core::{DefinitionName, DefinitionSpec, Status, Time, TransactionId};
 use bytes::Bytes;
 
 use crate::record::Unreadable;
@@ -25,7 +25,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be read. Records are returned unread: decoding them tells whether they are damaged.
-    fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError>;
+    fn load(&self, saga: TransactionId) -> Result<Option<StoredSaga>, JournalError>;
 
     /// Some of the sagas that [`Journal::recoverable`] is going to tell of: those that can be told without waiting, at most
     /// `limit`. So that sagas go on at once after a stop.
@@ -50,7 +50,7 @@ pub trait Journal: Send + Sync {
         &self,
         cursor: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<Result<SagaId, JournalError>>, JournalError>;
+    ) -> Result<Page<Result<TransactionId, JournalError>>, JournalError>;
 
     /// Sagas that match, newest start first, at most `limit`, from after `cursor`. In every list a limit of zero counts
     /// as one, so that whoever pages gets on.
@@ -80,7 +80,7 @@ pub trait Journal: Send + Sync {
         after: Timer,
         until: Time,
         limit: usize,
-    ) -> Result<Vec<(Timer, SagaId)>, JournalError>;
+    ) -> Result<Vec<(Timer, TransactionId)>, JournalError>;
 
     /// The saga that was started with this idempotency key.
     ///
@@ -93,7 +93,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn quarantine(&self, saga: SagaId, why: &str) -> Result<(), JournalError>;
+    fn quarantine(&self, saga: TransactionId, why: &str) -> Result<(), JournalError>;
 
     /// Removes sagas that ended before `before`, looking at no more than `limit` from `cursor` on. Their ids (where
     /// a caller gave them) and keys stay reserved; `now` is noted with them.
@@ -138,7 +138,7 @@ pub trait Journal: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
     /// The saga.
-    pub saga: SagaId,
+    pub saga: TransactionId,
     /// What must be true for the append to take place.
     pub expected: Expected,
     /// The encoded record, as `record::encode` made it for this saga and sequence.
@@ -239,7 +239,7 @@ pub enum Conflict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyEntry {
     /// The saga.
-    pub saga: SagaId,
+    pub saga: TransactionId,
     /// What it was started with; `None` when neither id nor key was the caller's.
     pub fingerprint: Option<Fingerprint>,
 }
@@ -248,7 +248,7 @@ pub struct KeyEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSaga {
     /// Its id.
-    pub id: SagaId,
+    pub id: TransactionId,
     /// The definition it runs.
     pub definition: DefinitionName,
     /// The definition's version.
@@ -267,7 +267,7 @@ pub struct StoredSaga {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SagaSummary {
     /// Its id.
-    pub id: SagaId,
+    pub id: TransactionId,
     /// The definition it runs.
     pub definition: DefinitionName,
     /// The definition's version.

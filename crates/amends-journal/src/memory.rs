@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
+use amends_core::{DefinitionName, DefinitionSpec, Status, Time, TransactionId};
 use bytes::Bytes;
 
 use crate::journal::{
@@ -26,11 +26,11 @@ pub struct MemoryJournal {
 struct State {
     last_number: u64,
     sagas: BTreeMap<u64, Saga>,
-    numbers: BTreeMap<SagaId, u64>,
+    numbers: BTreeMap<TransactionId, u64>,
     ended: BTreeSet<u64>,
     timers: BTreeSet<(Time, u64)>,
     keys: BTreeMap<String, Key>,
-    reserved: BTreeMap<SagaId, Reserved>,
+    reserved: BTreeMap<TransactionId, Reserved>,
     tally: BTreeMap<(DefinitionName, Status), u64>,
     definitions: BTreeMap<(DefinitionName, u32), DefinitionSpec>,
     stats: Stats,
@@ -38,7 +38,7 @@ struct State {
 
 #[derive(Debug)]
 struct Saga {
-    id: SagaId,
+    id: TransactionId,
     new: NewSaga,
     status: Status,
     started_at: Time,
@@ -87,7 +87,7 @@ impl Journal for MemoryJournal {
         on_answers(answers);
     }
 
-    fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {
+    fn load(&self, saga: TransactionId) -> Result<Option<StoredSaga>, JournalError> {
         let state = self.state();
         Ok(state.numbers.get(&saga).map(|number| state.sagas[number].stored()))
     }
@@ -111,7 +111,7 @@ impl Journal for MemoryJournal {
         &self,
         cursor: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<Result<SagaId, JournalError>>, JournalError> {
+    ) -> Result<Page<Result<TransactionId, JournalError>>, JournalError> {
         let Page { items, next } = self.recoverable(cursor, limit)?;
         Ok(Page { items: items.into_iter().map(|saga| Ok(saga.id)).collect(), next })
     }
@@ -144,7 +144,7 @@ impl Journal for MemoryJournal {
         after: Timer,
         until: Time,
         limit: usize,
-    ) -> Result<Vec<(Timer, SagaId)>, JournalError> {
+    ) -> Result<Vec<(Timer, TransactionId)>, JournalError> {
         let state = self.state();
         let later = (Bound::Excluded((after.at, after.number)), Bound::Unbounded);
         let due = state.timers.range(later).take_while(|(at, _)| *at <= until).take(limit);
@@ -155,7 +155,7 @@ impl Journal for MemoryJournal {
         Ok(self.state().keys.get(key).map(|key| key.entry))
     }
 
-    fn quarantine(&self, saga: SagaId, why: &str) -> Result<(), JournalError> {
+    fn quarantine(&self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
         self.state().quarantine(saga, why);
         Ok(())
     }
@@ -224,7 +224,7 @@ impl State {
     }
 
     /// What stands in a start's way. The key goes first: it is what the caller asked to be the same.
-    fn conflict_of_start(&self, id: SagaId, new: &NewSaga) -> Option<KeyEntry> {
+    fn conflict_of_start(&self, id: TransactionId, new: &NewSaga) -> Option<KeyEntry> {
         let by_key = new.key.as_ref().and_then(|key| self.keys.get(&key.0)).map(|key| key.entry);
         let by_id = || {
             let number = self.numbers.get(&id)?;
@@ -279,7 +279,7 @@ impl State {
         Ok(())
     }
 
-    fn quarantine(&mut self, id: SagaId, why: &str) {
+    fn quarantine(&mut self, id: TransactionId, why: &str) {
         let Some(&number) = self.numbers.get(&id) else { return };
         if self.ended.contains(&number) {
             return;
@@ -318,7 +318,7 @@ impl State {
 
     fn forget_reservations(&mut self, before: Time, limit: usize) -> usize {
         let reserved = self.reserved.iter();
-        let mut ids: Vec<(Time, u64, SagaId)> =
+        let mut ids: Vec<(Time, u64, TransactionId)> =
             reserved.map(|(id, reserved)| (reserved.removed_at, reserved.number, *id)).collect();
         ids.retain(|(removed_at, ..)| *removed_at < before);
         ids.sort_unstable();

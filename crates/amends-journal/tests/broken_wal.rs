@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use amends_core::{DefinitionName, DefinitionSpec, Event, SagaId, Status, StepIndex, Time};
+use amends_core::{DefinitionName, DefinitionSpec, Event, Status, StepIndex, Time, TransactionId};
 use amends_journal::conformance::submit;
 use amends_journal::{
     Append, AppendAnswer, Expected, Filter, Fingerprint, Journal, NewSaga, OpenError, Record, SqliteJournal,
@@ -27,8 +27,8 @@ const INDEX: &str = "journal.db-shm";
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-fn id(number: u64) -> SagaId {
-    SagaId::from_parts(number, 0)
+fn id(number: u64) -> TransactionId {
+    TransactionId::from_parts(number, 0)
 }
 
 fn append(number: u64, sequence: u64, status: Option<Status>) -> Append {

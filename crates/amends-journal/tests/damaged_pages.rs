@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
-use amends_core::{DefinitionName, Event, SagaId, Status, Time};
+use amends_core::{DefinitionName, Event, Status, Time, TransactionId};
 use amends_journal::conformance::submit;
 use amends_journal::{
     Append, AppendAnswer, Cursor, Expected, Journal, JournalError, NewSaga, Page, Record, SqliteJournal,
@@ -26,8 +26,8 @@ const HIT: u64 = 1_200;
 /// As many as recovery reads at once, more or less.
 const LIMIT: usize = 700;
 
-fn id(number: u64) -> SagaId {
-    SagaId::from_parts(number, 1)
+fn id(number: u64) -> TransactionId {
+    TransactionId::from_parts(number, 1)
 }
 
 fn input(number: u64) -> Bytes {
@@ -94,7 +94,7 @@ const TABLE_LEAF: u8 = 13;
 const INDEX_LEAF: u8 = 10;
 
 /// Every saga that is named, and how many pages of recovery could not be read as such.
-fn named(journal: &SqliteJournal) -> (Vec<SagaId>, usize) {
+fn named(journal: &SqliteJournal) -> (Vec<TransactionId>, usize) {
     let (mut named, mut damaged, mut cursor) = (Vec::new(), 0, None::<Cursor>);
     loop {
         match journal.recoverable(cursor, LIMIT) {
@@ -115,7 +115,7 @@ fn named(journal: &SqliteJournal) -> (Vec<SagaId>, usize) {
 fn everybody_is_named_when_a_page_of_records_is_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let journal = damaged(directory.path(), INDEX_LEAF, &input(HIT + 1));
-    let awake: Vec<SagaId> = (1..=SAGAS).filter(|number| is_awake(*number)).map(id).collect();
+    let awake: Vec<TransactionId> = (1..=SAGAS).filter(|number| is_awake(*number)).map(id).collect();
     let (named, pages) = named(&journal);
     assert_eq!(named, awake);
     assert!((1..=2).contains(&pages), "{pages}");

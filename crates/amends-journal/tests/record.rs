@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use amends_core::{
     By, Cause, CompensationSpec, DefinitionName, DefinitionSpec, Direction, Event, GivenUp, ParkReason,
-    Reason, Refusal, RetryPolicy, SagaId, StepIndex, StepSpec, Time,
+    Reason, Refusal, RetryPolicy, StepIndex, StepSpec, Time, TransactionId,
 };
 use amends_journal::record::{self, Record, Unreadable};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use proptest::prelude::*;
 const GOLDEN_SAGA: &str = "0193e0a5-7b2c-7d11-8f00-0242ac120002";
 const GOLDEN_SEQUENCE: u64 = 3;
 
-fn golden_saga() -> SagaId {
+fn golden_saga() -> TransactionId {
     GOLDEN_SAGA.parse().unwrap()
 }
 
@@ -357,7 +357,7 @@ fn a_record_reads_only_in_its_own_place() {
     let frame = record::encode(golden_saga(), 3, &record);
     assert_eq!(record::decode(golden_saga(), 3, frame.clone()), Ok(record));
     assert!(matches!(record::decode(golden_saga(), 4, frame.clone()), Err(Unreadable::Damaged { .. })));
-    let other = SagaId::from_bytes([7; 16]);
+    let other = TransactionId::from_bytes([7; 16]);
     assert!(matches!(record::decode(other, 3, frame.clone()), Err(Unreadable::Damaged { .. })));
     assert!(record::decode_definition("x", frame).is_err());
 }
@@ -537,7 +537,7 @@ fn any_definition() -> impl Strategy<Value = DefinitionSpec> {
 proptest! {
     #[test]
     fn a_record_comes_back_as_it_went_in(saga: u128, sequence: u64, record in any_record()) {
-        let saga = SagaId::from_bytes(saga.to_be_bytes());
+        let saga = TransactionId::from_bytes(saga.to_be_bytes());
         let frame = record::encode(saga, sequence, &record);
         prop_assert_eq!(record::decode(saga, sequence, frame), Ok(record));
     }

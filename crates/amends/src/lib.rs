@@ -42,7 +42,7 @@ use std::sync::Arc;
 
 pub use amends_core::{
     By, CompensationSpec, Definition, DefinitionName, DefinitionSpec, Direction, Outcome, Reason, Refusal,
-    RetryPolicy, Saga, SagaId, Status, StepSpec, StepStatus, Verb,
+    RetryPolicy, Saga, Status, StepSpec, StepStatus, TransactionId, Verb,
 };
 pub use amends_engine::{
     Call, Engine, OperateError, Options, Participant, ReadError, SagaView, StartError, StartRequest, Wait,

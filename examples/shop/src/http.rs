@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use amends_core::{DefinitionName, Saga, SagaId, Status};
+use amends_core::{DefinitionName, Saga, Status, TransactionId};
 use amends_engine::{Engine, SagaView, StartRequest, Wait};
 use amends_journal::Filter;
 use amends_participant::DataError;
@@ -165,7 +165,7 @@ async fn saga(State(shop): State<Shop>, uri: Uri) -> Result<Json<SagaJson>, Prob
     let text = last_segment(&uri);
     let unknown = || Problem::new(Kind::NotFound, format!("no saga has the id {text:?}"));
     // The path is looked at as it came: whatever is no saga's id is not found, undecodable or not.
-    let id: SagaId = text.parse().map_err(|_| unknown())?;
+    let id: TransactionId = text.parse().map_err(|_| unknown())?;
     let view = shop.engine.saga(id).await?.ok_or_else(unknown)?;
     Ok(Json(SagaJson::of(&view)))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_core::SagaId;
+use amends_core::TransactionId;
 use amends_engine::{Engine, EngineBuilder, Options, StartRequest, Wait};
 use amends_journal::{Journal, SqliteJournal, SqliteOptions, Stats};
 use clap::ValueEnum;
@@ -43,13 +43,13 @@ impl Ids {
     }
 
     /// What to ask for with the next start.
-    pub(super) fn next(self) -> Option<SagaId> {
+    pub(super) fn next(self) -> Option<TransactionId> {
         match self {
             Self::Made => None,
             Self::Given => {
                 let mut random = [0; 16];
                 getrandom::fill(&mut random).expect("the system gives random bytes");
-                Some(SagaId::from_bytes(random))
+                Some(TransactionId::from_bytes(random))
             }
         }
     }

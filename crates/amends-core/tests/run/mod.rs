@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use amends_core::{
     By, CallParticipant, Command, Definition, Direction, Entropy, Event, Moment, Outcome, Rejected, Saga,
-    SagaId, StepIndex, Time, Verb,
+    StepIndex, Time, TransactionId, Verb,
 };
 use bytes::Bytes;
 
@@ -25,8 +25,12 @@ impl Run {
         let definition = Arc::new(definition);
         let now = Time::from_milliseconds(1_000_000);
         let moment = Moment { now, entropy: Entropy(7) };
-        let (saga, events) =
-            Saga::start(SagaId::from_parts(1, 1), definition.clone(), Bytes::from_static(b"{}"), moment);
+        let (saga, events) = Saga::start(
+            TransactionId::from_parts(1, 1),
+            definition.clone(),
+            Bytes::from_static(b"{}"),
+            moment,
+        );
         let mut run =
             Self { saga, definition, journal: vec![(now, events)], under_way: BTreeMap::new(), now };
         run.send();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use amends_core::{
     By, Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome,
-    RetryPolicy, Saga, SagaId, StepIndex, StepSpec, StepState, Time, Verb,
+    RetryPolicy, Saga, StepIndex, StepSpec, StepState, Time, TransactionId, Verb,
 };
 use amends_journal::{AppendAnswer, Wake};
 use bytes::Bytes;
@@ -63,7 +63,7 @@ impl Story {
         let definition = Arc::new(definition.expect("the plan is sound"));
         let plan = Arc::new(Plan { definition, participants: vec![ParticipantIndex(0)] });
         let now = Moment { now: Time::from_milliseconds(1_000), entropy: Entropy(1) };
-        let (id, input) = (SagaId::from_parts(1, 1), Bytes::from_static(b"{}"));
+        let (id, input) = (TransactionId::from_parts(1, 1), Bytes::from_static(b"{}"));
         let (stored, _) = Saga::start(id, plan.definition.clone(), input.clone(), now);
         let shard = Shard::new(vec![Gate::new(1)]);
         let mut story = Self { shard, plan, stored, sequence: 1, wake: Wake::Awake, now };
@@ -88,7 +88,7 @@ impl Story {
         self.shard.take_output()
     }
 
-    fn id(&self) -> SagaId {
+    fn id(&self) -> TransactionId {
         self.stored.id()
     }
 

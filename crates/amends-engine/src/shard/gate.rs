@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use amends_core::{Direction, SagaId, StepIndex};
+use amends_core::{Direction, StepIndex, TransactionId};
 
 /// A participant's place in the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct ParticipantIndex(pub usize);
 /// One attempt that may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attempt {
-    pub(crate) saga: SagaId,
+    pub(crate) saga: TransactionId,
     pub(crate) step: StepIndex,
     pub(crate) direction: Direction,
     pub(crate) number: u32,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use amends_core::{By, Direction, Outcome, Rejected, Saga, SagaId, StepIndex, Time, Verb};
+use amends_core::{By, Direction, Outcome, Rejected, Saga, StepIndex, Time, TransactionId, Verb};
 use amends_journal::{Append, AppendAnswer, Fingerprint, StartKey, Wake};
 use bytes::Bytes;
 
@@ -37,7 +37,7 @@ pub enum Input<T> {
         /// Who asks.
         ticket: T,
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// When to answer.
         until: Until,
     },
@@ -46,7 +46,7 @@ pub enum Input<T> {
         /// Who asks.
         ticket: T,
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// What to do.
         verb: Verb,
         /// Who and why, for the journal.
@@ -55,7 +55,7 @@ pub enum Input<T> {
     /// A participant answered.
     Answered {
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// The step that was asked.
         step: StepIndex,
         /// Which of its two calls.
@@ -70,14 +70,14 @@ pub enum Input<T> {
     /// A saga that [`Output::loads`] asked for was read from the journal.
     Loaded {
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// What was found.
         found: Found,
     },
     /// A live saga was read during recovery.
     Recovered {
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// What was found.
         found: Found,
     },
@@ -86,7 +86,7 @@ pub enum Input<T> {
     /// A sleeping saga's timer is due: take it into memory.
     Awaken {
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
     },
     /// A moment named by [`crate::shard::Shard::wake_at`] has come.
     Tick,
@@ -100,7 +100,7 @@ pub struct Start<T> {
     /// When to answer.
     pub until: Until,
     /// The id.
-    pub id: SagaId,
+    pub id: TransactionId,
     /// Whether the caller chose the id.
     pub id_given: bool,
     /// What to run, and who carries it out.
@@ -167,19 +167,19 @@ pub enum Reply {
     /// The id or key belongs to a saga that was started with the same input: ask for that one.
     Exists {
         /// That saga.
-        saga: SagaId,
+        saga: TransactionId,
     },
     /// The id or key belongs to a saga that was started with another input.
     KeyReused {
         /// That saga.
-        saga: SagaId,
+        saga: TransactionId,
     },
     /// The saga's state forbids the verb.
     Rejected(Rejected),
     /// The saga is parked because its records cannot be read.
     Unreadable {
         /// The saga.
-        saga: SagaId,
+        saga: TransactionId,
         /// What is wrong with them.
         why: String,
     },
@@ -202,9 +202,9 @@ pub struct Output<T> {
     /// Answers to give: what they say is durable.
     pub replies: Vec<(T, Reply)>,
     /// Sagas to read, to be answered by [`Input::Loaded`].
-    pub loads: Vec<SagaId>,
+    pub loads: Vec<TransactionId>,
     /// Live sagas to mark as unreadable.
-    pub quarantines: Vec<(SagaId, String)>,
+    pub quarantines: Vec<(TransactionId, String)>,
     /// When the first of the sagas that went to sleep wakes; their timers are in the journal.
     pub sleeps_until: Option<Time>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use amends_core::{
     By, Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, Saga,
-    SagaId, Status, StepIndex, StepSpec, Time, Verb,
+    Status, StepIndex, StepSpec, Time, TransactionId, Verb,
 };
 use amends_journal::{AppendAnswer, Wake};
 use bytes::Bytes;
@@ -69,7 +69,7 @@ fn run(shard: &mut Shard<u64>, mut output: Output<u64>) {
 
 #[test]
 fn a_page_that_is_older_than_memory_is_not_believed() {
-    let (id, plan) = (SagaId::from_parts(1, 1), plan());
+    let (id, plan) = (TransactionId::from_parts(1, 1), plan());
     let (mut paused, _) = Saga::start(id, plan.definition.clone(), Bytes::from_static(b"{}"), NOW);
     let first =
         Command::Answer { step: StepIndex(0), direction: Direction::Action, attempt: 1, outcome: done() };

@@ -112,7 +112,7 @@ mod tests {
     use std::time::Duration;
 
     use amends_core::{
-        Definition, DefinitionName, DefinitionSpec, Entropy, Moment, Saga, SagaId, StepSpec, Time,
+        Definition, DefinitionName, DefinitionSpec, Entropy, Moment, Saga, StepSpec, Time, TransactionId,
     };
 
     use super::*;
@@ -138,7 +138,7 @@ mod tests {
         let definition = Arc::new(definition.unwrap());
         let moment = Moment { now: Time::from_milliseconds(1), entropy: Entropy(1) };
         let (saga, _) =
-            Saga::start(SagaId::from_parts(1, 1), definition.clone(), bytes::Bytes::new(), moment);
+            Saga::start(TransactionId::from_parts(1, 1), definition.clone(), bytes::Bytes::new(), moment);
         let plan = Arc::new(Plan { definition, participants: vec![ParticipantIndex(0)] });
         let mut live = Live::new(saga, plan, 1, Wake::Awake);
         live.wait(Waiter(false));

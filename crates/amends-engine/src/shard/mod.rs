@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use amends_core::{
-    CallParticipant, Command, Direction, Event, Moment, Outcome, Reason, Saga, SagaId, Status, Time,
+    CallParticipant, Command, Direction, Event, Moment, Outcome, Reason, Saga, Status, Time, TransactionId,
 };
 use amends_journal::record::{self, Record};
 use amends_journal::{Append, AppendAnswer, Conflict, Expected, IdHash, NewSaga, Wake};
@@ -36,19 +36,19 @@ use crate::shard::live::{Backlog, Live, UnderWay, is_at_rest, is_same_attempt};
 #[derive(Debug)]
 pub struct Shard<T> {
     // Looked up, never iterated: its order must not be seen.
-    live: HashMap<SagaId, Box<Live<T>>, IdHash>,
+    live: HashMap<TransactionId, Box<Live<T>>, IdHash>,
     /// Appends handed out and not answered, in order.
     in_flight: VecDeque<InFlight<T>>,
     /// How many of these are starts.
     starts_in_flight: usize,
     /// Who waits for a saga that is being read.
-    loading: HashMap<SagaId, Loading<T>, IdHash>,
+    loading: HashMap<TransactionId, Loading<T>, IdHash>,
     /// Sagas that left memory while recovery reads: what it brings of them is older than what memory knew.
-    left_while_recovering: Option<HashSet<SagaId, IdHash>>,
+    left_while_recovering: Option<HashSet<TransactionId, IdHash>>,
     /// Sagas that must be taken up but could not be read, and when to try them again.
-    unread: Vec<SagaId>,
+    unread: Vec<TransactionId>,
     read_again_at: Time,
-    agenda: BTreeSet<(Time, SagaId)>,
+    agenda: BTreeSet<(Time, TransactionId)>,
     gates: Vec<Gate>,
     /// Appends that met a full disk, and when to try them again.
     without_space: Vec<Append>,
@@ -182,7 +182,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Does something with a saga that must be in memory for it.
-    fn give(&mut self, saga: SagaId, item: Backlog<T>, moment: Moment) {
+    fn give(&mut self, saga: TransactionId, item: Backlog<T>, moment: Moment) {
         if self.live.contains_key(&saga) {
             self.take_item(saga, item, moment);
         } else {
@@ -191,7 +191,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Does something with a saga in memory: now, if nothing else is in its way.
-    fn take_item(&mut self, id: SagaId, item: Backlog<T>, moment: Moment) {
+    fn take_item(&mut self, id: TransactionId, item: Backlog<T>, moment: Moment) {
         let live = self.live.get_mut(&id).expect("the saga is in memory");
         if live.appending || !live.backlog.is_empty() {
             live.backlog.push_back(item);
@@ -201,7 +201,7 @@ impl<T: Ticket> Shard<T> {
         self.go_on(id, moment);
     }
 
-    fn load(&mut self, saga: SagaId) -> &mut Loading<T> {
+    fn load(&mut self, saga: TransactionId) -> &mut Loading<T> {
         self.loading.entry(saga).or_insert_with(|| {
             self.output.loads.push(saga);
             Loading { is_taken_up: false, is_outdated: false, questions: Vec::new() }
@@ -209,14 +209,14 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Sees to it that a saga that owes something is in memory.
-    fn take_up(&mut self, saga: SagaId) {
+    fn take_up(&mut self, saga: TransactionId) {
         if !self.live.contains_key(&saga) {
             self.load(saga).is_taken_up = true;
         }
     }
 
     /// A page of recovery may be older than what happened since it was read: to a saga that is, or was, in memory.
-    fn recovered(&mut self, saga: SagaId, found: Found, moment: Moment) {
+    fn recovered(&mut self, saga: TransactionId, found: Found, moment: Moment) {
         let has_left = self.left_while_recovering.as_ref().is_some_and(|left| left.contains(&saga));
         if self.live.contains_key(&saga) || self.loading.contains_key(&saga) || has_left {
             return self.take_up(saga);
@@ -224,7 +224,7 @@ impl<T: Ticket> Shard<T> {
         self.take_in(saga, found, true, Vec::new(), moment);
     }
 
-    fn loaded(&mut self, saga: SagaId, found: Found, moment: Moment) {
+    fn loaded(&mut self, saga: TransactionId, found: Found, moment: Moment) {
         let Loading { is_taken_up, is_outdated, questions } =
             self.loading.remove(&saga).expect("each read is asked for once, and answered once");
         if let Some(live) = self.live.get_mut(&saga) {
@@ -243,7 +243,7 @@ impl<T: Ticket> Shard<T> {
 
     fn take_in(
         &mut self,
-        saga: SagaId,
+        saga: TransactionId,
         found: Found,
         is_taken_up: bool,
         questions: Vec<Backlog<T>>,
@@ -294,7 +294,7 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
-    fn answered(&mut self, saga: SagaId, call: &CallParticipant, outcome: Outcome, moment: Moment) {
+    fn answered(&mut self, saga: TransactionId, call: &CallParticipant, outcome: Outcome, moment: Moment) {
         let Some(live) = self.live.get_mut(&saga) else {
             // It rests, or sleeps: its places at the gates were given back when it left memory. What is certain counts
             // all the same, however late it comes.
@@ -424,7 +424,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Works the backlog off as far as durable state goes, then lets the saga rest or sends what it owes.
-    fn go_on(&mut self, id: SagaId, moment: Moment) {
+    fn go_on(&mut self, id: TransactionId, moment: Moment) {
         loop {
             let Some(live) = self.live.get_mut(&id) else { return };
             if live.appending {
@@ -464,7 +464,7 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
-    fn work_off(&mut self, id: SagaId, item: Backlog<T>, moment: Moment) {
+    fn work_off(&mut self, id: TransactionId, item: Backlog<T>, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever works a backlog off has the saga");
         match item {
             Backlog::Ask { ticket, until } => {
@@ -494,7 +494,7 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
-    fn append(&mut self, id: SagaId, Decided { events, status_before }: Decided, moment: Moment) {
+    fn append(&mut self, id: TransactionId, Decided { events, status_before }: Decided, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever appends has the saga");
         let status = live.saga.status();
         let status = (status != status_before).then_some(status);
@@ -519,7 +519,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Sends the calls that are owed and not under way. Their records are durable here.
-    fn send_what_is_owed(&mut self, id: SagaId, moment: Moment) {
+    fn send_what_is_owed(&mut self, id: TransactionId, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever sends has the saga");
         assert!(!live.appending, "no effect leaves before its fact is durable");
         for call in live.saga.owed_calls() {
@@ -534,7 +534,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Notes when to look at the saga again.
-    fn schedule(&mut self, id: SagaId, moment: Moment) {
+    fn schedule(&mut self, id: TransactionId, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever schedules has the saga");
         let attempts = live.under_way.iter().filter_map(|under_way| under_way.deadline).min();
         let mut due = live.saga.wake_at().min(attempts.unwrap_or(Time::NEVER));
@@ -601,7 +601,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Parks a saga whose state has turned out to be wrong.
-    fn quarantine(&mut self, id: SagaId, ticket: Option<T>, why: &str, moment: Moment) {
+    fn quarantine(&mut self, id: TransactionId, ticket: Option<T>, why: &str, moment: Moment) {
         let live = self.forget(id, moment);
         self.output.quarantines.push((id, why.to_owned()));
         for ticket in ticket.into_iter().chain(live.waiters).chain(live.on_commit) {
@@ -611,7 +611,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// Takes a saga out of memory. Its calls keep no place at the gates.
-    fn forget(&mut self, id: SagaId, moment: Moment) -> Live<T> {
+    fn forget(&mut self, id: TransactionId, moment: Moment) -> Live<T> {
         let mut live = *self.live.remove(&id).expect("whoever forgets has the saga");
         self.outdate(id);
         if let Some(left) = &mut self.left_while_recovering {
@@ -629,7 +629,7 @@ impl<T: Ticket> Shard<T> {
     }
 
     /// What is being read of the saga, if it is, may be older than what is there now.
-    fn outdate(&mut self, saga: SagaId) {
+    fn outdate(&mut self, saga: TransactionId) {
         if let Some(loading) = self.loading.get_mut(&saga) {
             loading.is_outdated = true;
         }

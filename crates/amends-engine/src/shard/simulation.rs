@@ -13,7 +13,7 @@ use std::time::Duration;
 use amends_core::retry::splitmix64;
 use amends_core::{
     By, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, RetryPolicy, Saga,
-    SagaId, Status, StepSpec, Time, Verb,
+    Status, StepSpec, Time, TransactionId, Verb,
 };
 use amends_journal::record;
 use amends_journal::{Append, AppendAnswer, Conflict, Expected, Fingerprint, KeyEntry, StartKey, Wake};
@@ -48,8 +48,8 @@ struct Stored {
 /// The pass over what is live after a start: a page is read, and handed over later.
 #[derive(Debug)]
 enum Recovery {
-    After(Option<SagaId>),
-    Page(Vec<(SagaId, Found)>),
+    After(Option<TransactionId>),
+    Page(Vec<(TransactionId, Found)>),
     Done,
 }
 
@@ -60,7 +60,7 @@ struct Asked {
     key: Option<String>,
     fingerprint: Option<Fingerprint>,
     /// The saga asked for, and how much of it was told to anybody before.
-    told: Option<(SagaId, u64)>,
+    told: Option<(TransactionId, u64)>,
     rests: bool,
     /// Whether it is an operator's verb.
     operates: bool,
@@ -71,25 +71,25 @@ struct World {
     now: Time,
     plans: Vec<Arc<Plan>>,
     shard: Shard<u64>,
-    durable: BTreeMap<SagaId, Stored>,
+    durable: BTreeMap<TransactionId, Stored>,
     keys: BTreeMap<String, KeyEntry>,
     queued: VecDeque<Append>,
     /// Decided and on the disk for whoever reads, but not answered yet.
     answers: VecDeque<AppendAnswer>,
     calls: Vec<Call>,
     past_calls: Vec<Call>,
-    loads: Vec<SagaId>,
+    loads: Vec<TransactionId>,
     /// Read from the disk, but not handed over yet: it may be older than what has been written since.
-    read: Vec<(SagaId, Found)>,
+    read: Vec<(TransactionId, Found)>,
     recovery: Recovery,
-    effects: BTreeMap<(SagaId, u16), Effect>,
-    sent: BTreeSet<(SagaId, u16, Direction, u32)>,
+    effects: BTreeMap<(TransactionId, u16), Effect>,
+    sent: BTreeSet<(TransactionId, u16, Direction, u32)>,
     /// The earliest timer, as of when the shard last told that a saga fell asleep.
     sleeper_looks_at: Time,
     /// Tickets that wait.
     asked: BTreeMap<u64, Asked>,
     /// The newest state of each saga that anybody was told.
-    told: BTreeMap<SagaId, u64>,
+    told: BTreeMap<TransactionId, u64>,
     ticket: u64,
     faults: bool,
     sabotaged: bool,
@@ -159,7 +159,7 @@ impl World {
         self.loads.extend(output.loads);
     }
 
-    fn rebuild(stored: &Stored, id: SagaId, count: usize) -> Saga {
+    fn rebuild(stored: &Stored, id: TransactionId, count: usize) -> Saga {
         let mut saga: Option<Saga> = None;
         for (at, frame) in stored.records[..count].iter().enumerate() {
             let record = record::decode(id, at as u64 + 1, frame.clone()).unwrap();
@@ -176,7 +176,7 @@ impl World {
         saga.expect("a stored saga has records")
     }
 
-    fn stored_state(&self, id: SagaId) -> Option<Saga> {
+    fn stored_state(&self, id: TransactionId) -> Option<Saga> {
         self.durable.get(&id).map(|stored| Self::rebuild(stored, id, stored.records.len()))
     }
 
@@ -237,14 +237,14 @@ impl World {
         }
     }
 
-    fn asks(&mut self, saga: SagaId, rests: bool) -> u64 {
+    fn asks(&mut self, saga: TransactionId, rests: bool) -> u64 {
         let told = self.told.get(&saga).copied().unwrap_or(0);
         let ticket = self.next_ticket();
         self.asked.insert(ticket, Asked { told: Some((saga, told)), rests, ..Asked::default() });
         ticket
     }
 
-    fn operates(&mut self, saga: SagaId, verb: Verb) {
+    fn operates(&mut self, saga: TransactionId, verb: Verb) {
         let ticket = self.asks(saga, false);
         self.asked.get_mut(&ticket).unwrap().operates = true;
         // The reason names the ticket: that is how its record is found again.
@@ -262,9 +262,12 @@ impl World {
         let chosen = self.below(40);
         let id_given = key.is_none() && chosen < 20;
         let id = if id_given {
-            SagaId::from_parts(1, chosen as u128)
+            TransactionId::from_parts(1, chosen as u128)
         } else {
-            SagaId::from_parts(self.now.milliseconds(), u128::from(self.random()) << 64 | u128::from(ticket))
+            TransactionId::from_parts(
+                self.now.milliseconds(),
+                u128::from(self.random()) << 64 | u128::from(ticket),
+            )
         };
         if id_given && self.one_in(2) {
             self.ask(id);
@@ -294,8 +297,8 @@ impl World {
         self.ticket
     }
 
-    fn any_saga(&mut self) -> Option<SagaId> {
-        let ids: Vec<SagaId> = self.durable.keys().copied().collect();
+    fn any_saga(&mut self) -> Option<TransactionId> {
+        let ids: Vec<TransactionId> = self.durable.keys().copied().collect();
         if ids.is_empty() { None } else { Some(ids[self.below(ids.len())]) }
     }
 
@@ -433,8 +436,9 @@ impl World {
     fn recover(&mut self) {
         self.recovery = match std::mem::replace(&mut self.recovery, Recovery::Done) {
             Recovery::After(after) => {
-                let is_next = |id: &SagaId| after.is_none_or(|after| *id > after) && self.is_awake(*id);
-                let page: Vec<SagaId> = self.durable.keys().copied().filter(is_next).take(5).collect();
+                let is_next =
+                    |id: &TransactionId| after.is_none_or(|after| *id > after) && self.is_awake(*id);
+                let page: Vec<TransactionId> = self.durable.keys().copied().filter(is_next).take(5).collect();
                 Recovery::Page(page.into_iter().map(|saga| (saga, self.found(saga))).collect())
             }
             Recovery::Page(page) if page.is_empty() => {
@@ -452,12 +456,12 @@ impl World {
         };
     }
 
-    fn is_awake(&self, id: SagaId) -> bool {
+    fn is_awake(&self, id: TransactionId) -> bool {
         let status = self.stored_state(id).expect("it is stored").status();
         self.durable[&id].wake == Wake::Awake && !status.is_ended() && status != Status::Failed
     }
 
-    fn found(&self, saga: SagaId) -> Found {
+    fn found(&self, saga: TransactionId) -> Found {
         match (self.durable.get(&saga), self.stored_state(saga)) {
             (Some(stored), Some(state)) => Found::Saga {
                 saga: Box::new(state),
@@ -481,7 +485,7 @@ impl World {
         if self.sleeper_looks_at > self.now {
             return;
         }
-        let due: Vec<SagaId> = self
+        let due: Vec<TransactionId> = self
             .durable
             .iter()
             .filter(|(_, stored)| matches!(stored.wake, Wake::At(at) if at <= self.now))
@@ -522,7 +526,7 @@ impl World {
         self.operates(saga, verb);
     }
 
-    fn ask(&mut self, saga: SagaId) {
+    fn ask(&mut self, saga: TransactionId) {
         let until = if self.one_in(2) { Until::Now } else { Until::Rest };
         let ticket = self.asks(saga, until == Until::Rest);
         self.give(Input::Ask { ticket, saga, until });
@@ -586,7 +590,7 @@ impl World {
     }
 
     fn resume_paused(&mut self) -> bool {
-        let paused: Vec<SagaId> =
+        let paused: Vec<TransactionId> =
             self.durable.keys().copied().filter(|id| self.stored_state(*id).unwrap().is_paused()).collect();
         for saga in &paused {
             self.operates(*saga, Verb::Resume);

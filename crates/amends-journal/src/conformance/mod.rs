@@ -18,7 +18,7 @@ mod upkeep;
 
 use std::sync::mpsc::channel;
 
-use amends_core::{DefinitionName, SagaId, Status, Time};
+use amends_core::{DefinitionName, Status, Time, TransactionId};
 use bytes::Bytes;
 
 use crate::journal::{
@@ -65,8 +65,8 @@ pub fn submit(journal: &dyn Journal, batch: Vec<Append>) -> Vec<AppendAnswer> {
 const READABLE: &str = "the journal can be read";
 const WRITABLE: &str = "the journal can be written";
 
-fn id(number: u8) -> SagaId {
-    SagaId::from_bytes([number; 16])
+fn id(number: u8) -> TransactionId {
+    TransactionId::from_bytes([number; 16])
 }
 
 fn at(milliseconds: u64) -> Time {
@@ -77,7 +77,7 @@ fn fingerprint(number: u8) -> Fingerprint {
     Fingerprint([number; 32])
 }
 
-fn payload(saga: SagaId, sequence: u64) -> Bytes {
+fn payload(saga: TransactionId, sequence: u64) -> Bytes {
     Bytes::from(format!("record {sequence} of {saga}"))
 }
 
@@ -102,7 +102,7 @@ fn chosen(key: Option<&str>, input: u8) -> NewSaga {
     }
 }
 
-fn start_of(saga: SagaId, new: NewSaga) -> Append {
+fn start_of(saga: TransactionId, new: NewSaga) -> Append {
     Append {
         saga,
         expected: Expected::New(new),
@@ -113,7 +113,7 @@ fn start_of(saga: SagaId, new: NewSaga) -> Append {
     }
 }
 
-fn next_of(saga: SagaId, sequence: u64) -> Append {
+fn next_of(saga: TransactionId, sequence: u64) -> Append {
     Append {
         saga,
         expected: Expected::Sequence(sequence),
@@ -144,13 +144,13 @@ fn commit(journal: &dyn Journal, append: Append) {
 }
 
 /// Starts a plain saga.
-fn start(journal: &dyn Journal, number: u8) -> SagaId {
+fn start(journal: &dyn Journal, number: u8) -> TransactionId {
     commit(journal, start_of(id(number), plain("Test", 1)));
     id(number)
 }
 
 /// Starts a plain saga and ends it with its second record, at this time.
-fn start_and_end(journal: &dyn Journal, number: u8, ended: Time) -> SagaId {
+fn start_and_end(journal: &dyn Journal, number: u8, ended: Time) -> TransactionId {
     let saga = start(journal, number);
     commit(journal, next_of(saga, 1).becoming(Status::Completed).at(ended));
     saga
@@ -163,16 +163,16 @@ fn conflict_of(journal: &dyn Journal, append: Append) -> Conflict {
     }
 }
 
-fn exists(saga: SagaId, fingerprint: Option<Fingerprint>) -> Conflict {
+fn exists(saga: TransactionId, fingerprint: Option<Fingerprint>) -> Conflict {
     Conflict::Exists(KeyEntry { saga, fingerprint })
 }
 
-fn load(journal: &dyn Journal, saga: SagaId) -> Option<StoredSaga> {
+fn load(journal: &dyn Journal, saga: TransactionId) -> Option<StoredSaga> {
     journal.load(saga).expect(READABLE)
 }
 
 /// Sleeping sagas whose timer is due.
-fn due(journal: &dyn Journal, until: Time, limit: usize) -> Vec<(Time, SagaId)> {
+fn due(journal: &dyn Journal, until: Time, limit: usize) -> Vec<(Time, TransactionId)> {
     let due = journal.timers_due(Timer::before(Time::default()), until, limit).expect(READABLE);
     due.into_iter().map(|(timer, saga)| (timer.at, saga)).collect()
 }
@@ -182,7 +182,7 @@ fn next_timer(journal: &dyn Journal) -> Option<Time> {
     due(journal, Time::NEVER, 1).first().map(|(at, _)| *at)
 }
 
-fn loaded(journal: &dyn Journal, saga: SagaId) -> StoredSaga {
+fn loaded(journal: &dyn Journal, saga: TransactionId) -> StoredSaga {
     load(journal, saga).expect("the saga is there")
 }
 
@@ -195,7 +195,7 @@ fn filter(status: Option<Status>, definition: Option<&str>) -> Filter {
 }
 
 /// The ids of a whole list, read in pages of `limit`.
-fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaId> {
+fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<TransactionId> {
     let mut ids = Vec::new();
     let mut cursor: Option<Cursor> = None;
     loop {
@@ -210,7 +210,7 @@ fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaId> {
 }
 
 /// The ids of all sagas that owe something, read in pages of `limit`.
-fn recoverable(journal: &dyn Journal, limit: usize) -> Vec<SagaId> {
+fn recoverable(journal: &dyn Journal, limit: usize) -> Vec<TransactionId> {
     let mut ids = Vec::new();
     let mut cursor: Option<Cursor> = None;
     loop {

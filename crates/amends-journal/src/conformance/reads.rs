@@ -43,7 +43,7 @@ fn a_list_shows_live_and_ended_sagas_in_one_order(journal: &dyn Journal) {
     for number in [2, 3, 6] {
         commit(journal, next_of(id(number), 1).becoming(Status::Completed));
     }
-    let all: Vec<SagaId> = (1..=7).rev().map(id).collect();
+    let all: Vec<TransactionId> = (1..=7).rev().map(id).collect();
     for limit in 1..9 {
         assert_eq!(listed(journal, &Filter::default(), limit), all);
     }
@@ -95,7 +95,7 @@ fn a_cursor_stays_good_while_sagas_start_and_end(journal: &dyn Journal) {
     }
     start(journal, 7);
     let second = journal.list(&Filter::default(), first.next, 10).expect(READABLE);
-    let ids: Vec<SagaId> = first.items.iter().chain(&second.items).map(|saga| saga.id).collect();
+    let ids: Vec<TransactionId> = first.items.iter().chain(&second.items).map(|saga| saga.id).collect();
     assert_eq!(ids, [id(6), id(5), id(4), id(3), id(2), id(1)]);
     assert_eq!(second.next, None);
 }
@@ -197,7 +197,7 @@ fn recovery_names_whom_it_gives(journal: &dyn Journal) {
         loop {
             let given = journal.recoverable(cursor, limit).expect(READABLE);
             let Page { items, next } = journal.recoverable_ids(cursor, limit).expect(READABLE);
-            let named: Vec<SagaId> = items.into_iter().map(|id| id.expect(READABLE)).collect();
+            let named: Vec<TransactionId> = items.into_iter().map(|id| id.expect(READABLE)).collect();
             assert_eq!(named, given.items.iter().map(|saga| saga.id).collect::<Vec<_>>());
             assert_eq!(next, given.next);
             if next.is_none() {

@@ -10,7 +10,7 @@
 
 mod v1;
 
-use amends_core::{DefinitionSpec, Event, SagaId, Time};
+use amends_core::{DefinitionSpec, Event, Time, TransactionId};
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
@@ -73,7 +73,7 @@ impl Flaw {
 /// # Panics
 /// When the record states nothing, or an attempt number zero: such a record could not be read back.
 #[must_use]
-pub fn encode(saga: SagaId, sequence: u64, record: &Record) -> Bytes {
+pub fn encode(saga: TransactionId, sequence: u64, record: &Record) -> Bytes {
     assert!(!record.events.is_empty(), "a record states at least one fact");
     seal(record_seed(saga, sequence), &v1::Record::from(record))
 }
@@ -82,7 +82,7 @@ pub fn encode(saga: SagaId, sequence: u64, record: &Record) -> Bytes {
 ///
 /// # Errors
 /// When the frame is damaged, was written for another saga or place, or by a newer version.
-pub fn decode(saga: SagaId, sequence: u64, frame: Bytes) -> Result<Record, Unreadable> {
+pub fn decode(saga: TransactionId, sequence: u64, frame: Bytes) -> Result<Record, Unreadable> {
     unseal(record_seed(saga, sequence), frame)
         .and_then(|body| Record::try_from(body_of::<v1::Record>(body)?))
         .map_err(|flaw| flaw.of(format!("record {sequence} of saga {saga}")))
@@ -111,7 +111,7 @@ const FORMAT: u8 = 1;
 const ENVELOPE: usize = 5;
 
 /// The checksum's start for a record: a frame that strayed to another saga or place does not read.
-fn record_seed(saga: SagaId, sequence: u64) -> u32 {
+fn record_seed(saga: TransactionId, sequence: u64) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&saga.to_bytes()), &sequence.to_le_bytes())
 }
 

@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use amends_core::SagaId;
+use amends_core::TransactionId;
 
 use crate::id_hash::IdHash;
 use crate::journal::{Append, Expected};
@@ -39,7 +39,7 @@ impl Forgotten {
 pub(super) struct Absent {
     /// As of which number, read before the look.
     as_of: u64,
-    ids: HashSet<SagaId, IdHash>,
+    ids: HashSet<TransactionId, IdHash>,
 }
 
 impl Absent {
@@ -54,7 +54,7 @@ impl Absent {
         let as_of = forgotten.times();
         let ids = appends.iter().filter(|append| given(append)).map(|append| append.saga);
         // Not what only memory knows: see `given_ids.rs` for why it is asked first.
-        let ids: Vec<SagaId> = ids.filter(|id| given_ids.number(*id).is_none()).collect();
+        let ids: Vec<TransactionId> = ids.filter(|id| given_ids.number(*id).is_none()).collect();
         if ids.is_empty() {
             return Self::default();
         }
@@ -74,7 +74,7 @@ impl Absent {
     }
 
     /// Whether an id that the committer does not know is nowhere at all.
-    pub(super) fn is_certain(&self, id: SagaId, forgotten: &Forgotten) -> bool {
+    pub(super) fn is_certain(&self, id: TransactionId, forgotten: &Forgotten) -> bool {
         self.ids.contains(&id) && self.as_of == forgotten.times()
     }
 }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_absence_is_certain_until_something_is_forgotten() {
-        let (id, other) = (SagaId::from_parts(1, 1), SagaId::from_parts(2, 2));
+        let (id, other) = (TransactionId::from_parts(1, 1), TransactionId::from_parts(2, 2));
         let forgotten = Forgotten::default();
         forgotten.raise();
         let absent = Absent { as_of: forgotten.times(), ids: [id].into_iter().collect() };

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use amends_core::{DefinitionName, SagaId, Status, Time};
+use amends_core::{DefinitionName, Status, Time, TransactionId};
 
 use crate::journal::{Cursor, Filter, Page, SagaSummary, Timer};
 
@@ -45,7 +45,7 @@ pub(super) fn recoverable(
     limit: usize,
 ) -> Result<Vec<Named>, ReadError> {
     let after = number_after(cursor);
-    let known: HashSet<SagaId> = sagas.iter().map(|saga| saga.summary.id).collect();
+    let known: HashSet<TransactionId> = sagas.iter().map(|saga| saga.summary.id).collect();
     let mut found = look.awake(after, limit.saturating_add(sagas.len()))?;
     found.retain(|(_, saga)| saga.as_ref().map_or(true, |saga| !known.contains(saga)));
     let better = sagas.iter().filter(|saga| {
@@ -67,7 +67,7 @@ pub(super) fn list(
 ) -> Result<Page<SagaSummary>, ReadError> {
     let limit = limit.max(1);
     let before = cursor.map_or(i64::MAX, |cursor| number_after(Some(cursor)));
-    let known: HashSet<SagaId> = sagas.iter().map(|saga| saga.summary.id).collect();
+    let known: HashSet<TransactionId> = sagas.iter().map(|saga| saga.summary.id).collect();
     // As many more as may turn out to be known better.
     let mut found = look.numbered(filter, before, limit.saturating_add(sagas.len()))?;
     found.retain(|(_, saga)| !known.contains(&saga.id));
@@ -86,8 +86,8 @@ pub(super) fn timers_due(
     after: Timer,
     until: Time,
     limit: usize,
-) -> Result<Vec<(Timer, SagaId)>, ReadError> {
-    let known: HashSet<SagaId> = sagas.iter().map(|saga| saga.summary.id).collect();
+) -> Result<Vec<(Timer, TransactionId)>, ReadError> {
+    let known: HashSet<TransactionId> = sagas.iter().map(|saga| saga.summary.id).collect();
     let mut due = look.timers_due(after, until, limit.saturating_add(sagas.len()))?;
     due.retain(|(_, saga)| !known.contains(saga));
     for saga in sagas {

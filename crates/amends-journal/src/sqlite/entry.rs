@@ -4,7 +4,7 @@
 //! needs (LEB128, little-endian groups of seven bits). Promises that what was put in comes out, and that a batch which does
 //! not come out even is refused. The batch's checksum is the log's, the record's its own.
 
-use amends_core::{DefinitionName, SagaId, Time};
+use amends_core::{DefinitionName, Time, TransactionId};
 use bytes::{Buf, Bytes};
 
 use crate::journal::{Append, Expected, Fingerprint, NewSaga, StartKey, Wake};
@@ -85,7 +85,7 @@ pub(super) fn take(batch: &mut Bytes) -> Result<Entry, Nonsense> {
         return Err(Nonsense(format!("an entry of the log has the unknown flags {flags:#x}")));
     }
     let has = |flag: u8| flags & flag != 0;
-    let saga = SagaId::from_bytes(take_array(batch)?);
+    let saga = TransactionId::from_bytes(take_array(batch)?);
     let at = Time::from_milliseconds(take_number(batch)?);
     let status = has(flag::STATUS).then(|| take_byte(batch)).transpose()?;
     let status = status.map(|code| status_of(code.into())).transpose()?;
@@ -194,7 +194,7 @@ mod tests {
             |(saga, expected, record, at, status, wake, no)| Entry {
                 no: if matches!(expected, Expected::New(_)) { no } else { 0 },
                 append: Append {
-                    saga: SagaId::from_bytes(saga),
+                    saga: TransactionId::from_bytes(saga),
                     expected,
                     record: record.into(),
                     at: Time::from_milliseconds(at),
@@ -241,7 +241,7 @@ mod tests {
     /// What released versions wrote is read for ever.
     #[test]
     fn the_format_stands() {
-        let saga = SagaId::from_bytes([0xAB; 16]);
+        let saga = TransactionId::from_bytes([0xAB; 16]);
         let append = Append {
             saga,
             expected: Expected::New(NewSaga {

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use amends_core::SagaId;
+use amends_core::TransactionId;
 use rusqlite::Connection;
 
 use crate::id_hash::IdHash;
@@ -27,7 +27,7 @@ use super::schema::{self, Nonsense};
 use super::settler::{Settler, WriteError};
 
 /// An id and the number of its saga. Below zero: the saga's reservation was forgotten, and the index is to lose the id.
-pub(super) type Numbered = (SagaId, i64);
+pub(super) type Numbered = (TransactionId, i64);
 
 /// The ids that the index may not have. A reader asks here before it takes its moment of the database: what is not here then
 /// is in the index of that moment, or its saga was live still (so whoever finds nothing asks again).
@@ -43,7 +43,7 @@ pub(super) struct GivenIds {
     hash: IdHash,
 }
 
-type Part = HashMap<SagaId, i64, IdHash>;
+type Part = HashMap<TransactionId, i64, IdHash>;
 
 const PARTS: usize = 64;
 
@@ -55,7 +55,7 @@ impl Default for GivenIds {
 
 impl GivenIds {
     /// The number of the newest saga with this id that is known here.
-    pub(super) fn number(&self, id: SagaId) -> Option<i64> {
+    pub(super) fn number(&self, id: TransactionId) -> Option<i64> {
         self.part(id).get(&id).copied().map(i64::saturating_abs)
     }
 
@@ -78,7 +78,7 @@ impl GivenIds {
         self.part(id).insert(id, no)
     }
 
-    fn restore(&self, id: SagaId, before: Option<i64>) {
+    fn restore(&self, id: TransactionId, before: Option<i64>) {
         let mut part = self.part(id);
         match before {
             Some(no) => part.insert(id, no),
@@ -107,7 +107,7 @@ impl GivenIds {
         }
     }
 
-    fn part(&self, id: SagaId) -> MutexGuard<'_, Part> {
+    fn part(&self, id: TransactionId) -> MutexGuard<'_, Part> {
         lock(&self.parts[self.hash.hash_one(id) as usize % PARTS])
     }
 
@@ -281,7 +281,7 @@ fn read_table(connection: &Connection, table: usize) -> Result<Fresh, WriteError
 fn indexed_to(connection: &Connection) -> Result<Option<[u8; 16]>, WriteError> {
     let to =
         connection.query_row("SELECT indexed_to FROM settled", [], |row| row.get::<_, Option<Vec<u8>>>(0))?;
-    Ok(to.map(|id| schema::id_of(&id)).transpose()?.map(SagaId::to_bytes))
+    Ok(to.map(|id| schema::id_of(&id)).transpose()?.map(TransactionId::to_bytes))
 }
 
 /// An id and a number, as they lie in the tables.
@@ -293,19 +293,19 @@ fn put_pair((id, no): Numbered, bytes: &mut Vec<u8>) {
 }
 
 fn pair_of(bytes: &[u8; PAIR_BYTES]) -> Numbered {
-    let id = SagaId::from_bytes(*bytes.first_chunk().expect("it has 24 bytes"));
+    let id = TransactionId::from_bytes(*bytes.first_chunk().expect("it has 24 bytes"));
     let no = i64::from_be_bytes(*bytes.last_chunk().expect("it has 24 bytes"));
     (id, no)
 }
 
 impl Settler<'_> {
     /// Remembers the id of a saga that has ended.
-    pub(super) fn note_given_id(&mut self, id: SagaId, no: i64) {
+    pub(super) fn note_given_id(&mut self, id: TransactionId, no: i64) {
         self.note((id, no));
     }
 
     /// Remembers that an id leads nowhere any more.
-    pub(super) fn note_forgotten_id(&mut self, id: SagaId, no: i64) {
+    pub(super) fn note_forgotten_id(&mut self, id: TransactionId, no: i64) {
         // Unless the id was given anew: the index is going to hear of that.
         if self.shared.given_ids.number(id).is_none_or(|newest| newest <= no) {
             self.note((id, -no));
@@ -373,8 +373,8 @@ impl Settler<'_> {
 mod tests {
     use super::*;
 
-    fn id(number: u128) -> SagaId {
-        SagaId::from_bytes(number.to_be_bytes())
+    fn id(number: u128) -> TransactionId {
+        TransactionId::from_bytes(number.to_be_bytes())
     }
 
     #[test]

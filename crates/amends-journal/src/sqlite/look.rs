@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use amends_core::{DefinitionName, DefinitionSpec, SagaId, Status, Time};
+use amends_core::{DefinitionName, DefinitionSpec, Status, Time, TransactionId};
 use bytes::Bytes;
 use rusqlite::{Row, Transaction, params};
 
@@ -27,7 +27,7 @@ pub(super) struct Look<'m> {
 }
 
 /// A saga's number and id, if that can be read.
-pub(super) type Named = (i64, Result<SagaId, Nonsense>);
+pub(super) type Named = (i64, Result<TransactionId, Nonsense>);
 
 /// How many sagas of one definition have one status.
 struct Pair {
@@ -51,7 +51,7 @@ impl<'m> Look<'m> {
     /// `given_number` is what [`super::given_ids::GivenIds`] says of the id, asked before this moment began.
     pub(super) fn load(
         &self,
-        saga: SagaId,
+        saga: TransactionId,
         given_number: Option<i64>,
     ) -> Result<Option<StoredSaga>, ReadError> {
         let live = self.first(
@@ -66,7 +66,7 @@ impl<'m> Look<'m> {
     }
 
     /// Whether a saga has, or had, this id.
-    pub(super) fn is_taken(&self, id: SagaId) -> Result<bool, ReadError> {
+    pub(super) fn is_taken(&self, id: TransactionId) -> Result<bool, ReadError> {
         let taken = self.first(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM given_id WHERE id = ?1) OR EXISTS (SELECT 1 FROM saga WHERE id = ?1)
                 OR EXISTS (SELECT 1 FROM ended WHERE id = ?1 AND id_given = 0)",
@@ -76,7 +76,11 @@ impl<'m> Look<'m> {
         Ok(taken.is_some())
     }
 
-    fn load_ended(&self, saga: SagaId, given_number: Option<i64>) -> Result<Option<StoredSaga>, ReadError> {
+    fn load_ended(
+        &self,
+        saga: TransactionId,
+        given_number: Option<i64>,
+    ) -> Result<Option<StoredSaga>, ReadError> {
         let bytes = saga.to_bytes();
         self.first(
             "SELECT definition, status, records FROM ended
@@ -305,7 +309,7 @@ impl<'m> Look<'m> {
         after: Timer,
         until: Time,
         limit: usize,
-    ) -> Result<Vec<(Timer, SagaId)>, ReadError> {
+    ) -> Result<Vec<(Timer, TransactionId)>, ReadError> {
         let number = number_after(Some(Cursor(after.number)));
         self.all(
             "SELECT wake_at, no, id FROM saga

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use amends_core::{DefinitionName, SagaId};
+use amends_core::{DefinitionName, TransactionId};
 use rusqlite::{Connection, Result, Row, Statement, params};
 
 use crate::journal::KeyEntry;
@@ -81,7 +81,7 @@ impl<'c> Lookup<'c> {
     }
 
     /// The saga of this id, live or ended.
-    pub(super) fn saga(&mut self, id: SagaId) -> std::result::Result<Option<Known>, WriteError> {
+    pub(super) fn saga(&mut self, id: TransactionId) -> std::result::Result<Option<Known>, WriteError> {
         self.begin()?;
         let bytes = id.to_bytes();
         let mut rows = self.live.query([bytes.as_slice()])?;
@@ -102,7 +102,7 @@ impl<'c> Lookup<'c> {
     }
 
     /// The number of the newest ended saga that was given this id; it may have been removed, and its reservation too.
-    fn given_number(&mut self, id: SagaId) -> std::result::Result<Option<i64>, WriteError> {
+    fn given_number(&mut self, id: TransactionId) -> std::result::Result<Option<i64>, WriteError> {
         let in_memory = self.given_ids.number(id);
         let bytes = id.to_bytes();
         let mut rows = self.given_id.query([bytes.as_slice()])?;
@@ -111,7 +111,10 @@ impl<'c> Lookup<'c> {
     }
 
     /// Whoever has, or had, this id.
-    pub(super) fn taken_id(&mut self, id: SagaId) -> std::result::Result<Option<KeyEntry>, WriteError> {
+    pub(super) fn taken_id(
+        &mut self,
+        id: TransactionId,
+    ) -> std::result::Result<Option<KeyEntry>, WriteError> {
         self.begin()?;
         let bytes = id.to_bytes();
         let given_number = self.given_number(id)?;
@@ -133,7 +136,7 @@ impl<'c> Lookup<'c> {
 
 /// The first eight columns are the same for both.
 fn known(
-    id: SagaId,
+    id: TransactionId,
     row: &Row<'_>,
     sequence: u64,
     wake_at: Option<i64>,
@@ -171,7 +174,7 @@ mod tests {
     /// What memory knows of an id may be out of date, or never have been committed.
     #[test]
     fn the_newest_of_what_memory_and_the_index_know_is_found() {
-        let id = SagaId::from_parts(7, 7);
+        let id = TransactionId::from_parts(7, 7);
         let database = Connection::open_in_memory().unwrap();
         schema::create(&database).unwrap();
         database
@@ -196,7 +199,7 @@ mod tests {
         assert!(Lookup::prepare(&database, &given_ids).unwrap().taken_id(id).unwrap().is_some());
     }
 
-    fn check_found(database: &Connection, id: SagaId, in_memory: Option<i64>) {
+    fn check_found(database: &Connection, id: TransactionId, in_memory: Option<i64>) {
         let given_ids = GivenIds::with(in_memory.map(|no| (id, no)));
         let mut lookup = Lookup::prepare(database, &given_ids).unwrap();
         assert!(lookup.taken_id(id).unwrap().is_some(), "{in_memory:?}");
@@ -207,7 +210,7 @@ mod tests {
         assert!(Look::at(&moment).load(id, given_ids.number(id)).unwrap().is_some(), "{in_memory:?}");
     }
 
-    fn hex(id: SagaId) -> String {
+    fn hex(id: TransactionId) -> String {
         id.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use amends_core::{DefinitionSpec, SagaId, Time};
+use amends_core::{DefinitionSpec, Time, TransactionId};
 use bytes::Bytes;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
@@ -225,7 +225,7 @@ impl Journal for SqliteJournal {
         self.shared.queue.push(Job::Batch(Batch::new(batch, absent, on_answers)));
     }
 
-    fn load(&self, saga: SagaId) -> Result<Option<StoredSaga>, JournalError> {
+    fn load(&self, saga: TransactionId) -> Result<Option<StoredSaga>, JournalError> {
         // A second time if it was removed between the two looks, or went to another place: a gap that stays is one.
         for is_last in [false, true] {
             let ahead = match self.shared.is_ahead() {
@@ -276,7 +276,7 @@ impl Journal for SqliteJournal {
         &self,
         cursor: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<Result<SagaId, JournalError>>, JournalError> {
+    ) -> Result<Page<Result<TransactionId, JournalError>>, JournalError> {
         let limit = limit.max(1);
         let found = self.read_all(
             |look| ahead::recoverable(look, &[], cursor, limit),
@@ -314,7 +314,7 @@ impl Journal for SqliteJournal {
         after: Timer,
         until: Time,
         limit: usize,
-    ) -> Result<Vec<(Timer, SagaId)>, JournalError> {
+    ) -> Result<Vec<(Timer, TransactionId)>, JournalError> {
         self.read_all(
             |look| look.timers_due(after, until, limit),
             |look, sagas| ahead::timers_due(look, sagas, after, until, limit),
@@ -331,7 +331,7 @@ impl Journal for SqliteJournal {
         self.readers.read(|look| look.by_key(key))
     }
 
-    fn quarantine(&self, saga: SagaId, why: &str) -> Result<(), JournalError> {
+    fn quarantine(&self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
         self.ask(|reply| Job::Upkeep(Upkeep::Quarantine { saga, why: why.to_owned(), reply }))
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-use amends_core::{DefinitionSpec, SagaId, Time};
+use amends_core::{DefinitionSpec, Time, TransactionId};
 use amends_sqlite::Courtesy;
 
 use crate::journal::{Append, Cursor, JournalError, KeyEntry, OnAnswers, PutDefinition, StoredSaga, Sweep};
@@ -51,7 +51,7 @@ pub(super) enum Question {
     /// Which sagas owe something and are known whole, as far as that is so? Some of them.
     Awake { limit: usize, reply: Reply<Vec<StoredSaga>> },
     /// What does the log have of this saga that the database may not have?
-    Saga { saga: SagaId, reply: Reply<Option<Ahead>> },
+    Saga { saga: TransactionId, reply: Reply<Option<Ahead>> },
     /// Whose is this key, if the log says?
     Key { key: String, reply: Reply<Option<KeyEntry>> },
     /// What does the log have of any saga?
@@ -78,7 +78,7 @@ pub(super) struct Ahead {
 /// Everything else that writes.
 pub(super) enum Upkeep {
     Quarantine {
-        saga: SagaId,
+        saga: TransactionId,
         why: String,
         reply: Reply<()>,
     },
@@ -88,7 +88,7 @@ pub(super) enum Upkeep {
         cursor: Option<Cursor>,
         limit: usize,
         /// Sagas to be left alone; the committer knows.
-        except: HashSet<SagaId>,
+        except: HashSet<TransactionId>,
         reply: Reply<Sweep>,
     },
     ForgetReservations {
@@ -363,7 +363,7 @@ mod tests {
 
     fn batch(appends: usize) -> Job {
         let append = Append {
-            saga: SagaId::from_bytes([0; 16]),
+            saga: TransactionId::from_bytes([0; 16]),
             expected: Expected::Sequence(1),
             record: Bytes::from_static(b"x"),
             at: Time::from_milliseconds(0),

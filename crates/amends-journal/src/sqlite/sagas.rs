@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use amends_core::{DefinitionName, SagaId, Status};
+use amends_core::{DefinitionName, Status, TransactionId};
 use bytes::Bytes;
 
 use crate::id_hash::IdHash;
@@ -18,12 +18,12 @@ use super::log::BatchNumber;
 use super::schema::{Nonsense, time_code, time_of};
 
 /// Sagas by id.
-pub(super) type Sagas = HashMap<SagaId, Box<Known>, IdHash>;
+pub(super) type Sagas = HashMap<TransactionId, Box<Known>, IdHash>;
 
 /// What a saga has from its start, and never changes.
 #[derive(Debug)]
 pub(super) struct Origin {
-    pub(super) id: SagaId,
+    pub(super) id: TransactionId,
     pub(super) no: i64,
     pub(super) definition: DefinitionName,
     pub(super) version: u32,

@@ -7,7 +7,7 @@
 //! speed, so a saga's id is touched once at its end, and one that its caller chose only together with many others. Live sagas lie apart from ended ones, so that
 //! recovery reads nothing else; no row is rewritten from step to step.
 
-use amends_core::{SagaId, Status, Time};
+use amends_core::{Status, Time, TransactionId};
 use rusqlite::Connection;
 
 use crate::journal::{Cursor, Fingerprint};
@@ -212,9 +212,9 @@ pub(super) fn count_of(stored: i64) -> Result<u64, Nonsense> {
 }
 
 /// The id behind stored bytes.
-pub(super) fn id_of(stored: &[u8]) -> Result<SagaId, Nonsense> {
+pub(super) fn id_of(stored: &[u8]) -> Result<TransactionId, Nonsense> {
     match <[u8; 16]>::try_from(stored) {
-        Ok(bytes) => Ok(SagaId::from_bytes(bytes)),
+        Ok(bytes) => Ok(TransactionId::from_bytes(bytes)),
         Err(_) => Err(Nonsense(format!("a saga's id has {} bytes, not 16", stored.len()))),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use amends_core::{DefinitionSpec, SagaId, Status, Time};
+use amends_core::{DefinitionSpec, Status, Time, TransactionId};
 use rusqlite::params;
 
 use crate::journal::{Cursor, JournalError, PutDefinition, Sweep};
@@ -18,7 +18,7 @@ use super::settler::{Failure, Settler, WriteError};
 /// What the retention looks at in an ended saga.
 struct Candidate {
     no: i64,
-    id: SagaId,
+    id: TransactionId,
     definition: i64,
     status: Status,
     ended_at: i64,
@@ -27,7 +27,7 @@ struct Candidate {
 }
 
 impl Settler<'_> {
-    pub(super) fn quarantine(&mut self, saga: SagaId, why: &str) -> Result<(), JournalError> {
+    pub(super) fn quarantine(&mut self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
         let done = self.transaction(why.len(), |settler| {
             let sql = "SELECT no, definition, status FROM saga WHERE id = ?1";
             let mut find = settler.connection.prepare_cached(sql)?;
@@ -51,7 +51,7 @@ impl Settler<'_> {
         now: Time,
         cursor: Option<Cursor>,
         limit: usize,
-        except: &HashSet<SagaId>,
+        except: &HashSet<TransactionId>,
     ) -> Result<Sweep, JournalError> {
         let limit = limit.max(1);
         let swept = self.transaction(0, |settler| {

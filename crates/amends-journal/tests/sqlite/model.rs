@@ -3,7 +3,7 @@
 //! Random appends and upkeep against the journal in memory and the journal on disk, the latter closed or killed and opened
 //! again now and then. Answers, loads, lists, counts, timers and reservations must be equal after each step.
 
-use amends_core::{DefinitionName, SagaId, Status, Time};
+use amends_core::{DefinitionName, Status, Time, TransactionId};
 use amends_journal::conformance::submit;
 use amends_journal::{
     Append, Cursor, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewSaga, SagaSummary,
@@ -75,8 +75,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn id(number: u8) -> SagaId {
-    SagaId::from_bytes([number; 16])
+fn id(number: u8) -> TransactionId {
+    TransactionId::from_bytes([number; 16])
 }
 
 fn append(change: &Change, sequence: u64) -> Append {

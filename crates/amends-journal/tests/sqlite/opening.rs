@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::SystemTime;
 
-use amends_core::SagaId;
+use amends_core::TransactionId;
 use amends_journal::{Filter, Journal, OpenError, SqliteJournal, SqliteOptions};
 use rusqlite::Connection;
 
@@ -130,7 +130,7 @@ fn numbers_go_on_after_reopening() {
         commit(&journal, ending(number, 1));
     }
     let listed = place.open().list(&Filter::default(), None, 10).unwrap();
-    let ids: Vec<SagaId> = listed.items.iter().map(|saga| saga.id).collect();
+    let ids: Vec<TransactionId> = listed.items.iter().map(|saga| saga.id).collect();
     assert_eq!(ids, [id(3), id(2), id(1), id(0)]);
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
-use amends_core::{DefinitionName, Event, SagaId, Status, Time};
+use amends_core::{DefinitionName, Event, Status, Time, TransactionId};
 use amends_journal::conformance::submit;
 use amends_journal::{
     Append, AppendAnswer, Expected, Filter, Fingerprint, Journal, NewSaga, OpenError, Record, SqliteJournal,
@@ -70,11 +70,11 @@ impl Place {
     }
 }
 
-pub(crate) fn id(number: u64) -> SagaId {
-    SagaId::from_parts(number, 0)
+pub(crate) fn id(number: u64) -> TransactionId {
+    TransactionId::from_parts(number, 0)
 }
 
-pub(crate) fn record_of(saga: SagaId, sequence: u64) -> Bytes {
+pub(crate) fn record_of(saga: TransactionId, sequence: u64) -> Bytes {
     let events = if sequence == 1 {
         let input = Bytes::from(vec![b'i'; 200]);
         vec![Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input }]
@@ -217,8 +217,8 @@ pub(crate) fn short_given(number: u64) -> Append {
     }
 }
 
-pub(crate) fn scattered(number: u64) -> SagaId {
-    SagaId::from_parts(number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20, u128::from(number))
+pub(crate) fn scattered(number: u64) -> TransactionId {
+    TransactionId::from_parts(number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20, u128::from(number))
 }
 
 pub(crate) fn everything() -> Filter {

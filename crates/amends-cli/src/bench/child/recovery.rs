@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use amends_core::{SagaId, Status};
+use amends_core::{Status, TransactionId};
 use amends_engine::{Engine, Wait, local};
 use amends_journal::Filter;
 use tokio::sync::mpsc;
@@ -59,7 +59,7 @@ pub(super) fn recover(args: &BenchChildArgs) -> Result<(), BenchError> {
 /// The last step's call tells that an end is near; the engine, when it is durable.
 async fn watch(
     engine: &Engine,
-    mut last_steps: mpsc::UnboundedReceiver<SagaId>,
+    mut last_steps: mpsc::UnboundedReceiver<TransactionId>,
     in_flight: u32,
 ) -> Result<(), BenchError> {
     let mut called = 0;
@@ -81,7 +81,7 @@ async fn watch(
     tell(ENDED_ALL)
 }
 
-async fn has_completed(engine: &Engine, saga: SagaId) -> Result<(), BenchError> {
+async fn has_completed(engine: &Engine, saga: TransactionId) -> Result<(), BenchError> {
     let expected = Status::Completed;
     let found = engine.rest(saga).await?.map_or(Status::Pending, |view| view.saga.status());
     if found == expected { Ok(()) } else { Err(BenchError::WrongEnd { found, expected }) }

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use amends_core::SagaId;
+use amends_core::TransactionId;
 use bytes::Bytes;
 
 use crate::journal::{
@@ -42,9 +42,9 @@ pub(super) struct Committer<'c> {
     lookup: Lookup<'c>,
     sagas: Sagas,
     /// Keys of sagas that the database does not have yet.
-    keys: HashMap<String, SagaId>,
+    keys: HashMap<String, TransactionId>,
     /// Sagas with a tail, by the batch where it begins.
-    dirty: VecDeque<SagaId>,
+    dirty: VecDeque<TransactionId>,
     /// Bytes of the log since the last round.
     unsettled_bytes: usize,
     /// When the next round begins at the latest.
@@ -54,9 +54,9 @@ pub(super) struct Committer<'c> {
     round_began: Instant,
     /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
     /// then read again by the next start.
-    settled_last: Vec<SagaId>,
+    settled_last: Vec<TransactionId>,
     /// Sagas that wait for somebody, and that the database had all of at that moment.
-    idle: VecDeque<(Instant, Vec<SagaId>)>,
+    idle: VecDeque<(Instant, Vec<TransactionId>)>,
     settler: Settling,
     /// Who waits until the database is settled up to a batch.
     waiting: Vec<(BatchNumber, Waiting)>,
@@ -439,7 +439,7 @@ impl<'c> Committer<'c> {
     /// made is a new one, but for a repeat of the very same start.
     fn in_the_way(
         &mut self,
-        id: SagaId,
+        id: TransactionId,
         new: &NewSaga,
         absent: &Absent,
     ) -> Result<Option<KeyEntry>, WriteError> {
@@ -462,7 +462,7 @@ impl<'c> Committer<'c> {
     }
 
     /// Sees to it that the saga is known, if there is one.
-    fn know(&mut self, id: SagaId) -> Result<bool, WriteError> {
+    fn know(&mut self, id: TransactionId) -> Result<bool, WriteError> {
         if self.sagas.contains_key(&id) {
             return Ok(true);
         }
@@ -471,7 +471,7 @@ impl<'c> Committer<'c> {
         Ok(true)
     }
 
-    fn look(&self, id: SagaId) -> Option<Ahead> {
+    fn look(&self, id: TransactionId) -> Option<Ahead> {
         let known = self.sagas.get(&id)?;
         let (stored, records) = known.ahead();
         if records.is_empty() {

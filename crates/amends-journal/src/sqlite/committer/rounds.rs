@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
-use amends_core::SagaId;
+use amends_core::TransactionId;
 
 use crate::journal::JournalError;
 use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_AT_ONCE_MAX, SETTLE_BYTES, SETTLE_WHEN_ASKED_EVERY};
@@ -162,7 +162,7 @@ impl Committer<'_> {
     }
 
     /// Ended sagas that the log may still have something of: were one removed, the next start would bring it back.
-    fn not_to_be_removed(&self) -> HashSet<SagaId> {
+    fn not_to_be_removed(&self) -> HashSet<TransactionId> {
         let known = self.sagas.iter().filter(|(_, known)| {
             known.settling.is_some() || known.dirty_since.is_some() || known.status.is_ended()
         });
