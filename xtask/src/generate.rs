@@ -20,10 +20,11 @@ pub(crate) struct Arguments {
 const LIMITS: &str = "docs/limits.md";
 
 /// The files that name limits, with what the reader knows them by.
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 8] = [
     ("Core", "crates/amends-core/src/limits.rs"),
     ("Engine", "crates/amends-engine/src/limits.rs"),
-    ("Journal", "crates/amends-journal/src/limits.rs"),
+    ("Journal on SQLite", "crates/amends-journal-sqlite/src/limits.rs"),
+    ("Log", "crates/amends-log/src/limits.rs"),
     ("SQLite", "crates/amends-sqlite/src/limits.rs"),
     ("Server", "crates/amends-server/src/limits.rs"),
     ("Participant", "crates/amends-participant/src/limits.rs"),

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_engine::{EngineBuilder, Options, StartUpError};
-use amends_journal::{Journal, OpenError, SqliteJournal, SqliteOptions};
+use amends_journal::Journal;
+use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use amends_server::serve::Server;
 use amends_shop::http::{Shop, router};
 use amends_shop::operation::ServiceName;

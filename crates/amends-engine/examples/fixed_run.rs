@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use amends_core::{Definition, DefinitionName, DefinitionSpec, Outcome, Status, StepSpec};
 use amends_engine::{Engine, EngineBuilder, Options, Participant, StartRequest, Wait, local};
-use amends_journal::{SqliteJournal, SqliteOptions};
+use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 

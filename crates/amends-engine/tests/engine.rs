@@ -12,7 +12,8 @@ use amends_engine::{
     Call, Engine, EngineBuilder, Options, Participant, ReadError, StartError, StartRequest, StartUpError,
     Wait, local,
 };
-use amends_journal::{Journal, MemoryJournal, SqliteJournal, SqliteOptions};
+use amends_journal::{Journal, MemoryJournal};
+use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use rusqlite::OpenFlags;
 use tokio::sync::Notify;
 

@@ -49,7 +49,8 @@ pub use amends_engine::{
     local,
 };
 use amends_engine::{EngineBuilder, StartUpError};
-use amends_journal::{Journal, SqliteJournal, SqliteOptions};
+use amends_journal::Journal;
+use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 
 /// The engine in your program. Clones are handles to the same one.
 #[derive(Clone)]
@@ -71,7 +72,7 @@ pub struct Builder {
 pub enum OpenError {
     /// The data directory.
     #[error(transparent)]
-    Journal(#[from] amends_journal::OpenError),
+    Journal(#[from] amends_journal_sqlite::OpenError),
     /// The definitions or participants.
     #[error(transparent)]
     StartUp(#[from] StartUpError),

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use amends_core::Status;
 use amends_engine::{ReadError, StartError, StartUpError};
-use amends_journal::{JournalError, OpenError};
+use amends_journal::JournalError;
+use amends_journal_sqlite::OpenError;
 use amends_server::serve::BindError;
 
 use crate::shop::SetupError;

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use amends_journal::SqliteJournal;
+use amends_journal_sqlite::SqliteJournal;
 use serde::Serialize;
 
 use super::block_device;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use amends_core::TransactionId;
 use amends_engine::{Engine, EngineBuilder, Options, StartRequest, Wait};
-use amends_journal::{Journal, SqliteJournal, SqliteOptions, Stats};
+use amends_journal::{Journal, Stats};
+use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use clap::ValueEnum;
 
 use crate::process::end_fatally;

@@ -1,0 +1,510 @@
+//! The one thread that makes appends durable.
+//!
+//! Owns the log and what is known of the sagas in it. Promises that an append is judged by everything before it, and answered
+//! after the flush that makes it durable; that everything queued shares one flush, without a timer; and that what the log has
+//! reaches the database, in rounds, before the log's files are used again. Does not write to the database: the settler
+//! does. Start reading at [`Committer::run`].
+
+mod rounds;
+
+use std::cell::OnceCell;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use amends_core::TransactionId;
+use amends_journal::{
+    Append, AppendAnswer, Conflict, Expected, JournalError, KeyEntry, NewSaga, OnAnswers, Stats, StoredSaga,
+};
+use amends_log::{BatchNumber, Log, NoRoom};
+use bytes::Bytes;
+
+use crate::limits::SETTLE_AFTER;
+
+use super::absence::Absent;
+use super::entry;
+use super::lookup::Lookup;
+use super::queue::{Ahead, AllAhead, Batch, Question, Work};
+use super::sagas::{Known, Sagas};
+use super::schema::Nonsense;
+use super::settler::{WriteError, panic_text, store_error};
+use super::shared::Shared;
+
+pub(super) use self::rounds::Settling;
+use self::rounds::Waiting;
+
+/// The committer at work.
+pub(super) struct Committer<'c> {
+    shared: Arc<Shared>,
+    log: Log,
+    lookup: Lookup<'c>,
+    sagas: Sagas,
+    /// Keys of sagas that the database does not have yet.
+    keys: HashMap<String, TransactionId>,
+    /// Sagas with a tail, by the batch where it begins.
+    dirty: VecDeque<TransactionId>,
+    /// Bytes of the log since the last round.
+    unsettled_bytes: usize,
+    /// When the next round begins at the latest.
+    settle_at: Option<Instant>,
+    /// The last batch when the last round began: who has been dirty since before is not going to end any moment.
+    last_round: BatchNumber,
+    round_began: Instant,
+    /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
+    /// then read again by the next start.
+    settled_last: Vec<TransactionId>,
+    /// Sagas that wait for somebody, and that the database had all of at that moment.
+    idle: VecDeque<(Instant, Vec<TransactionId>)>,
+    settler: Settling,
+    /// Who waits until the database is settled up to a batch.
+    waiting: Vec<(BatchNumber, Waiting)>,
+    /// The batch that the database is settled up to.
+    settled_to: BatchNumber,
+    last_no: i64,
+    /// The highest number of a saga in the database when it was opened.
+    highest_in_database: i64,
+    /// Why nothing is written any more.
+    dead: Option<String>,
+}
+
+/// A batch that is to be judged and written.
+struct Asked {
+    appends: Vec<Append>,
+    /// What whoever submitted it looked up.
+    absent: Absent,
+}
+
+impl Asked {
+    /// What it takes in the log at most.
+    fn bytes_max(&self) -> usize {
+        self.appends.iter().map(entry::bytes_max).sum()
+    }
+}
+
+/// What the database says at the start.
+pub(super) struct InDatabase {
+    /// The highest number of a saga.
+    pub(super) last_no: i64,
+    /// The last batch of the log whose every record is there.
+    pub(super) settled_to: BatchNumber,
+}
+
+impl<'c> Committer<'c> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        log: Log,
+        lookup: Lookup<'c>,
+        in_database: InDatabase,
+        settler: Settling,
+    ) -> Self {
+        let InDatabase { last_no, settled_to } = in_database;
+        Self {
+            shared,
+            last_round: log.last(),
+            log,
+            lookup,
+            sagas: Sagas::default(),
+            keys: HashMap::new(),
+            dirty: VecDeque::new(),
+            unsettled_bytes: 0,
+            settle_at: None,
+            settled_last: Vec::new(),
+            idle: VecDeque::new(),
+            settler,
+            waiting: Vec::new(),
+            round_began: Instant::now(),
+            settled_to,
+            last_no,
+            highest_in_database: last_no,
+            dead: None,
+        }
+    }
+
+    /// Takes in what the log had when it was opened. A saga may be in the database already, when a round was told of it
+    /// and of later things at once.
+    pub(super) fn replay(&mut self, number: BatchNumber, batch: Vec<u8>) -> Result<(), WriteError> {
+        self.unsettled_bytes += batch.len();
+        let mut batch = Bytes::from(batch);
+        while !batch.is_empty() {
+            let entry::Entry { no, append } = entry::take(&mut batch)?;
+            let id = append.saga;
+            // The database cannot have a saga with a number beyond its highest.
+            let is_known = if matches!(append.expected, Expected::New(_)) && no > self.highest_in_database {
+                self.sagas.contains_key(&id)
+            } else {
+                self.know(id)?
+            };
+            let has = if is_known { self.sagas[&id].sequence } else { 0 };
+            let expected = match append.expected {
+                Expected::New(_) => 0,
+                Expected::Sequence(sequence) => sequence,
+            };
+            if expected < has {
+                continue;
+            }
+            if expected > has {
+                return Err(Nonsense(format!(
+                    "saga {id} has {has} records, and the log goes on after {expected}"
+                ))
+                .into());
+            }
+            self.take_in(append, no, number);
+        }
+        self.last_round = number;
+        self.has_changed();
+        Ok(())
+    }
+
+    /// To be called when everything was taken in.
+    pub(super) fn replayed(&mut self) -> Result<(), WriteError> {
+        // What the database has already is not needed here, but the log is not released yet: see `settled_last`.
+        let mut idle = Vec::new();
+        self.sagas.retain(|id, known| {
+            if known.rests_in_database() {
+                self.settled_last.push(*id);
+                return false;
+            }
+            if known.is_in_database() {
+                idle.push(*id);
+            }
+            true
+        });
+        self.idle.push_back((Instant::now(), idle));
+        Ok(self.lookup.end()?)
+    }
+
+    /// Works until the queue is closed and empty; then sees to it that the database has everything. What is given back keeps
+    /// the settler at work.
+    pub(super) fn run(mut self) -> Settling {
+        let shared = Arc::clone(&self.shared);
+        shared.queue.emptied_by_this_thread();
+        loop {
+            let work = shared.queue.take(self.deadline(), !shared.is_settling());
+            // A bug of ours must not leave everybody waiting for ever on a thread that is gone.
+            match catch_unwind(AssertUnwindSafe(|| self.step(work))) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(panic) => self.die(&WriteError::Panicked(panic_text(panic.as_ref()))),
+            }
+        }
+        // What fails here is found in the log by the next start.
+        let settled = catch_unwind(AssertUnwindSafe(|| self.settle_all()));
+        if matches!(settled, Ok(Ok(()))) {
+            self.log.keep_few();
+        }
+        let ended = || store_error(&shared.path, "its threads have ended".into());
+        self.waiting.drain(..).for_each(|(_, waiting)| waiting.refuse(ended()));
+        self.settler
+    }
+
+    /// Whether there is more to come.
+    fn step(&mut self, work: Work) -> bool {
+        self.hear_settler();
+        match work {
+            Work::Group(group) => self.commit_group(group),
+            Work::Upkeep(upkeep) => self.take_upkeep(upkeep),
+            Work::Question(question) => self.answer(question),
+            Work::Nothing => {}
+            Work::Done => return false,
+        }
+        self.settle_when_due();
+        self.forget_idle();
+        true
+    }
+
+    /// Whoever asked may have given up.
+    fn answer(&mut self, question: Question) {
+        if let Some(why) = &self.dead {
+            // Memory may have what never became durable.
+            return question.refuse(store_error(&self.shared.path, why.clone().into()));
+        }
+        match question {
+            Question::Settle { reply } => self.wait(Waiting::Reply(reply)),
+            Question::Awake { limit, reply } => drop(reply.send(Ok(self.awake(limit)))),
+            Question::Saga { saga, reply } => drop(reply.send(Ok(self.look(saga)))),
+            Question::Key { key, reply } => {
+                let entry = self.keys.get(&key).map(|id| self.sagas[id].entry());
+                drop(reply.send(Ok(entry)));
+            }
+            Question::All { reply } => drop(reply.send(self.all_ahead())),
+        }
+    }
+
+    /// Sagas whose every record is at hand, as far as they owe something.
+    fn awake(&self, limit: usize) -> Vec<StoredSaga> {
+        let whole = self.sagas.iter().filter(|(_, known)| known.is_awake());
+        let ahead = whole.filter_map(|(id, _)| self.look(*id)).filter(|ahead| ahead.stored == 0);
+        ahead.take(limit).map(|ahead| ahead.saga).collect()
+    }
+
+    fn all_ahead(&self) -> Result<AllAhead, JournalError> {
+        let mut sagas = Vec::new();
+        for known in self.sagas.values() {
+            if !known.tail.is_empty() || known.settling.is_some() {
+                let unsettled = known.unsettled();
+                sagas.push(unsettled.map_err(|error| store_error(&self.shared.path, error.into()))?);
+            }
+        }
+        Ok(AllAhead { settled_to: self.settled_to, sagas })
+    }
+
+    fn commit_group(&mut self, group: Vec<Batch>) {
+        let mut callbacks: Vec<(usize, OnAnswers)> = Vec::with_capacity(group.len());
+        let mut asked = Vec::with_capacity(group.len());
+        for batch in group {
+            callbacks.push((batch.appends.len(), batch.on_answers));
+            asked.push(Asked { appends: batch.appends, absent: batch.absent });
+        }
+        let answers = self.commit(asked);
+        for ((count, on_answers), answers) in callbacks.into_iter().zip(answers) {
+            assert_eq!(count, answers.len(), "each append is answered");
+            // Whoever panics here took a wrong turn with facts that are durable: the process must start over. The
+            // others still get their answers.
+            if catch_unwind(AssertUnwindSafe(|| on_answers(answers))).is_err() {
+                self.die(&WriteError::Panicked("a receiver of answers panicked".to_owned()));
+            }
+        }
+    }
+
+    fn commit(&mut self, batches: Vec<Asked>) -> Vec<Vec<AppendAnswer>> {
+        let unknown: Vec<_> =
+            batches.iter().map(|batch| vec![AppendAnswer::Unknown; batch.appends.len()]).collect();
+        if self.dead.is_some() {
+            return unknown;
+        }
+        let bytes_max = batches.iter().map(Asked::bytes_max).sum();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if self.make_room(bytes_max)? {
+                self.write_together(batches)
+            } else {
+                self.write_what_fits(batches)
+            }
+        }));
+        match outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref())))) {
+            Ok(answers) => answers,
+            Err(error) => {
+                self.die(&error);
+                unknown
+            }
+        }
+    }
+
+    /// Writes batches that there is room for, with one flush.
+    fn write_together(&mut self, batches: Vec<Asked>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+        if batches.iter().flat_map(|batch| &batch.appends).any(|append| self.may_take_up(append)) {
+            self.wait_for_upkeep();
+        }
+        if self.dead.is_some() {
+            // Of what was waited for nobody knows what it did.
+            return Ok(batches
+                .iter()
+                .map(|batch| vec![AppendAnswer::Unknown; batch.appends.len()])
+                .collect());
+        }
+        self.write(batches)
+    }
+
+    /// There is no room for all of them: a large one is not to hold up the small ones beside it.
+    fn write_what_fits(&mut self, batches: Vec<Asked>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+        let mut answers = Vec::with_capacity(batches.len());
+        for batch in batches {
+            // A round that might make room was tried just now.
+            match self.log.make_room(batch.bytes_max()) {
+                Ok(()) => answers.extend(self.write_together(vec![batch])?),
+                Err(NoRoom::Full | NoRoom::NoSpace) => {
+                    answers.push(vec![AppendAnswer::NoSpace; batch.appends.len()]);
+                }
+                Err(NoRoom::Io(error)) => return Err(WriteError::Log(error)),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Whether there is room for a batch of this size in the log, if need be after a round.
+    fn make_room(&mut self, bytes: usize) -> Result<bool, WriteError> {
+        for is_settled in [false, true] {
+            match self.log.make_room(bytes) {
+                Ok(()) => return Ok(true),
+                Err(NoRoom::Io(error)) => return Err(WriteError::Log(error)),
+                Err(NoRoom::Full | NoRoom::NoSpace) if is_settled || self.settle_all().is_err() => break,
+                Err(NoRoom::Full | NoRoom::NoSpace) => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn write(&mut self, batches: Vec<Asked>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
+        let number = self.log.last() + 1;
+        let mut batch = self.log.batch();
+        let mut written = Stats { commits: 1, ..Stats::default() };
+        let mut answers = Vec::with_capacity(batches.len());
+        // One look for all of them. The log may have room while the services behind have none: whoever starts a saga now
+        // would only wait.
+        let low = OnceCell::new();
+        let shared = Arc::clone(&self.shared);
+        let is_low = || *low.get_or_init(|| shared.space.is_low_now());
+        for Asked { appends, absent } in batches {
+            let mut answered = Vec::with_capacity(appends.len());
+            for append in appends {
+                answered.push(match self.conflict(&append, &absent)? {
+                    Some(conflict) => AppendAnswer::Conflict(conflict),
+                    None if matches!(append.expected, Expected::New(_)) && is_low() => AppendAnswer::NoSpace,
+                    None => {
+                        written.appends += 1;
+                        written.record_bytes += append.record.len() as u64;
+                        let no = self.number_for(&append);
+                        entry::put(batch.bytes(), &append, no);
+                        self.take_in(append, no, number);
+                        AppendAnswer::Committed
+                    }
+                });
+            }
+            answers.push(answered);
+        }
+        // Not kept through the flush: as long as somebody looks at an older moment, SQLite's log cannot begin anew.
+        self.lookup.end()?;
+        if batch.is_empty() {
+            self.log.give_back(batch);
+            return Ok(answers);
+        }
+        self.unsettled_bytes += batch.len();
+        self.log.append(batch).map_err(WriteError::Log)?;
+        self.has_changed();
+        self.shared.counters.add(written);
+        self.shared.counters.set_log_flushes(self.log.flushes());
+        Ok(answers)
+    }
+
+    /// A new saga's number.
+    fn number_for(&mut self, append: &Append) -> i64 {
+        match append.expected {
+            Expected::New(_) => {
+                self.last_no += 1;
+                self.last_no
+            }
+            Expected::Sequence(_) => 0,
+        }
+    }
+
+    /// Remembers an append that takes place.
+    fn take_in(&mut self, append: Append, no: i64, number: BatchNumber) {
+        let id = append.saga;
+        if matches!(append.expected, Expected::New(_)) {
+            let known = Known::start(&append, no);
+            self.last_no = self.last_no.max(no);
+            if let Some(key) = known.origin.key() {
+                self.keys.insert(key.to_owned(), id);
+            }
+            self.sagas.insert(id, Box::new(known));
+        } else {
+            self.sagas.get_mut(&id).expect("its condition was judged").add(append);
+        }
+        let known = self.sagas.get_mut(&id).expect("it was just there");
+        if known.dirty_since.is_none() {
+            known.dirty_since = Some(number);
+            self.dirty.push_back(id);
+        }
+    }
+
+    fn has_changed(&mut self) {
+        self.shared.set_ahead(true);
+        if self.settle_at.is_none() {
+            self.settle_at = Some(Instant::now() + SETTLE_AFTER);
+        }
+    }
+
+    fn conflict(&mut self, append: &Append, absent: &Absent) -> Result<Option<Conflict>, WriteError> {
+        match &append.expected {
+            Expected::New(new) => Ok(self.in_the_way(append.saga, new, absent)?.map(Conflict::Exists)),
+            Expected::Sequence(expected) => {
+                let sequence = self.know(append.saga)?.then(|| self.sagas[&append.saga].sequence);
+                if sequence == Some(*expected) {
+                    return Ok(None);
+                }
+                // What came to nothing must not leave it in memory. It is no news to any `Absent`: the database had it before
+                // this look, and whatever comes into it is forgotten after `Forgotten` was raised.
+                if let Entry::Occupied(known) = self.sagas.entry(append.saga)
+                    && known.get().is_in_database()
+                {
+                    known.remove();
+                }
+                Ok(Some(Conflict::Sequence(sequence)))
+            }
+        }
+    }
+
+    /// What stands in a start's way. The key goes first: it is what the caller asked to be the same. An id that the engine
+    /// made is a new one, but for a repeat of the very same start.
+    fn in_the_way(
+        &mut self,
+        id: TransactionId,
+        new: &NewSaga,
+        absent: &Absent,
+    ) -> Result<Option<KeyEntry>, WriteError> {
+        if let Some(key) = &new.key {
+            if let Some(other) = self.keys.get(&key.0) {
+                return Ok(Some(self.sagas[other].entry()));
+            }
+            let stored = self.lookup.key(&key.0)?;
+            if stored.is_some() {
+                return Ok(stored);
+            }
+        }
+        if let Some(known) = self.sagas.get(&id) {
+            return Ok(Some(known.entry()));
+        }
+        if !new.id_given || absent.is_certain(id, &self.shared.forgotten) {
+            return Ok(None);
+        }
+        self.lookup.taken_id(id)
+    }
+
+    /// Sees to it that the saga is known, if there is one.
+    fn know(&mut self, id: TransactionId) -> Result<bool, WriteError> {
+        if self.sagas.contains_key(&id) {
+            return Ok(true);
+        }
+        let Some(known) = self.lookup.saga(id)? else { return Ok(false) };
+        self.sagas.insert(id, Box::new(known));
+        Ok(true)
+    }
+
+    fn look(&self, id: TransactionId) -> Option<Ahead> {
+        let known = self.sagas.get(&id)?;
+        let (stored, records) = known.ahead();
+        if records.is_empty() {
+            return None;
+        }
+        let saga = StoredSaga {
+            id,
+            definition: known.origin.definition.clone(),
+            version: known.origin.version,
+            status: known.status,
+            wake: known.wake(),
+            unreadable: None,
+            records,
+        };
+        Some(Ahead { saga, stored, is_unreadable: known.is_unreadable })
+    }
+
+    /// Whether this may go on with a saga that only the database knows. A start never does: whatever it finds under its id or
+    /// key is left as it is.
+    fn may_take_up(&self, append: &Append) -> bool {
+        match &append.expected {
+            Expected::New(_) => false,
+            Expected::Sequence(_) => !self.sagas.contains_key(&append.saga),
+        }
+    }
+
+    /// Nothing is written from here on.
+    fn die(&mut self, error: &WriteError) {
+        if self.dead.is_none() {
+            let message = error.fatal(&self.shared.path);
+            self.dead = Some(message.clone());
+            self.shared.die(message);
+            self.refuse_waiting();
+        }
+    }
+}

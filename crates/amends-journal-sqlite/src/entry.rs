@@ -1,0 +1,278 @@
+//! An append as the log keeps it: format 1.
+//!
+//! Owns these bytes: a kind, the saga, what the append asks for and does, and its record, each number in as few bytes as it
+//! needs (LEB128, little-endian groups of seven bits). Promises that what was put in comes out, and that a batch which does
+//! not come out even is refused. The batch's checksum is the log's, the record's its own.
+
+use amends_core::{DefinitionName, Time, TransactionId};
+use amends_journal::{Append, Expected, Fingerprint, NewSaga, StartKey, Wake};
+use bytes::{Buf, Bytes};
+
+use super::schema::{Nonsense, status_code, status_of};
+
+/// An append that took place, with the number that a new saga got (others: 0).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) no: i64,
+    pub(super) append: Append,
+}
+
+/// Bytes of an entry besides its record, definition and key, at most.
+const FRAME_BYTES_MAX: usize = 160;
+
+/// Bytes of an entry, at most.
+pub(super) fn bytes_max(append: &Append) -> usize {
+    let new = match &append.expected {
+        Expected::New(new) => new.definition.as_str().len() + new.key.as_ref().map_or(0, |key| key.0.len()),
+        Expected::Sequence(_) => 0,
+    };
+    FRAME_BYTES_MAX + new + append.record.len()
+}
+
+mod flag {
+    pub(super) const NEW: u8 = 1;
+    pub(super) const STATUS: u8 = 2;
+    pub(super) const ASLEEP: u8 = 4;
+    pub(super) const ID_GIVEN: u8 = 8;
+    pub(super) const KEY: u8 = 16;
+    pub(super) const FINGERPRINT: u8 = 32;
+    pub(super) const ALL: u8 = 63;
+}
+
+/// Adds an entry to a batch.
+pub(super) fn put(batch: &mut Vec<u8>, append: &Append, no: i64) {
+    let mut flags = 0;
+    let mut add = |holds: bool, flag: u8| flags |= if holds { flag } else { 0 };
+    add(append.status.is_some(), flag::STATUS);
+    add(matches!(append.wake, Wake::At(_)), flag::ASLEEP);
+    if let Expected::New(new) = &append.expected {
+        add(true, flag::NEW);
+        add(new.id_given, flag::ID_GIVEN);
+        add(new.key.is_some(), flag::KEY);
+        add(new.fingerprint.is_some(), flag::FINGERPRINT);
+    }
+    batch.push(flags);
+    batch.extend_from_slice(&append.saga.to_bytes());
+    put_number(batch, append.at.milliseconds());
+    if let Some(status) = append.status {
+        batch.push(u8::try_from(status_code(status)).expect("statuses have small codes"));
+    }
+    if let Wake::At(time) = append.wake {
+        put_number(batch, time.milliseconds());
+    }
+    match &append.expected {
+        Expected::Sequence(sequence) => put_number(batch, *sequence),
+        Expected::New(new) => {
+            put_number(batch, u64::try_from(no).expect("sagas are counted from one"));
+            put_bytes(batch, new.definition.as_str().as_bytes());
+            put_number(batch, new.version.into());
+            if let Some(key) = &new.key {
+                put_bytes(batch, key.0.as_bytes());
+            }
+            if let Some(fingerprint) = &new.fingerprint {
+                batch.extend_from_slice(&fingerprint.0);
+            }
+        }
+    }
+    put_bytes(batch, &append.record);
+}
+
+/// Takes the next entry out of a batch that is not empty.
+pub(super) fn take(batch: &mut Bytes) -> Result<Entry, Nonsense> {
+    let flags = take_byte(batch)?;
+    if flags & !flag::ALL != 0 {
+        return Err(Nonsense(format!("an entry of the log has the unknown flags {flags:#x}")));
+    }
+    let has = |flag: u8| flags & flag != 0;
+    let saga = TransactionId::from_bytes(take_array(batch)?);
+    let at = Time::from_milliseconds(take_number(batch)?);
+    let status = has(flag::STATUS).then(|| take_byte(batch)).transpose()?;
+    let status = status.map(|code| status_of(code.into())).transpose()?;
+    let wake =
+        if has(flag::ASLEEP) { Wake::At(Time::from_milliseconds(take_number(batch)?)) } else { Wake::Awake };
+    let (no, expected) = if has(flag::NEW) {
+        let no = i64::try_from(take_number(batch)?).map_err(|_| short())?;
+        let definition = DefinitionName::new(take_text(batch)?);
+        let version = u32::try_from(take_number(batch)?).map_err(|_| short())?;
+        let key = has(flag::KEY).then(|| take_text(batch)).transpose()?.map(StartKey);
+        let fingerprint = has(flag::FINGERPRINT).then(|| take_array(batch)).transpose()?.map(Fingerprint);
+        let id_given = has(flag::ID_GIVEN);
+        (no, Expected::New(NewSaga { definition, version, id_given, key, fingerprint }))
+    } else {
+        (0, Expected::Sequence(take_number(batch)?))
+    };
+    let record = take_bytes(batch)?;
+    Ok(Entry { no, append: Append { saga, expected, record, at, status, wake } })
+}
+
+fn put_number(batch: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        batch.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    batch.push(number as u8);
+}
+
+fn put_bytes(batch: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(batch, bytes.len() as u64);
+    batch.extend_from_slice(bytes);
+}
+
+fn take_byte(batch: &mut Bytes) -> Result<u8, Nonsense> {
+    batch.try_get_u8().map_err(|_| short())
+}
+
+fn take_number(batch: &mut Bytes) -> Result<u64, Nonsense> {
+    let mut number = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let byte = take_byte(batch)?;
+        let group = u64::from(byte & 0x7F);
+        if group << shift >> shift != group {
+            break;
+        }
+        number |= group << shift;
+        if byte & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(Nonsense("a number in an entry of the log is too large".to_owned()))
+}
+
+fn take_bytes(batch: &mut Bytes) -> Result<Bytes, Nonsense> {
+    let length = usize::try_from(take_number(batch)?).map_err(|_| short())?;
+    if length > batch.len() {
+        return Err(short());
+    }
+    Ok(batch.split_to(length))
+}
+
+fn take_array<const N: usize>(batch: &mut Bytes) -> Result<[u8; N], Nonsense> {
+    let array = *batch.first_chunk().ok_or_else(short)?;
+    batch.advance(N);
+    Ok(array)
+}
+
+fn take_text(batch: &mut Bytes) -> Result<String, Nonsense> {
+    String::from_utf8(take_bytes(batch)?.into())
+        .map_err(|_| Nonsense("a text in an entry of the log is not UTF-8".to_owned()))
+}
+
+fn short() -> Nonsense {
+    Nonsense("a batch of the log does not come out even".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use amends_core::Status;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn new_saga() -> impl Strategy<Value = NewSaga> {
+        let key = prop::option::of(".{1,20}");
+        let fingerprint = prop::option::of(any::<[u8; 32]>());
+        ("[a-zA-Z]{1,12}", any::<u32>(), any::<bool>(), key, fingerprint).prop_map(
+            |(definition, version, id_given, key, fingerprint)| NewSaga {
+                definition: DefinitionName::new(definition),
+                version,
+                id_given,
+                key: key.map(StartKey),
+                fingerprint: fingerprint.map(Fingerprint),
+            },
+        )
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let expected =
+            prop_oneof![new_saga().prop_map(Expected::New), any::<u64>().prop_map(Expected::Sequence)];
+        let wake =
+            prop_oneof![Just(Wake::Awake), any::<u64>().prop_map(|at| Wake::At(Time::from_milliseconds(at)))];
+        let status = prop::option::of(prop::sample::select(Status::ALL.to_vec()));
+        let record = prop::collection::vec(any::<u8>(), 0..40);
+        (any::<[u8; 16]>(), expected, record, any::<u64>(), status, wake, 1..i64::MAX).prop_map(
+            |(saga, expected, record, at, status, wake, no)| Entry {
+                no: if matches!(expected, Expected::New(_)) { no } else { 0 },
+                append: Append {
+                    saga: TransactionId::from_bytes(saga),
+                    expected,
+                    record: record.into(),
+                    at: Time::from_milliseconds(at),
+                    status,
+                    wake,
+                },
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_put_in_comes_out(entries in prop::collection::vec(entry(), 0..5)) {
+            let mut batch = Vec::new();
+            for Entry { no, append } in &entries {
+                let before = batch.len();
+                put(&mut batch, append, *no);
+                prop_assert!(batch.len() - before <= bytes_max(append));
+            }
+            let mut batch = Bytes::from(batch);
+            let mut found = Vec::new();
+            while !batch.is_empty() {
+                found.push(take(&mut batch).unwrap());
+            }
+            prop_assert_eq!(found, entries);
+        }
+
+        #[test]
+        fn an_entry_cut_short_is_refused(entry in entry(), cut in 1usize..60) {
+            let mut batch = Vec::new();
+            put(&mut batch, &entry.append, entry.no);
+            batch.truncate(batch.len().saturating_sub(cut));
+            let mut batch = Bytes::from(batch);
+            prop_assert!(batch.is_empty() || take(&mut batch).is_err());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let mut batch = Bytes::from(bytes);
+            while !batch.is_empty() && take(&mut batch).is_ok() {}
+        }
+    }
+
+    /// What released versions wrote is read for ever.
+    #[test]
+    fn the_format_stands() {
+        let saga = TransactionId::from_bytes([0xAB; 16]);
+        let append = Append {
+            saga,
+            expected: Expected::New(NewSaga {
+                definition: DefinitionName::new("Buy"),
+                version: 300,
+                id_given: true,
+                key: Some(StartKey("k".to_owned())),
+                fingerprint: Some(Fingerprint([7; 32])),
+            }),
+            record: Bytes::from_static(b"rec"),
+            at: Time::from_milliseconds(1_000),
+            status: Some(Status::Compensating),
+            wake: Wake::At(Time::from_milliseconds(5)),
+        };
+        let mut batch = Vec::new();
+        put(&mut batch, &append, 130);
+        let wanted = [
+            &[0x3F][..],
+            &[0xAB; 16],
+            &[0xE8, 0x07],
+            &[2],
+            &[5],
+            &[0x82, 0x01],
+            &[3],
+            b"Buy",
+            &[0xAC, 0x02],
+            &[1],
+            b"k",
+            &[7; 32],
+            &[3],
+            b"rec",
+        ];
+        assert_eq!(batch, wanted.concat());
+    }
+}

@@ -1,0 +1,512 @@
+//! The journal on disk: a log, and behind it one SQLite database, in a directory.
+//!
+//! Owns [`SqliteJournal`]: a thread that makes appends durable in the log (the committer), one that brings the database up to
+//! it in rounds (the settler), and a few readers beside them. Promises that *committed* means flushed to the disk, that a
+//! directory has one user, and that after an error which leaves the disk in doubt nothing more is written: `on_fatal` is
+//! called once, and every append that the committer begins with after it has heard of the error is answered *unknown*. Does not
+//! decode records. Start reading at [`SqliteJournal::open`], then `committer/`, then `settler.rs`.
+
+mod absence;
+mod ahead;
+mod archive;
+mod committer;
+mod definitions;
+mod entry;
+mod given_ids;
+pub mod limits;
+mod linger;
+mod lock;
+mod look;
+mod lookup;
+mod open;
+mod queue;
+mod reader;
+mod sagas;
+mod schema;
+mod settle;
+mod settler;
+mod shared;
+mod space;
+mod statements;
+mod tally;
+mod upkeep;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use amends_core::{DefinitionSpec, Time, TransactionId};
+use amends_journal::{
+    Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
+    Stats, StoredSaga, Sweep, Timer,
+};
+use bytes::Bytes;
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+
+use crate::limits::{
+    DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX, LOOKUP_CACHE_KIB, READER_CACHE_KIB,
+};
+
+pub use open::OpenError;
+
+use absence::Absent;
+use ahead::Unsettled;
+use committer::{Committer, InDatabase, Settling};
+use lock::DirectoryLock;
+use look::Look;
+use lookup::Lookup;
+use open::Opened;
+use queue::{Ahead, AllAhead, Batch, Job, Question, Reply, Upkeep};
+use reader::{ReadError, Readers};
+use schema::Nonsense;
+use settler::{Done, Settler, Task, WriteError, panic_text};
+use shared::{OnFatal, Shared};
+use space::Space;
+
+/// What can be chosen when a journal is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// Free space below which [`Journal::is_disk_low`] says so.
+    pub disk_reserve_bytes: u64,
+    /// How large the database may grow, the log beside it aside; beyond, it takes nothing in. A quota, and the way
+    /// to try a full disk out. `None`: as large as the disk.
+    pub database_bytes_max: Option<u64>,
+    /// How large the log may grow while the database cannot take it in; beyond, appends are answered *no space*.
+    pub log_bytes_max: u64,
+    /// How many ids that callers gave are put into their index together. The more there are, the cheaper the index is to keep
+    /// up to date, at 60 bytes of memory each.
+    pub ids_indexed_at_once: usize,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            disk_reserve_bytes: DISK_RESERVE_BYTES,
+            database_bytes_max: None,
+            log_bytes_max: LOG_BYTES_MAX,
+            ids_indexed_at_once: IDS_INDEXED_AT_ONCE,
+        }
+    }
+}
+
+/// The backend on disk. Dropping it finishes what is queued, leaves everything in one file and lets the directory go.
+pub struct SqliteJournal {
+    shared: Arc<Shared>,
+    readers: Readers,
+    /// Readers of their own for whoever submits: a list must not be in their way.
+    lookups: Readers,
+    committer: Option<JoinHandle<()>>,
+    settler: Option<JoinHandle<()>>,
+}
+
+impl SqliteJournal {
+    /// Opens the journal in `directory`, laying out a new one where there is none. `on_fatal` is called at most once,
+    /// from the journal's thread, when the process must stop and be started again; it gets what to tell the operator.
+    ///
+    /// # Errors
+    /// When the directory is in use, its data damaged, foreign or from a later version, or cannot be made durable.
+    pub fn open(directory: &Path, options: SqliteOptions, on_fatal: OnFatal) -> Result<Self, OpenError> {
+        let Opened { connection, path, lock, log } = open::open(directory, &options)?;
+        let space = Space::new(directory, options.disk_reserve_bytes);
+        let shared = Arc::new(Shared::new(path.clone(), space, on_fatal));
+        let (tasks, to_do) = channel();
+        let (done, results) = channel();
+        let for_settler = Arc::clone(&shared);
+        let at_once = options.ids_indexed_at_once;
+        let settler = start("amends-settler", &path, move |ready| {
+            settle(connection, lock, &for_settler, at_once, &to_do, &done, ready);
+        })?;
+        let for_committer = Arc::clone(&shared);
+        let settling = Settling::new(tasks, results);
+        let committer =
+            start("amends-journal", &path, move |ready| commit(&for_committer, log, settling, ready))?;
+        Ok(Self {
+            shared,
+            readers: Readers::new(path.clone(), READER_CACHE_KIB),
+            lookups: Readers::new(path, LOOKUP_CACHE_KIB),
+            committer: Some(committer),
+            settler: Some(settler),
+        })
+    }
+
+    /// What keeps an answer through a power cut, in words: how the log is flushed, and what the database is set to. No
+    /// option changes it.
+    #[must_use]
+    pub fn durability() -> String {
+        open::durability()
+    }
+
+    /// Waits until the database has everything that was answered.
+    fn catch_up(&self) -> Result<(), JournalError> {
+        if self.shared.is_ahead() {
+            self.ask(|reply| Job::Question(Question::Settle { reply }))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads the database once it has everything that was answered; if there is no space for that, the log beside it.
+    fn read_all<T>(
+        &self,
+        read: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
+        read_beside: impl Fn(&Look<'_>, &[Unsettled]) -> Result<T, ReadError>,
+    ) -> Result<T, JournalError> {
+        match self.catch_up() {
+            Ok(()) => return self.readers.read(read),
+            Err(JournalError::NoSpace(_)) => {}
+            Err(error) => return Err(error),
+        }
+        loop {
+            let AllAhead { settled_to, sagas } = self.ask(|reply| Job::Question(Question::All { reply }))?;
+            let found = self.readers.read(|look| {
+                // There was space after all, meanwhile: then the log says less than this.
+                (look.settled()? == settled_to).then(|| read_beside(look, &sagas)).transpose()
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// As [`Journal::recoverable`], while the database has no space for what the log has.
+    fn recoverable_beside(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<StoredSaga>, JournalError> {
+        let Page { items: ids, next } = self.recoverable_ids(cursor, limit)?;
+        let mut items = Vec::new();
+        for id in ids {
+            // One that ended meanwhile is of no concern.
+            items.extend(self.load(id?)?.filter(|saga| !saga.status.is_ended()));
+        }
+        Ok(Page { items, next })
+    }
+
+    fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, JournalError> {
+        let (reply, answer) = sync_channel(1);
+        self.shared.queue.push(job(reply));
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(settler::store_error(&self.shared.path, "its threads have ended".into())))
+    }
+}
+
+impl std::fmt::Debug for SqliteJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteJournal").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+impl Drop for SqliteJournal {
+    fn drop(&mut self) {
+        self.readers.close();
+        self.lookups.close();
+        let drops_itself = self.shared.queue.is_emptied_by_this_thread();
+        self.shared.queue.close();
+        for thread in [self.committer.take(), self.settler.take()].into_iter().flatten() {
+            if !drops_itself {
+                // It reported whatever made it panic.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers) {
+        let Shared { given_ids, forgotten, .. } = &*self.shared;
+        let absent = Absent::look_up(&batch, &self.lookups, given_ids, forgotten);
+        self.shared.queue.push(Job::Batch(Batch::new(batch, absent, on_answers)));
+    }
+
+    fn load(&self, saga: TransactionId) -> Result<Option<StoredSaga>, JournalError> {
+        // A second time if it was removed between the two looks, or went to another place: a gap that stays is one.
+        for is_last in [false, true] {
+            let ahead = match self.shared.is_ahead() {
+                true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
+                false => None,
+            };
+            let Shared { given_ids, forgotten, .. } = &*self.shared;
+            let (times, given_number) = (forgotten.times(), given_ids.number(saga));
+            let stored = self.readers.read(|look| look.load(saga, given_number))?;
+            match ahead {
+                None if is_last || stored.is_some() => return Ok(stored),
+                // Live when memory was asked, it may have ended before the database was.
+                // The times last: before a number goes, one is added.
+                None if given_ids.number(saga) == given_number && forgotten.times() == times => {
+                    return Ok(None);
+                }
+                None => {}
+                Some(ahead) if is_last || stored.is_some() || ahead.stored == 0 => {
+                    return Ok(Some(put_together(stored, ahead)));
+                }
+                Some(_) => {}
+            }
+        }
+        unreachable!("the second look decides")
+    }
+
+    fn recoverable_at_once(&self, limit: usize) -> Result<Vec<StoredSaga>, JournalError> {
+        if !self.shared.is_ahead() {
+            return Ok(Vec::new());
+        }
+        self.ask(|reply| Job::Question(Question::Awake { limit, reply }))
+    }
+
+    fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
+        // What the log had at the start is there from the first page on; what came since is its starter's to know.
+        let caught_up = match cursor {
+            Some(_) if !self.shared.is_stuck() => Ok(()),
+            Some(_) | None => self.catch_up(),
+        };
+        match caught_up {
+            Ok(()) => self.readers.read(|look| look.recoverable(cursor, limit)),
+            Err(JournalError::NoSpace(_)) => self.recoverable_beside(cursor, limit),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn recoverable_ids(
+        &self,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Result<TransactionId, JournalError>>, JournalError> {
+        let limit = limit.max(1);
+        let found = self.read_all(
+            |look| ahead::recoverable(look, &[], cursor, limit),
+            |look, sagas| ahead::recoverable(look, sagas, cursor, limit),
+        )?;
+        let more = found.len() > limit;
+        let last = found.get(limit - 1).filter(|_| more).map(|(no, _)| *no);
+        let next = last.and_then(|no| u64::try_from(no).ok()).map(Cursor);
+        let damaged = |Nonsense(details)| {
+            let what = self.shared.path.display().to_string();
+            JournalError::Damaged { what, details }
+        };
+        let ids = found.into_iter().take(limit).map(|(_, id)| id.map_err(damaged));
+        Ok(Page { items: ids.collect(), next })
+    }
+
+    fn list(
+        &self,
+        filter: &Filter,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<SagaSummary>, JournalError> {
+        self.read_all(
+            |look| look.list(filter, cursor, limit),
+            |look, sagas| ahead::list(look, sagas, filter, cursor, limit),
+        )
+    }
+
+    fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
+        self.read_all(|look| look.count(filter), |look, sagas| ahead::count(look, sagas, filter))
+    }
+
+    fn timers_due(
+        &self,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, TransactionId)>, JournalError> {
+        self.read_all(
+            |look| look.timers_due(after, until, limit),
+            |look, sagas| ahead::timers_due(look, sagas, after, until, limit),
+        )
+    }
+
+    fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
+        if self.shared.is_ahead()
+            && let Some(entry) =
+                self.ask(|reply| Job::Question(Question::Key { key: key.to_owned(), reply }))?
+        {
+            return Ok(Some(entry));
+        }
+        self.readers.read(|look| look.by_key(key))
+    }
+
+    fn quarantine(&self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
+        self.ask(|reply| Job::Upkeep(Upkeep::Quarantine { saga, why: why.to_owned(), reply }))
+    }
+
+    fn remove_ended(
+        &self,
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sweep, JournalError> {
+        self.ask(|reply| {
+            Job::Upkeep(Upkeep::RemoveEnded { before, now, cursor, limit, except: HashSet::new(), reply })
+        })
+    }
+
+    fn forget_reservations(&self, before: Time, limit: usize) -> Result<usize, JournalError> {
+        self.ask(|reply| Job::Upkeep(Upkeep::ForgetReservations { before, limit, reply }))
+    }
+
+    fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
+        self.ask(|reply| Job::Upkeep(Upkeep::PutDefinition { spec: spec.clone(), reply }))
+    }
+
+    fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
+        self.readers.read(|look| look.definitions())
+    }
+
+    fn is_disk_low(&self) -> bool {
+        self.shared.space.is_low()
+    }
+
+    fn stats(&self) -> Stats {
+        self.shared.counters.stats()
+    }
+}
+
+/// What a thread says once it is ready, or cannot be.
+type Ready = SyncSender<Result<(), OpenError>>;
+
+/// Starts a thread and waits until it is ready.
+fn start(
+    name: &str,
+    path: &Path,
+    run: impl FnOnce(Ready) + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
+    let (ready, is_ready) = sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || run(ready))
+        .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    is_ready.recv().expect("the thread reports before it ends")?;
+    Ok(thread)
+}
+
+fn not_ready(path: &Path, error: WriteError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        WriteError::Sqlite(error) => open::from_sqlite(path, error),
+        WriteError::Nonsense(nonsense) => OpenError::Damaged { path, details: nonsense.to_string() },
+        WriteError::Log(source) => OpenError::Io { path, source },
+        WriteError::Panicked(details) => OpenError::Store { path, source: details.into() },
+    }
+}
+
+/// The settler's thread, from first to last. It is the last to have the database, and so the directory.
+fn settle(
+    mut connection: Connection,
+    lock: DirectoryLock,
+    shared: &Arc<Shared>,
+    ids_indexed_at_once: usize,
+    tasks: &Receiver<Task>,
+    done: &Sender<Done>,
+    ready: Ready,
+) {
+    if let Err(error) = settle_over(&mut connection, shared, ids_indexed_at_once, tasks, done, &ready) {
+        // Nobody waits any more if the opener is gone.
+        let _ = ready.send(Err(not_ready(&shared.path, error)));
+    }
+    // The database goes before the lock: the next user must find it closed.
+    drop(connection);
+    amends_sqlite::closed(&shared.path);
+    drop(lock);
+}
+
+/// Fails only before it is ready.
+fn settle_over(
+    connection: &mut Connection,
+    shared: &Arc<Shared>,
+    ids_indexed_at_once: usize,
+    tasks: &Receiver<Task>,
+    done: &Sender<Done>,
+    ready: &Ready,
+) -> Result<(), WriteError> {
+    let wal_pages = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&wal_pages);
+    connection.wal_hook(Some(move |_: &mut Wal, pages| {
+        seen.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
+        Ok(())
+    }))?;
+    let settler = Settler::new(connection, wal_pages, Arc::clone(shared), ids_indexed_at_once)?;
+    let _ = ready.send(Ok(()));
+    let tell = |what: Done| {
+        // Without a committer there is nobody to tell.
+        let _ = done.send(what);
+        shared.queue.poke();
+    };
+    // A bug of ours must not leave everybody waiting for a thread that is gone.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| settler.run(tasks, tell))) {
+        let why = WriteError::Panicked(panic_text(panic.as_ref())).fatal(&shared.path);
+        tell(Done::Dead(why.clone()));
+        shared.die(why);
+        // The committer goes first, as it always does: until then the directory is in use. What it asks for meanwhile is refused
+        // by being dropped.
+        while tasks.recv().is_ok() {}
+    }
+    Ok(())
+}
+
+/// The committer's thread, from first to last.
+fn commit(shared: &Arc<Shared>, log: amends_log::Found, settler: Settling, ready: Ready) {
+    let opened = reader::open(&shared.path).and_then(|connection| {
+        connection.pragma_update(None, "cache_size", -LOOKUP_CACHE_KIB)?;
+        Ok(connection)
+    });
+    let connection = match opened {
+        Ok(connection) => connection,
+        Err(error) => return drop(ready.send(Err(open::from_sqlite(shared.path.clone(), error)))),
+    };
+    let settler = commit_over(&connection, shared, log, settler, &ready);
+    // The settler is to close the database last, and tidies up when it does.
+    drop(connection);
+    match settler {
+        Ok(settler) => drop(settler),
+        // Nobody waits any more if the opener is gone.
+        Err(error) => drop(ready.send(Err(not_ready(&shared.path, error)))),
+    }
+}
+
+/// Fails only before it is ready.
+fn commit_over(
+    connection: &Connection,
+    shared: &Arc<Shared>,
+    log: amends_log::Found,
+    settler: Settling,
+    ready: &Ready,
+) -> Result<Settling, WriteError> {
+    let last_no = schema::last_no(connection)?;
+    let in_database = InDatabase { last_no, settled_to: schema::settled(connection)?? };
+    let lookup = Lookup::prepare(connection, &shared.given_ids)?;
+    let amends_log::Found { log, batches } = log;
+    let mut committer = Committer::new(Arc::clone(shared), log, lookup, in_database, settler);
+    for (number, batch) in batches {
+        committer.replay(number, batch)?;
+    }
+    committer.replayed()?;
+    let _ = ready.send(Ok(()));
+    Ok(committer.run())
+}
+
+/// A saga of which the database may not have all. It was asked after the log was, and may have got on meanwhile.
+fn put_together(stored: Option<StoredSaga>, ahead: Ahead) -> StoredSaga {
+    let Ahead { mut saga, stored: certain, is_unreadable } = ahead;
+    let known = certain as usize + saga.records.len();
+    let Some(stored) = stored else {
+        // What the database should have and does not is a gap, which no decoder takes for a record.
+        saga.records.splice(0..0, std::iter::repeat_n(Bytes::new(), certain as usize));
+        return saga;
+    };
+    if stored.records.len() >= known {
+        return stored;
+    }
+    let new = saga.records.split_off(stored.records.len().saturating_sub(certain as usize));
+    saga.records = stored.records;
+    saga.records.resize(known - new.len(), Bytes::new());
+    saga.records.extend(new);
+    saga.unreadable = stored.unreadable.filter(|_| is_unreadable);
+    saga
+}

@@ -1,0 +1,428 @@
+//! What waits for the committer.
+//!
+//! Owns the bounded queue between everybody and the committer's thread. Promises to hand over all that waits at once
+//! (up to a group's worth), in order, without a timer: while one commit runs, the next one gathers. Does not know
+//! what a job means.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
+
+use amends_core::{DefinitionSpec, Time, TransactionId};
+use amends_journal::{Append, Cursor, JournalError, KeyEntry, OnAnswers, PutDefinition, StoredSaga, Sweep};
+use amends_log::BatchNumber;
+use amends_sqlite::Courtesy;
+
+use crate::limits::{
+    APPENDS_PER_TRANSACTION_MAX, BYTES_PER_TRANSACTION_MAX, LINGER_AFTER_MAX, QUEUE_APPENDS_MAX,
+    QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
+};
+
+use super::absence::Absent;
+use super::ahead::Unsettled;
+use super::linger::{Linger, linger};
+
+/// Where an answer to a maintenance job goes.
+pub(super) type Reply<T> = std::sync::mpsc::SyncSender<Result<T, JournalError>>;
+
+/// Something for the committer to do.
+pub(super) enum Job {
+    Batch(Batch),
+    Upkeep(Upkeep),
+    Question(Question),
+}
+
+/// Appends submitted together.
+pub(super) struct Batch {
+    pub(super) appends: Vec<Append>,
+    pub(super) on_answers: OnAnswers,
+    /// Of all its records.
+    pub(super) bytes: usize,
+    /// Given ids of its starts that were nowhere when it was submitted.
+    pub(super) absent: Absent,
+}
+
+/// What only the committer knows.
+pub(super) enum Question {
+    /// Have the database brought up to the log.
+    Settle { reply: Reply<()> },
+    /// Which sagas owe something and are known whole, as far as that is so? Some of them.
+    Awake { limit: usize, reply: Reply<Vec<StoredSaga>> },
+    /// What does the log have of this saga that the database may not have?
+    Saga { saga: TransactionId, reply: Reply<Option<Ahead>> },
+    /// Whose is this key, if the log says?
+    Key { key: String, reply: Reply<Option<KeyEntry>> },
+    /// What does the log have of any saga?
+    All { reply: Reply<AllAhead> },
+}
+
+/// All sagas that the log has something of which the database does not.
+pub(super) struct AllAhead {
+    /// The batch that the database is settled up to when this is all.
+    pub(super) settled_to: BatchNumber,
+    pub(super) sagas: Vec<Unsettled>,
+}
+
+/// A saga as far as the log is ahead of the database.
+pub(super) struct Ahead {
+    /// The saga; its records are those that the database may not have.
+    pub(super) saga: StoredSaga,
+    /// How many records the database has for certain.
+    pub(super) stored: u64,
+    /// Whether why it was quarantined still counts.
+    pub(super) is_unreadable: bool,
+}
+
+/// Everything else that writes.
+pub(super) enum Upkeep {
+    Quarantine {
+        saga: TransactionId,
+        why: String,
+        reply: Reply<()>,
+    },
+    RemoveEnded {
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+        /// Sagas to be left alone; the committer knows.
+        except: HashSet<TransactionId>,
+        reply: Reply<Sweep>,
+    },
+    ForgetReservations {
+        before: Time,
+        limit: usize,
+        reply: Reply<usize>,
+    },
+    PutDefinition {
+        spec: DefinitionSpec,
+        reply: Reply<PutDefinition>,
+    },
+}
+
+/// What the writer does next.
+pub(super) enum Work {
+    /// Batches for one transaction.
+    Group(Vec<Batch>),
+    /// One maintenance job.
+    Upkeep(Upkeep),
+    /// One question.
+    Question(Question),
+    /// Nothing came until the deadline, or something happened elsewhere.
+    Nothing,
+    /// The queue is closed and empty.
+    Done,
+}
+
+/// The queue.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Whether there was reason to wake the writer since it began to linger.
+    has_come: AtomicBool,
+    /// Something came, or the queue was closed.
+    filled: Condvar,
+    /// Something was taken.
+    drained: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    others: usize,
+    appends: usize,
+    bytes: usize,
+    closed: bool,
+    poked: bool,
+    /// The writer sleeps: only then is it worth a system call to wake it.
+    writer_sleeps: bool,
+    linger: Linger,
+    courtesy: Courtesy,
+    /// Appends of the last group.
+    taken_last: usize,
+    pushers_sleep: bool,
+    writer: Option<ThreadId>,
+}
+
+impl Queue {
+    /// Puts a job in; waits while the queue is full. The writer's own thread, in the middle of answering, never
+    /// waits: nobody else would make room.
+    pub(super) fn push(&self, job: Job) {
+        let mut waiting = self.waiting();
+        while waiting.is_full_for(&job) && waiting.writer != Some(thread::current().id()) {
+            waiting.pushers_sleep = true;
+            waiting = self.drained.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        match &job {
+            Job::Batch(batch) => {
+                waiting.appends += batch.appends.len();
+                waiting.bytes += batch.bytes;
+            }
+            Job::Upkeep(_) | Job::Question(_) => waiting.others += 1,
+        }
+        waiting.jobs.push_back(job);
+        self.wake_writer(waiting);
+    }
+
+    /// Takes what is to be done next; sleeps while there is nothing, until the deadline.
+    ///
+    /// `gives_way`: whether to give the processor away in between. Not while the settler has long work to do: it would keep
+    /// the processor for some 4 ms, even if another one is idle. Measured: a fifth of the time at 512 clients. Of others who
+    /// compute nobody tells; [`Courtesy`] notices.
+    pub(super) fn take(&self, deadline: Option<Instant>, gives_way: bool) -> Work {
+        let mut waiting = self.waiting();
+        let mut has_lingered = false;
+        loop {
+            if std::mem::take(&mut waiting.poked) {
+                return Work::Nothing;
+            }
+            match waiting.jobs.pop_front() {
+                Some(Job::Upkeep(upkeep)) => {
+                    waiting.others -= 1;
+                    self.tell_of_room(waiting);
+                    return Work::Upkeep(upkeep);
+                }
+                Some(Job::Question(question)) => {
+                    waiting.others -= 1;
+                    self.tell_of_room(waiting);
+                    return Work::Question(question);
+                }
+                Some(Job::Batch(first)) => {
+                    // Others that are ready to run go first, should all processors be busy: they may be about to push.
+                    // Measured with 64 clients of the shop: a third fewer flushes.
+                    if gives_way && waiting.courtesy.is_affordable() {
+                        drop(waiting);
+                        let began = Instant::now();
+                        thread::yield_now();
+                        waiting = self.waiting();
+                        waiting.courtesy.took(began.elapsed());
+                    }
+                    let group = waiting.take_group(first);
+                    self.tell_of_room(waiting);
+                    return Work::Group(group);
+                }
+                None if waiting.closed => return Work::Done,
+                None => {
+                    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
+                        return Work::Nothing;
+                    }
+                    if gives_way
+                        && !std::mem::replace(&mut has_lingered, true)
+                        && waiting.taken_last <= LINGER_AFTER_MAX
+                        && waiting.courtesy.is_affordable()
+                        && waiting.linger.is_worth_it()
+                    {
+                        self.has_come.store(false, Ordering::Release);
+                        drop(waiting);
+                        let began = Instant::now();
+                        let has_come = linger(|| self.has_come.load(Ordering::Acquire));
+                        waiting = self.waiting();
+                        waiting.courtesy.took(began.elapsed());
+                        waiting.linger.learn(has_come);
+                        continue;
+                    }
+                    waiting.writer_sleeps = true;
+                    waiting = match left {
+                        None => self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                        Some(left) => {
+                            self.filled.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                        }
+                    };
+                    waiting.writer_sleeps = false;
+                }
+            }
+        }
+    }
+
+    fn tell_of_room(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let wake = std::mem::take(&mut waiting.pushers_sleep);
+        drop(waiting);
+        if wake {
+            self.drained.notify_all();
+        }
+    }
+
+    /// Wakes whoever empties the queue: something happened elsewhere.
+    pub(super) fn poke(&self) {
+        let mut waiting = self.waiting();
+        waiting.poked = true;
+        self.wake_writer(waiting);
+    }
+
+    fn wake_writer(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        self.has_come.store(true, Ordering::Release);
+        let wake = std::mem::take(&mut waiting.writer_sleeps);
+        drop(waiting);
+        if wake {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Tells the queue which thread empties it.
+    pub(super) fn emptied_by_this_thread(&self) {
+        self.waiting().writer = Some(thread::current().id());
+    }
+
+    /// Whether this is the thread that empties the queue.
+    pub(super) fn is_emptied_by_this_thread(&self) -> bool {
+        self.waiting().writer == Some(thread::current().id())
+    }
+
+    /// Lets the writer finish what waits and then end.
+    pub(super) fn close(&self) {
+        let mut waiting = self.waiting();
+        waiting.closed = true;
+        self.wake_writer(waiting);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that could panic half-way runs under this lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Question {
+    /// Answers that nobody can say.
+    pub(super) fn refuse(self, error: JournalError) {
+        // Whoever asked may have given up.
+        match self {
+            Self::Settle { reply } => drop(reply.send(Err(error))),
+            Self::Awake { reply, .. } => drop(reply.send(Err(error))),
+            Self::Saga { reply, .. } => drop(reply.send(Err(error))),
+            Self::Key { reply, .. } => drop(reply.send(Err(error))),
+            Self::All { reply } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+impl Upkeep {
+    /// Answers that it cannot be done.
+    pub(super) fn refuse(self, error: JournalError) {
+        // Whoever asked may have given up.
+        match self {
+            Self::Quarantine { reply, .. } => drop(reply.send(Err(error))),
+            Self::RemoveEnded { reply, .. } => drop(reply.send(Err(error))),
+            Self::ForgetReservations { reply, .. } => drop(reply.send(Err(error))),
+            Self::PutDefinition { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+impl Waiting {
+    /// A job that is over a limit all by itself is let in when nothing else waits.
+    fn is_full_for(&self, job: &Job) -> bool {
+        match job {
+            Job::Batch(batch) => {
+                self.appends > 0
+                    && (self.appends + batch.appends.len() > QUEUE_APPENDS_MAX
+                        || self.bytes + batch.bytes > QUEUE_BYTES_MAX)
+            }
+            Job::Upkeep(_) | Job::Question(_) => self.others >= QUEUE_JOBS_MAX,
+        }
+    }
+
+    /// The first batch and those right behind it, as far as they fit into one transaction.
+    fn take_group(&mut self, first: Batch) -> Vec<Batch> {
+        let (mut appends, mut bytes) = (first.appends.len(), first.bytes);
+        let mut group = vec![first];
+        while let Some(Job::Batch(next)) = self.jobs.front() {
+            let (more_appends, more_bytes) = (next.appends.len(), next.bytes);
+            if appends + more_appends > APPENDS_PER_TRANSACTION_MAX
+                || bytes + more_bytes > BYTES_PER_TRANSACTION_MAX
+            {
+                break;
+            }
+            appends += more_appends;
+            bytes += more_bytes;
+            if let Some(Job::Batch(next)) = self.jobs.pop_front() {
+                group.push(next);
+            }
+        }
+        self.taken_last = appends;
+        self.appends -= appends;
+        self.bytes -= bytes;
+        group
+    }
+}
+
+impl Batch {
+    pub(super) fn new(appends: Vec<Append>, absent: Absent, on_answers: OnAnswers) -> Self {
+        let bytes = appends.iter().map(|append| append.record.len()).sum();
+        Self { appends, on_answers, bytes, absent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amends_journal::{Expected, Wake};
+    use bytes::Bytes;
+
+    fn batch(appends: usize) -> Job {
+        let append = Append {
+            saga: TransactionId::from_bytes([0; 16]),
+            expected: Expected::Sequence(1),
+            record: Bytes::from_static(b"x"),
+            at: Time::from_milliseconds(0),
+            status: None,
+            wake: Wake::Awake,
+        };
+        Job::Batch(Batch::new(vec![append; appends], Absent::default(), Box::new(|_| {})))
+    }
+
+    fn upkeep() -> Job {
+        let (reply, _) = std::sync::mpsc::sync_channel(1);
+        Job::Upkeep(Upkeep::ForgetReservations { before: Time::NEVER, limit: 1, reply })
+    }
+
+    fn taken(queue: &Queue) -> String {
+        match queue.take(None, true) {
+            Work::Group(group) => format!("{:?}", group.iter().map(|b| b.appends.len()).collect::<Vec<_>>()),
+            Work::Upkeep(_) => "upkeep".to_owned(),
+            Work::Question(_) => "question".to_owned(),
+            Work::Nothing => "nothing".to_owned(),
+            Work::Done => "done".to_owned(),
+        }
+    }
+
+    #[test]
+    fn everything_that_waits_goes_into_one_group_up_to_other_work() {
+        let queue = Queue::default();
+        for job in [batch(1), batch(2), upkeep(), batch(3)] {
+            queue.push(job);
+        }
+        queue.close();
+        let all = [taken(&queue), taken(&queue), taken(&queue), taken(&queue)];
+        assert_eq!(all, ["[1, 2]", "upkeep", "[3]", "done"]);
+    }
+
+    #[test]
+    fn a_group_stays_within_a_transaction_unless_one_batch_alone_does_not() {
+        let queue = Queue::default();
+        for job in [batch(APPENDS_PER_TRANSACTION_MAX), batch(1), batch(APPENDS_PER_TRANSACTION_MAX + 1)] {
+            queue.push(job);
+        }
+        assert_eq!(taken(&queue), "[4096]");
+        assert_eq!(taken(&queue), "[1]");
+        assert_eq!(taken(&queue), "[4097]");
+    }
+
+    #[test]
+    fn a_full_queue_waits_for_room_except_for_the_writer_itself() {
+        let queue = std::sync::Arc::new(Queue::default());
+        queue.push(batch(QUEUE_APPENDS_MAX));
+        let other = std::sync::Arc::clone(&queue);
+        let pushing = thread::spawn(move || other.push(batch(1)));
+        assert_eq!(taken(&queue), format!("[{QUEUE_APPENDS_MAX}]"));
+        pushing.join().unwrap();
+        assert_eq!(taken(&queue), "[1]");
+
+        queue.emptied_by_this_thread();
+        queue.push(batch(QUEUE_APPENDS_MAX));
+        queue.push(batch(1));
+        assert_eq!(taken(&queue), format!("[{QUEUE_APPENDS_MAX}]"));
+    }
+}

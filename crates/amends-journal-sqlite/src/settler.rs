@@ -1,0 +1,442 @@
+//! The one thread that writes to the database.
+//!
+//! Owns the writing connection. Promises one transaction a round, durable before it is told of; that a round for which there
+//! is no space is tried again and nothing else goes before it; and that after an error which leaves the disk in doubt nothing
+//! more is written. Damage that upkeep meets while it reads is its asker's to hear; a round cannot do without what it reads.
+//! Does not decide what goes into a round: the committer does. Start reading at [`Settler::run`].
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+
+use amends_journal::JournalError;
+use amends_log::BatchNumber;
+use amends_sqlite::{describe, is_damage};
+use bytes::Bytes;
+use rusqlite::config::DbConfig;
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, ErrorCode, ffi};
+
+use crate::limits::{CHECKPOINT_PAGES, NO_SPACE_RETRY};
+
+use super::definitions::DefinitionNumbers;
+use super::given_ids::{IdIndex, Numbered};
+use super::queue::Upkeep;
+use super::sagas::Row;
+use super::schema::Nonsense;
+use super::shared::Shared;
+use super::space;
+use super::statements::Statements;
+use super::tally::TallyChanges;
+
+/// What the settler is to do.
+pub(super) enum Task {
+    /// Write these sagas down; then everything up to this batch of the log is.
+    Settle(Round),
+    /// Something else.
+    Upkeep(Upkeep),
+    /// Try the round again that there was no space for.
+    Retry,
+}
+
+/// Sagas that are written down together.
+pub(super) struct Round {
+    pub(super) rows: Vec<Arc<Row>>,
+    pub(super) settled_to: BatchNumber,
+}
+
+/// What became of a task.
+pub(super) enum Done {
+    /// The round is in the database.
+    Settled {
+        round: Round,
+        /// Ids that their index has by now.
+        indexed: Vec<Numbered>,
+    },
+    /// There is no space for the round; it is tried again.
+    Stuck,
+    /// The other task was done, and its asker told.
+    Upkeep {
+        /// Ids that their index has by now.
+        indexed: Vec<Numbered>,
+    },
+    /// Nothing is written any more.
+    Dead(String),
+}
+
+/// What can go wrong while writing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Nonsense(#[from] Nonsense),
+    #[error("the log: {0}")]
+    Log(io::Error),
+    #[error("a bug: {0}")]
+    Panicked(String),
+}
+
+impl From<FromSqlError> for WriteError {
+    fn from(error: FromSqlError) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
+impl WriteError {
+    /// What is wrong with the stored bytes, if they are at fault.
+    fn damage(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(error) => is_damage(error).then(|| describe(error)),
+            Self::Nonsense(nonsense) => Some(nonsense.to_string()),
+            Self::Panicked(_) | Self::Log(_) => None,
+        }
+    }
+
+    /// What to tell whoever must start the process again.
+    pub(super) fn fatal(&self, path: &Path) -> String {
+        let what = match self.damage() {
+            Some(details) => format!("is damaged: {details}"),
+            None => format!("failed while writing: {self}"),
+        };
+        format!(
+            "the journal {} {what}. What is on the disk is not known before it is read again: \
+             this process must stop and be started again",
+            path.display()
+        )
+    }
+}
+
+/// How a transaction failed.
+pub(super) enum Failure {
+    /// For want of space; nothing was written.
+    NoSpace,
+    /// What it read is not what was written; nothing was written.
+    Damage(WriteError),
+    /// For good.
+    Fatal,
+}
+
+/// The settler at work.
+pub(super) struct Settler<'c> {
+    pub(super) connection: &'c Connection,
+    pub(super) statements: Statements<'c>,
+    pub(super) definitions: DefinitionNumbers,
+    /// What the running transaction changes; dropped when it fails.
+    pub(super) tally: TallyChanges,
+    /// Room to put archived records together in, kept from one to the next.
+    pub(super) value: Vec<u8>,
+    pub(super) id_index: IdIndex,
+    pub(super) shared: Arc<Shared>,
+    wal_pages: Arc<AtomicU32>,
+    /// Whether the running transaction has got as far as its commit.
+    is_committing: bool,
+    /// Whether the database is marked as written to.
+    is_marked: bool,
+    /// Why nothing is written any more, and whether the committer knows.
+    dead: Option<String>,
+    death_is_told: bool,
+}
+
+impl<'c> Settler<'c> {
+    /// Gets ready, from what the database says.
+    pub(super) fn new(
+        connection: &'c Connection,
+        wal_pages: Arc<AtomicU32>,
+        shared: Arc<Shared>,
+        ids_indexed_at_once: usize,
+    ) -> Result<Self, WriteError> {
+        Ok(Self {
+            id_index: IdIndex::read(connection, &shared.given_ids, ids_indexed_at_once)?,
+            connection,
+            statements: Statements::prepare(connection)?,
+            definitions: DefinitionNumbers::read(connection)?,
+            tally: TallyChanges::default(),
+            value: Vec::new(),
+            wal_pages,
+            shared,
+            is_committing: false,
+            is_marked: false,
+            dead: None,
+            death_is_told: false,
+        })
+    }
+
+    /// Works until the committer is gone; then leaves the database in one file.
+    pub(super) fn run(mut self, tasks: &Receiver<Task>, done: impl Fn(Done)) {
+        let mut stuck: Option<Round> = None;
+        let mut was_told = false;
+        loop {
+            self.shared.set_settling(false);
+            let task = match stuck.take() {
+                None => match tasks.recv() {
+                    Ok(task) => task,
+                    Err(_) => break,
+                },
+                // No other round goes before it.
+                Some(round) => match tasks.recv_timeout(NO_SPACE_RETRY) {
+                    Ok(Task::Retry) => {
+                        was_told = false;
+                        Task::Settle(round)
+                    }
+                    Err(RecvTimeoutError::Timeout) => Task::Settle(round),
+                    Ok(Task::Upkeep(upkeep)) => {
+                        stuck = Some(round);
+                        Task::Upkeep(upkeep)
+                    }
+                    Ok(Task::Settle(_)) => unreachable!("one round comes after the other"),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
+            };
+            self.shared.set_settling(true);
+            match task {
+                Task::Settle(round) => match self.settle(&round) {
+                    Ok(()) => {
+                        was_told = false;
+                        let indexed = self.id_index.committed(&self.shared.given_ids);
+                        done(Done::Settled { round, indexed });
+                    }
+                    Err((Failure::NoSpace, _)) => {
+                        stuck = Some(round);
+                        // Once, and whenever somebody asks.
+                        if !std::mem::replace(&mut was_told, true) {
+                            done(Done::Stuck);
+                        }
+                    }
+                    // What the log has of it can get nowhere.
+                    Err((Failure::Damage(error), _)) => self.die(&error),
+                    Err((Failure::Fatal, _)) => {}
+                },
+                Task::Upkeep(upkeep) => {
+                    self.do_upkeep(upkeep);
+                    let indexed = self.id_index.committed(&self.shared.given_ids);
+                    // First: whoever waits for the upkeep to be done must not go on if nobody knows what it did.
+                    self.tell_of_death(&done);
+                    done(Done::Upkeep { indexed });
+                }
+                // It was tried again meanwhile.
+                Task::Retry => {}
+            }
+            self.checkpoint_when_due();
+            self.tell_of_death(&done);
+        }
+        if self.dead.is_none() {
+            // What fails here costs nothing: the log is read at the next start.
+            let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            if matches!(emptied, Ok(0)) {
+                amends_sqlite::about_to_close(&self.shared.path);
+            }
+        }
+    }
+
+    fn settle(&mut self, round: &Round) -> Result<(), (Failure, JournalError)> {
+        let bytes = round.rows.iter().flat_map(|row| &row.tail).map(Bytes::len).sum();
+        self.transaction(bytes, |settler| {
+            for row in &round.rows {
+                settler.settle_row(row)?;
+            }
+            settler.index_some_ids()?;
+            let last_no = round.rows.iter().map(|row| row.origin.no).max().unwrap_or(0);
+            let set = &mut settler.statements.set_settled;
+            set.raw_bind_parameter(1, i64::try_from(round.settled_to).expect("no log has 2^63 batches"))?;
+            set.raw_bind_parameter(2, last_no)?;
+            let changed = set.raw_execute()?;
+            if changed == 1 {
+                Ok(())
+            } else {
+                Err(Nonsense(format!("{changed} rows say how far the log is settled")).into())
+            }
+        })
+    }
+
+    /// Runs `work` in one transaction and commits it.
+    pub(super) fn transaction<T>(
+        &mut self,
+        bytes: usize,
+        work: impl FnOnce(&mut Self) -> Result<T, WriteError>,
+    ) -> Result<T, (Failure, JournalError)> {
+        if let Some(why) = &self.dead {
+            return Err((Failure::Fatal, store_error(&self.shared.path, why.clone().into())));
+        }
+        self.is_committing = false;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.statements.begin.raw_execute()?;
+            let before = self.connection.total_changes();
+            let done = work(self)?;
+            self.write_fresh_ids()?;
+            self.write_tally()?;
+            if !self.is_marked && self.connection.total_changes() != before {
+                amends_sqlite::about_to_write(&self.shared.path)?;
+                self.is_marked = true;
+            }
+            self.is_committing = true;
+            self.statements.commit.raw_execute()?;
+            Ok(done)
+        }));
+        let error = match outcome {
+            Ok(Ok(done)) => {
+                self.definitions.committed();
+                return Ok(done);
+            }
+            Ok(Err(error)) => error,
+            Err(panic) => WriteError::Panicked(panic_text(panic.as_ref())),
+        };
+        self.forget_transaction();
+        if self.is_for_want_of_space(&error, bytes) && self.roll_back() {
+            // The log may be what fills the disk: once it is copied it is written from its beginning again.
+            self.copy_log();
+            let directory = self.shared.path.parent().unwrap_or(&self.shared.path).display().to_string();
+            return Err((Failure::NoSpace, JournalError::NoSpace(directory)));
+        }
+        // Once the commit has begun nobody knows what the disk has.
+        if !self.is_committing
+            && let Some(details) = error.damage()
+            && self.roll_back()
+        {
+            let what = self.shared.path.display().to_string();
+            return Err((Failure::Damage(error), JournalError::Damaged { what, details }));
+        }
+        self.die(&error);
+        Err((Failure::Fatal, store_error(&self.shared.path, Box::new(error))))
+    }
+
+    fn write_tally(&mut self) -> Result<(), WriteError> {
+        for (definition, status, change) in self.tally.take() {
+            let write = if change > 0 {
+                &mut self.statements.add_to_tally
+            } else {
+                &mut self.statements.take_from_tally
+            };
+            write.raw_bind_parameter(1, definition)?;
+            write.raw_bind_parameter(2, status)?;
+            write.raw_bind_parameter(3, change)?;
+            let changed = write.raw_execute()?;
+            assert_eq!(changed, 1, "sagas that leave a status were counted there");
+        }
+        Ok(())
+    }
+
+    /// Drops all that memory knows of the failed transaction; the database still says what was before it.
+    fn forget_transaction(&mut self) {
+        self.tally.forget();
+        self.definitions.rolled_back();
+        self.id_index.rolled_back(&self.shared.given_ids);
+    }
+
+    /// Only what is known to have come before the flush, and to be about space.
+    fn is_for_want_of_space(&self, error: &WriteError, bytes: usize) -> bool {
+        let WriteError::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = error else { return false };
+        if error.code == ErrorCode::DiskFull {
+            return true;
+        }
+        match error.extended_code {
+            // The shared memory beside the log could not grow. A commit lets it grow after its flush: then the commit is
+            // on the disk, though this process has taken it back.
+            ffi::SQLITE_IOERR_SHMSIZE => !self.is_committing,
+            // SQLite tells only `ENOSPC` apart; a full quota looks like a broken disk. All writing comes before the
+            // flush; a failed flush has a code of its own and is never forgiven.
+            ffi::SQLITE_IOERR_WRITE => {
+                let directory = self.shared.path.parent().unwrap_or(&self.shared.path);
+                space::is_exhausted(directory, bytes + SPACE_ASKED_FOR_BESIDES)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the database is back where it was.
+    fn roll_back(&mut self) -> bool {
+        // Some errors roll back by themselves; a second time would be an error of its own.
+        self.connection.is_autocommit() || self.statements.rollback.raw_execute().is_ok()
+    }
+
+    /// Nothing is written from here on.
+    fn die(&mut self, error: &WriteError) {
+        if self.dead.is_some() {
+            return;
+        }
+        let message = error.fatal(&self.shared.path);
+        // Closing would copy the log into the database, and what the log holds is what is in doubt.
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        self.dead = Some(message.clone());
+        self.shared.die(message);
+    }
+
+    /// Once, so that the committer says so to everybody from then on.
+    fn tell_of_death(&mut self, done: &impl Fn(Done)) {
+        if let Some(why) = &self.dead
+            && !std::mem::replace(&mut self.death_is_told, true)
+        {
+            done(Done::Dead(why.clone()));
+        }
+    }
+
+    /// Copies the log into the database once it is long. Done here, not in SQLite's own hook, which would hide a failed
+    /// flush.
+    fn checkpoint_when_due(&mut self) {
+        if self.dead.is_none() && self.wal_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES {
+            self.copy_log();
+        }
+    }
+
+    fn copy_log(&mut self) {
+        // The next commit counts anew; it goes on from here only if a reader kept the log from being used again.
+        self.wal_pages.store(0, Ordering::Relaxed);
+        if let Err(error) = self.checkpoint("PASSIVE") {
+            let harmless = match &error {
+                // The log stays as it is and is copied later.
+                WriteError::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
+                    matches!(
+                        error.code,
+                        ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked
+                    )
+                }
+                WriteError::Sqlite(_)
+                | WriteError::Nonsense(_)
+                | WriteError::Log(_)
+                | WriteError::Panicked(_) => false,
+            };
+            if !harmless && !self.is_for_want_of_space(&error, SPACE_ASKED_FOR_BESIDES) {
+                self.die(&error);
+            }
+        }
+    }
+
+    fn checkpoint(&self, mode: &str) -> Result<(), WriteError> {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        Ok(self.connection.query_row(&sql, [], |_| Ok(()))?)
+    }
+
+    fn do_upkeep(&mut self, upkeep: Upkeep) {
+        match upkeep {
+            Upkeep::Quarantine { saga, why, reply } => {
+                let _ = reply.send(self.quarantine(saga, &why));
+            }
+            Upkeep::RemoveEnded { before, now, cursor, limit, except, reply } => {
+                let _ = reply.send(self.remove_ended(before, now, cursor, limit, &except));
+            }
+            Upkeep::ForgetReservations { before, limit, reply } => {
+                let _ = reply.send(self.forget_reservations(before, limit));
+            }
+            Upkeep::PutDefinition { spec, reply } => {
+                let _ = reply.send(self.put_definition(&spec));
+            }
+        }
+    }
+}
+
+/// Beside its records, a transaction writes whole pages: indexes, rows, the log's own.
+const SPACE_ASKED_FOR_BESIDES: usize = 1 << 20;
+
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("panicked without a message").to_owned()
+}
+
+/// An error of the store, or damage if that is what SQLite calls it.
+pub(super) fn store_error(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> JournalError {
+    JournalError::Store { path: path.display().to_string(), source }
+}

@@ -1,0 +1,118 @@
+//! What the handle, the committer and the settler share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use amends_journal::Stats;
+
+use super::absence::Forgotten;
+use super::given_ids::GivenIds;
+use super::queue::Queue;
+use super::space::Space;
+
+/// Called once, with what to tell the operator, when the process must stop.
+pub(super) type OnFatal = Box<dyn Fn(String) + Send + Sync>;
+
+pub(super) struct Shared {
+    /// The database's file.
+    pub(super) path: PathBuf,
+    pub(super) space: Space,
+    pub(super) queue: Queue,
+    pub(super) counters: Counters,
+    pub(super) given_ids: GivenIds,
+    pub(super) forgotten: Forgotten,
+    on_fatal: OnFatal,
+    has_died: AtomicBool,
+    /// Whether the log has what the database does not.
+    is_ahead: AtomicBool,
+    /// Whether the database has no space for what the log has.
+    is_stuck: AtomicBool,
+    /// Whether the settler is at work.
+    is_settling: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(path: PathBuf, space: Space, on_fatal: OnFatal) -> Self {
+        Self {
+            path,
+            space,
+            queue: Queue::default(),
+            counters: Counters::default(),
+            given_ids: GivenIds::default(),
+            forgotten: Forgotten::default(),
+            on_fatal,
+            has_died: AtomicBool::new(false),
+            is_ahead: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
+            is_settling: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells, once, that nothing is written any more.
+    pub(super) fn die(&self, message: String) {
+        if !self.has_died.swap(true, Ordering::Relaxed) {
+            // Whoever is told may panic; everybody who waits for the thread that tells it is still to be answered.
+            let _ = catch_unwind(AssertUnwindSafe(|| (self.on_fatal)(message)));
+        }
+    }
+
+    /// Whether a look at the database alone may miss what was answered.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.is_ahead.load(Ordering::Acquire)
+    }
+
+    /// To be set before an answer leaves that the database does not bear out, and taken back only when it does.
+    pub(super) fn set_ahead(&self, ahead: bool) {
+        self.is_ahead.store(ahead, Ordering::Release);
+    }
+
+    /// Whether waiting for the database is of no use for now.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_stuck(&self, stuck: bool) {
+        self.is_stuck.store(stuck, Ordering::Release);
+    }
+
+    /// Whether the settler may be using a processor: a guess, for whoever would let others have theirs.
+    pub(super) fn is_settling(&self) -> bool {
+        self.is_settling.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_settling(&self, settling: bool) {
+        self.is_settling.store(settling, Ordering::Relaxed);
+    }
+}
+
+/// [`Stats`], as they grow.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    appends: AtomicU64,
+    record_bytes: AtomicU64,
+    commits: AtomicU64,
+    log_flushes: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn add(&self, written: Stats) {
+        self.appends.fetch_add(written.appends, Ordering::Relaxed);
+        self.record_bytes.fetch_add(written.record_bytes, Ordering::Relaxed);
+        self.commits.fetch_add(written.commits, Ordering::Relaxed);
+    }
+
+    /// Of the log since it was opened.
+    pub(super) fn set_log_flushes(&self, flushes: u64) {
+        self.log_flushes.store(flushes, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            appends: self.appends.load(Ordering::Relaxed),
+            record_bytes: self.record_bytes.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
+            log_flushes: self.log_flushes.load(Ordering::Relaxed),
+        }
+    }
+}

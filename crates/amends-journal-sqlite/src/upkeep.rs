@@ -1,0 +1,229 @@
+//! Writing that is not appending.
+//!
+//! Owns quarantine, retention, the end of reservations, and definitions. Promises small transactions, so that sagas
+//! never wait long behind retention. Does not decide what is old: the caller does.
+
+use std::collections::HashSet;
+
+use amends_core::{DefinitionSpec, Status, Time, TransactionId};
+use amends_journal::record;
+use amends_journal::{Cursor, JournalError, PutDefinition, Sweep};
+use rusqlite::params;
+
+use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
+
+use super::schema::{cursor_at, id_of, number_after, row_limit, status_code, status_of, time_code};
+use super::settler::{Failure, Settler, WriteError};
+
+/// What the retention looks at in an ended saga.
+struct Candidate {
+    no: i64,
+    id: TransactionId,
+    definition: i64,
+    status: Status,
+    ended_at: i64,
+    id_given: bool,
+    is_keyed: bool,
+}
+
+impl Settler<'_> {
+    pub(super) fn quarantine(&mut self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
+        let done = self.transaction(why.len(), |settler| {
+            let sql = "SELECT no, definition, status FROM saga WHERE id = ?1";
+            let mut find = settler.connection.prepare_cached(sql)?;
+            let mut rows = find.query([saga.to_bytes().as_slice()])?;
+            let Some(row) = rows.next()? else { return Ok(()) };
+            let (no, definition, status): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            settler.tally.moved(definition, Some(status_of(status)?), Some(Status::Failed));
+            let mut park = settler.connection.prepare_cached(
+                "UPDATE saga SET status = ?2, wake_at = NULL, unreadable = ?3 WHERE no = ?1",
+            )?;
+            let changed = park.execute(params![no, status_code(Status::Failed), why])?;
+            assert_eq!(changed, 1, "a live saga has one row");
+            Ok(())
+        });
+        done.map_err(|(_, error)| error)
+    }
+
+    pub(super) fn remove_ended(
+        &mut self,
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+        except: &HashSet<TransactionId>,
+    ) -> Result<Sweep, JournalError> {
+        let limit = limit.max(1);
+        let swept = self.transaction(0, |settler| {
+            let mut candidates = settler.candidates(cursor, limit + 1)?;
+            let more = candidates.len() > limit;
+            candidates.truncate(limit);
+            let next = candidates.last().filter(|_| more).map(|last| cursor_at(last.no)).transpose()?;
+            let goes = |candidate: &Candidate| {
+                candidate.ended_at < time_code(before) && !except.contains(&candidate.id)
+            };
+            let runs = candidates.chunk_by(|one, next| goes(one) == goes(next)).filter(|run| goes(&run[0]));
+            let mut removed = 0;
+            for run in runs {
+                settler.remove(run, time_code(now))?;
+                removed += run.len();
+            }
+            Ok(Sweep { removed, next })
+        });
+        let sweep = swept.map_err(|(_, error)| error)?;
+        if sweep.removed > 0 {
+            but_for_space(self.transaction(0, Self::give_space_back))?;
+        }
+        Ok(sweep)
+    }
+
+    fn candidates(&self, cursor: Option<Cursor>, limit: usize) -> Result<Vec<Candidate>, WriteError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT no, definition, status, ended_at, id_given, key IS NOT NULL, id
+             FROM ended WHERE no > ?1 ORDER BY no LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![number_after(cursor), row_limit(limit)])?;
+        let mut candidates = Vec::new();
+        while let Some(row) = rows.next()? {
+            candidates.push(Candidate {
+                no: row.get(0)?,
+                definition: row.get(1)?,
+                status: status_of(row.get(2)?)?,
+                ended_at: row.get(3)?,
+                id_given: row.get(4)?,
+                is_keyed: row.get(5)?,
+                id: id_of(row.get_ref(6)?.as_blob()?)?,
+            });
+        }
+        Ok(candidates)
+    }
+
+    /// Removes neighbours: one by one would cost twice as much.
+    fn remove(&mut self, run: &[Candidate], now: i64) -> Result<(), WriteError> {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+        let neighbours = [first.no, last.no];
+        let connection = self.connection;
+        if run.iter().any(|ended| ended.id_given) {
+            connection
+                .prepare_cached(
+                    "INSERT INTO reserved (no, id, fingerprint, removed_at)
+                     SELECT no, id, fingerprint, ?3 FROM ended
+                     WHERE no BETWEEN ?1 AND ?2 AND id_given <> 0 ORDER BY no",
+                )?
+                .execute([first.no, last.no, now])?;
+        }
+        for ended in run.iter().filter(|ended| ended.is_keyed) {
+            connection
+                .prepare_cached(
+                    "UPDATE start_key SET removed_at = ?2 WHERE key = (SELECT key FROM ended WHERE no = ?1)",
+                )?
+                .execute([ended.no, now])?;
+        }
+        let deleted =
+            connection.prepare_cached("DELETE FROM ended WHERE no BETWEEN ?1 AND ?2")?.execute(neighbours)?;
+        assert_eq!(deleted, run.len(), "an ended saga has one row");
+        for ended in run {
+            self.tally.moved(ended.definition, Some(ended.status), None);
+        }
+        Ok(())
+    }
+
+    /// Gives free pages back to the file system, a few at a time, but not those that the next sagas are going to use.
+    fn give_space_back(&mut self) -> Result<(), WriteError> {
+        let free: i64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        let surplus = (free - FREE_PAGES_KEPT).min(PAGES_GIVEN_BACK_PER_SWEEP_MAX);
+        if surplus > 0 {
+            let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+            let mut rows = vacuum.query([])?;
+            // One page a step.
+            while rows.next()?.is_some() {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn forget_reservations(&mut self, before: Time, limit: usize) -> Result<usize, JournalError> {
+        let done = self.transaction(0, |settler| {
+            let forgotten = settler.forget_ids(before, limit)?;
+            settler.index_some_ids()?;
+            let mut keys = settler.connection.prepare_cached(
+                "DELETE FROM start_key WHERE key IN
+                 (SELECT key FROM start_key WHERE removed_at < ?1 ORDER BY removed_at, key LIMIT ?2)",
+            )?;
+            Ok(forgotten + keys.execute(params![time_code(before), row_limit(limit - forgotten)])?)
+        });
+        done.map_err(|(_, error)| error)
+    }
+
+    /// Removes reservations; their index hears of it with the ids that it hears of.
+    fn forget_ids(&mut self, before: Time, limit: usize) -> Result<usize, WriteError> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT no, id FROM reserved WHERE removed_at < ?1 ORDER BY removed_at, no LIMIT ?2",
+        )?;
+        let mut remove = self.connection.prepare_cached("DELETE FROM reserved WHERE no = ?1")?;
+        let mut rows = find.query(params![time_code(before), row_limit(limit)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push((id_of(row.get_ref(1)?.as_blob()?)?, row.get(0)?));
+        }
+        for (id, no) in &found {
+            let deleted = remove.execute([no])?;
+            assert_eq!(deleted, 1, "a reservation has one row");
+            self.note_forgotten_id(*id, *no);
+        }
+        Ok(found.len())
+    }
+
+    pub(super) fn put_definition(&mut self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
+        let frame = record::encode_definition(spec);
+        let done = self.transaction(frame.len(), |settler| {
+            let Some(number) = settler.definitions.find(&spec.name, spec.version) else {
+                let number = settler.definitions.give(&spec.name, spec.version);
+                let sql = "INSERT INTO definition (no, name, version, body) VALUES (?1, ?2, ?3, ?4)";
+                let mut insert = settler.connection.prepare_cached(sql)?;
+                insert.execute(params![number, spec.name.as_str(), spec.version, frame.as_ref()])?;
+                return Ok(Ok(PutDefinition::New));
+            };
+            let sql = "SELECT body FROM definition WHERE no = ?1";
+            let stored: Option<Vec<u8>> =
+                settler.connection.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
+            let Some(stored) = stored else {
+                let sql = "UPDATE definition SET body = ?2 WHERE no = ?1";
+                settler.connection.prepare_cached(sql)?.execute(params![number, frame.as_ref()])?;
+                return Ok(Ok(PutDefinition::New));
+            };
+            let name = format!("{} version {}", spec.name, spec.version);
+            // One that cannot be read is this definition's trouble, not the whole journal's.
+            Ok(record::decode_definition(&name, stored.into()).map(|stored| {
+                if stored == *spec { PutDefinition::Unchanged } else { PutDefinition::Different }
+            }))
+        });
+        done.map_err(|(_, error)| error)?.map_err(JournalError::from)
+    }
+}
+
+/// What was removed is removed, also when there is no space to give space back: the next step of a sweep tries again.
+fn but_for_space(given_back: Result<(), (Failure, JournalError)>) -> Result<(), JournalError> {
+    match given_back {
+        // Until then the free pages serve the next sagas.
+        Ok(()) | Err((Failure::NoSpace, _)) => Ok(()),
+        Err((Failure::Damage(_) | Failure::Fatal, error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Nonsense;
+    use crate::settler::store_error;
+
+    #[test]
+    fn a_sweep_fails_for_want_of_space_only_when_it_removed_nothing() {
+        let error = || store_error("journal.db".as_ref(), "why".into());
+        assert!(but_for_space(Ok(())).is_ok());
+        assert!(but_for_space(Err((Failure::NoSpace, error()))).is_ok());
+        let damage = Failure::Damage(Nonsense("why".to_owned()).into());
+        for failure in [damage, Failure::Fatal] {
+            assert!(but_for_space(Err((failure, error()))).is_err());
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! SQLite's log beside the journal's database, broken in each of its frames.
+//!
+//! Owns the one question: is a journal whose log was broken refused, or does it know all it knew? Much of what it knows is
+//! nowhere but in the database: quarantine, definitions, what retention removed and reserved never go through our own log.
+//! SQLite itself would read up to the break and take the rest for the torn end of a write.
+
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use amends_core::{DefinitionName, DefinitionSpec, Event, Status, StepIndex, Time, TransactionId};
+use amends_journal::conformance::submit;
+use amends_journal::{
+    Append, AppendAnswer, Expected, Filter, Fingerprint, Journal, NewSaga, Record, StartKey, Wake, record,
+};
+use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
+use bytes::Bytes;
+use tempfile::TempDir;
+
+const WAL: &str = "journal.db-wal";
+const INDEX: &str = "journal.db-shm";
+
+// <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+
+fn id(number: u64) -> TransactionId {
+    TransactionId::from_parts(number, 0)
+}
+
+fn append(number: u64, sequence: u64, status: Option<Status>) -> Append {
+    let (expected, event) = if sequence == 1 {
+        let new = NewSaga {
+            definition: DefinitionName::new("Test"),
+            version: 1,
+            id_given: true,
+            key: Some(StartKey(format!("key {number}"))),
+            fingerprint: Some(Fingerprint([7; 32])),
+        };
+        let input = Bytes::from(vec![b'i'; 900]);
+        let started = Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input };
+        (Expected::New(new), started)
+    } else {
+        let output = Bytes::from(vec![b'o'; 900]);
+        (Expected::Sequence(sequence - 1), Event::StepCompleted { step: StepIndex(0), output })
+    };
+    let at = Time::from_milliseconds(number);
+    let record = record::encode(id(number), sequence, &Record { at, events: vec![event] });
+    Append { saga: id(number), expected, record, at, status, wake: Wake::Awake }
+}
+
+/// One round: what is appended is in the database when this returns.
+fn round(journal: &SqliteJournal, appends: impl IntoIterator<Item = Append>) {
+    for append in appends {
+        assert_eq!(submit(journal, vec![append]), [AppendAnswer::Committed]);
+    }
+    journal.count(&Filter::default()).unwrap();
+}
+
+fn definition(version: u32) -> DefinitionSpec {
+    DefinitionSpec {
+        name: DefinitionName::new("Test"),
+        version,
+        limit: Duration::from_secs(1),
+        pivot: None,
+        steps: Vec::new(),
+    }
+}
+
+/// Sagas that are used below.
+const SAGAS: Range<u64> = 1..14;
+
+/// Everything that can be written, the last of it a round.
+fn live(journal: &SqliteJournal) {
+    let started = Some(Status::InProgress);
+    journal.put_definition(&definition(1)).unwrap();
+    round(journal, (1..7).map(|number| append(number, 1, started)));
+    round(journal, (1..4).map(|number| append(number, 2, Some(Status::Completed))));
+    for number in [1, 2] {
+        let (before, now) = (Time::from_milliseconds(number + 1), Time::from_milliseconds(100 * number));
+        assert_eq!(journal.remove_ended(before, now, None, 100).unwrap().removed, 1);
+    }
+    round(journal, (7..10).map(|number| append(number, 1, started)));
+    journal.put_definition(&definition(2)).unwrap();
+    journal.quarantine(id(5), "a test says so").unwrap();
+    assert_eq!(journal.forget_reservations(Time::from_milliseconds(101), 100).unwrap(), 2);
+    round(journal, [append(7, 2, Some(Status::Compensated)), append(10, 1, started)]);
+    round(journal, [append(11, 1, started), append(8, 2, None)]);
+    round(journal, [append(12, 1, started), append(8, 3, None)]);
+}
+
+/// All that a journal knows.
+fn knows(journal: &SqliteJournal) -> String {
+    let sagas: Vec<_> = SAGAS.map(|number| journal.load(id(number)).unwrap()).collect();
+    let keys: Vec<_> = SAGAS.map(|number| journal.by_key(&format!("key {number}")).unwrap()).collect();
+    let list = journal.list(&Filter::default(), None, 100).unwrap();
+    let definitions = journal.definitions().unwrap();
+    // The id of a saga that was removed is its for as long as it is reserved.
+    let reserved = submit(journal, vec![append(2, 1, None)]);
+    format!("{sagas:?} {keys:?} {list:?} {definitions:?} {reserved:?}")
+}
+
+/// A journal's directory.
+struct Place(TempDir);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The process died: the log's index in shared memory says what was flushed.
+    Kill,
+    /// The machine died, and the index with it.
+    PowerCut,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn open(&self) -> Result<SqliteJournal, OpenError> {
+        let on_fatal = Box::new(|why| panic!("{why}"));
+        SqliteJournal::open(self.0.path(), SqliteOptions::default(), on_fatal)
+    }
+
+    /// The directory as this end would leave it now.
+    fn left_by(&self, end: End) -> Self {
+        let copy = Self::new();
+        for entry in fs::read_dir(self.0.path()).unwrap() {
+            let name = entry.unwrap().file_name();
+            if end == End::Kill || Path::new(&name) != Path::new(INDEX) {
+                fs::copy(self.0.path().join(&name), copy.0.path().join(&name)).unwrap();
+            }
+        }
+        copy
+    }
+}
+
+/// A log in parts.
+struct Wal {
+    bytes: Vec<u8>,
+    frames: Vec<Range<usize>>,
+    /// The frames that end a transaction.
+    commits: Vec<usize>,
+}
+
+impl Wal {
+    fn of(place: &Place) -> Self {
+        let bytes = fs::read(place.file(WAL)).unwrap();
+        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        let size = FRAME_HEADER + number(8) as usize;
+        let frames: Vec<_> = (HEADER..bytes.len()).step_by(size).map(|begin| begin..begin + size).collect();
+        assert_eq!(frames.last().unwrap().end, bytes.len());
+        let commits = (0..frames.len()).filter(|frame| number(frames[*frame].start + 4) != 0).collect();
+        Self { bytes, frames, commits }
+    }
+
+    /// The log with a frame broken in each of some ways.
+    fn broken(&self, frame: usize) -> [(&'static str, Vec<u8>); 4] {
+        let Range { start, end } = self.frames[frame];
+        let flipped = |at: usize| {
+            let mut broken = self.bytes.clone();
+            broken[at] ^= 1;
+            broken
+        };
+        let blank = |range: Range<usize>| {
+            let mut broken = self.bytes.clone();
+            broken[range].fill(0);
+            // Much of a page is zeros already, and to blank those breaks nothing.
+            assert_ne!(broken, self.bytes);
+            broken
+        };
+        [
+            ("its mark flipped", flipped(start + 9)),
+            ("its page flipped", flipped(end - 100)),
+            ("its head blank", blank(start..start + FRAME_HEADER)),
+            ("all of it blank", blank(start..end)),
+        ]
+    }
+
+    /// The first frame of the last transaction.
+    fn last_transaction(&self) -> usize {
+        self.commits[self.commits.len() - 2] + 1
+    }
+}
+
+/// A journal that did all there is to do and then ended so, and what it knew.
+fn ended_by(end: End) -> (Place, Wal, String) {
+    let place = Place::new();
+    let journal = place.open().unwrap();
+    live(&journal);
+    let known = knows(&journal);
+    let left = place.left_by(end);
+    let wal = Wal::of(&left);
+    assert!(wal.commits.len() > 10 && *wal.commits.last().unwrap() == wal.frames.len() - 1);
+    assert_eq!(knows(&left.left_by(end).open().unwrap()), known);
+    (left, wal, known)
+}
+
+/// Opens a copy with this in place of its log.
+fn open_with(place: &Place, wal: &[u8]) -> Result<(Place, SqliteJournal), String> {
+    let copy = place.left_by(End::Kill);
+    fs::write(copy.file(WAL), wal).unwrap();
+    let opened = copy.open().map_err(|error| error.to_string());
+    opened.map(|journal| (copy, journal))
+}
+
+/// `file` begins the name of what is called damaged.
+fn check_refused(place: &Place, wal: &[u8], file: &str, what: &str) {
+    let refusal = open_with(place, wal).err().unwrap_or_else(|| panic!("{what}: it was opened"));
+    assert!(refusal.contains("damaged") && refusal.contains(file), "{what}: {refusal}");
+}
+
+#[test]
+fn after_a_kill_a_break_in_any_frame_is_refused() {
+    let (place, wal, _) = ended_by(End::Kill);
+    for frame in 0..wal.frames.len() {
+        for (how, bytes) in wal.broken(frame) {
+            check_refused(&place, &bytes, WAL, &format!("frame {frame}, {how}"));
+        }
+        let cut = &wal.bytes[..wal.frames[frame].start];
+        check_refused(&place, cut, WAL, &format!("cut off at frame {frame}"));
+    }
+}
+
+/// Without the index a break in the last transaction looks like a write that was torn, and so like one that nobody was
+/// answered. Here it is a round, and our own log has all that it held.
+#[test]
+fn after_a_power_cut_a_break_is_refused_or_in_a_round_that_is_done_again() {
+    let (place, wal, known) = ended_by(End::PowerCut);
+    for frame in 0..wal.frames.len() {
+        for (how, bytes) in wal.broken(frame) {
+            let what = format!("frame {frame}, {how}");
+            if frame + 1 < wal.last_transaction() {
+                check_refused(&place, &bytes, WAL, &what);
+            } else if frame < wal.last_transaction() {
+                // When all of the last end but one is gone, SQLite's log says nothing: it is our own that misses a round.
+                check_refused(&place, &bytes, "journal.", &what);
+            } else {
+                let (_directory, journal) = open_with(&place, &bytes).expect(&what);
+                assert_eq!(knows(&journal), known, "{what}");
+            }
+        }
+    }
+}
+
+/// With its only transaction broken the log holds nothing for SQLite. That is no reason to begin anew.
+#[test]
+fn a_journal_that_lost_its_layout_is_not_laid_out_again() {
+    let fresh = Place::new();
+    let _journal = fresh.open().unwrap();
+    let place = fresh.left_by(End::PowerCut);
+    let wal = Wal::of(&place);
+    assert_eq!(wal.commits, [wal.frames.len() - 1]);
+    for frame in 0..wal.frames.len() {
+        for (how, bytes) in wal.broken(frame) {
+            check_refused(&place, &bytes, "journal.db", &format!("frame {frame}, {how}"));
+        }
+    }
+    check_refused(&place, b"", "journal.db", "emptied");
+}

@@ -1,0 +1,17 @@
+//! The journal on disk passes the suite.
+
+use amends_journal::{Journal, conformance};
+use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
+
+#[test]
+fn the_journal_on_disk_keeps_every_promise() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = std::cell::Cell::new(0);
+    conformance::run(&|| {
+        opened.set(opened.get() + 1);
+        let path = directory.path().join(opened.get().to_string());
+        Box::new(
+            SqliteJournal::open(&path, SqliteOptions::default(), Box::new(|why| panic!("{why}"))).unwrap(),
+        ) as Box<dyn Journal>
+    });
+}

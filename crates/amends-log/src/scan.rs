@@ -1,0 +1,117 @@
+//! Reading a log back.
+//!
+//! Owns the judgement of what a stop left. Every batch was flushed before the next was written, so only the very last can
+//! rightly be broken: a broken or missing one with a later one anywhere is damage, and so is an end that comes before the
+//! one that `end.rs` remembers. Promises batches in order, without a gap, from right behind what was released. Does
+//! not write.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::end::Promised;
+use super::frame::{self, Salt};
+use super::{BatchNumber, OpenLogError, at};
+
+/// What a log says.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    /// Every batch that was not released.
+    pub(super) batches: BTreeMap<BatchNumber, Vec<u8>>,
+    /// The number of the next batch.
+    pub(super) next: BatchNumber,
+    /// Files that were cut off while they were made: nothing is in them.
+    pub(super) blank: Vec<PathBuf>,
+    /// The last batch in each file that has any.
+    pub(super) last: HashMap<PathBuf, BatchNumber>,
+}
+
+/// Why a log is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogDamage {
+    /// Before its end.
+    #[error("the log's batch {0} is broken or missing, and a later one is there")]
+    Gap(BatchNumber),
+    /// Less than was flushed.
+    #[error("the log was flushed up to batch {promised}, and ends at {found}")]
+    Short {
+        /// What was flushed.
+        promised: BatchNumber,
+        /// What is there.
+        found: BatchNumber,
+    },
+    /// A file is not one of the log.
+    #[error("it does not begin like a file of the log that this version knows")]
+    Header,
+    /// The file that says how far the log was flushed.
+    #[error("it is broken or missing")]
+    End,
+}
+
+/// Batches that could ever wait to be released: a log has no room for more.
+const UNRELEASED_MAX: u64 = 1 << 32;
+
+pub(super) fn scan(
+    files: &[PathBuf],
+    released: BatchNumber,
+    promised: &Promised,
+) -> Result<Scanned, OpenLogError> {
+    let (mut batches, mut blank, mut last) = (BTreeMap::new(), Vec::new(), HashMap::new());
+    for path in files {
+        let bytes = fs::read(path).map_err(at(path))?;
+        if bytes.iter().all(|byte| *byte == 0) {
+            blank.push(path.clone());
+            continue;
+        }
+        check_header(path, &bytes)?;
+        if let Some(number) = collect(&bytes, promised.salt, released, &mut batches) {
+            last.insert(path.clone(), number);
+        }
+    }
+    let damaged = |what| Err(OpenLogError::Damaged { path: promised.path.clone(), what });
+    let mut next = released + 1;
+    for number in batches.keys() {
+        if *number != next {
+            return damaged(LogDamage::Gap(next));
+        }
+        next += 1;
+    }
+    if promised.number >= next {
+        return damaged(LogDamage::Short { promised: promised.number, found: next - 1 });
+    }
+    Ok(Scanned { batches, next, blank, last })
+}
+
+fn check_header(path: &Path, bytes: &[u8]) -> Result<(), OpenLogError> {
+    if bytes.starts_with(&frame::file_header()) {
+        return Ok(());
+    }
+    Err(OpenLogError::Damaged { path: path.to_owned(), what: LogDamage::Header })
+}
+
+/// Takes every whole batch that was not released out of a file. Where a frame is broken, later ones are looked for: each
+/// begins at a multiple of eight. Gives the last of all, released or not.
+fn collect(
+    bytes: &[u8],
+    salt: Salt,
+    released: BatchNumber,
+    batches: &mut BTreeMap<BatchNumber, Vec<u8>>,
+) -> Option<BatchNumber> {
+    let mut at = frame::FILE_HEADER_BYTES;
+    let mut last = None;
+    while let Some(number) = bytes.get(at..).and_then(frame::number_at) {
+        // The number first: most places hold none that could be, and need no sum.
+        let could_be = (1..=released.saturating_add(UNRELEASED_MAX)).contains(&number);
+        match could_be.then(|| salt.read(&bytes[at..])).flatten() {
+            Some(frame) => {
+                if number > released {
+                    batches.insert(number, frame.batch.to_vec());
+                }
+                last = last.max(Some(number));
+                at += frame.stride();
+            }
+            None => at += frame::ALIGNMENT,
+        }
+    }
+    last
+}
