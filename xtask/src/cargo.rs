@@ -6,9 +6,10 @@
 
 use std::env;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use amends_campaign::Build;
 use serde_json::Value;
 
 /// Why a call of cargo did not give what it should.
@@ -78,12 +79,21 @@ pub(crate) fn build_amends() -> Result<PathBuf, CargoFailed> {
 }
 
 /// Builds `amends` with its deliberately broken variants, apart from the release build, and returns its path.
-pub(crate) fn build_sabotaged_amends(target: &Path) -> Result<PathBuf, CargoFailed> {
+pub(crate) fn build_sabotaged_amends() -> Result<PathBuf, CargoFailed> {
     // A directory of its own: with a shared one the two builds would overwrite each other's binary.
-    let directory = target.join("sabotage");
+    let directory = target_directory()?.join("sabotage");
     let directory = directory.to_string_lossy();
     let features = ["--features", "sabotage", "--target-dir", &directory];
     build(&[&["build", "--release", "--package", "amends-cli"], features.as_slice()].concat())
+}
+
+/// The binary for a crash campaign whose command line names none.
+pub(crate) fn build_for_campaign(variant: Build) -> Result<PathBuf, String> {
+    let built = match variant {
+        Build::Release => build_amends(),
+        Build::Sabotaged => build_sabotaged_amends(),
+    };
+    built.map_err(|error| error.to_string())
 }
 
 /// The command as a person would type it.

@@ -3,12 +3,11 @@
 //! Owns the command line of the tasks and their exit codes: 0 all is well, 1 something is wrong with
 //! Amends, 2 the task could not be carried out.
 //! Promises that `cargo xtask test` is what CI runs.
-//! Does not lean on any crate of ours: it builds and watches the product from outside, as a user would.
+//! Does not depend on any crate of the product: it builds and watches the product from outside, as a user would.
 
 mod cargo;
 mod generate;
 mod instructions;
-mod kill;
 mod test_command;
 
 use std::process::ExitCode;
@@ -32,7 +31,7 @@ enum Task {
     /// Counts what a saga costs in instructions, and whether that has grown.
     Instructions(instructions::Arguments),
     /// The crash campaign: real orders, SIGKILL at random instants, and a check that nothing was lost.
-    Kill(kill::Arguments),
+    Kill(amends_campaign::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +39,6 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test_command::run(&arguments),
         Task::Generate(arguments) => generate::run(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
-        Task::Kill(arguments) => kill::run(&arguments),
+        Task::Kill(arguments) => amends_campaign::run(&arguments, cargo::build_for_campaign),
     }
 }

@@ -11,11 +11,11 @@ use std::io::{self, Write as _};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use amends_campaign::{self as campaign, CouldNotRun, Seed};
 use clap::Args;
 
 use crate::cargo;
 use crate::instructions::{self, Verdict};
-use crate::kill::{self, CouldNotRun, Seed};
 
 /// The command line of the tests.
 #[derive(Debug, Args)]
@@ -167,10 +167,10 @@ fn count_instructions() -> Result<(), Failed> {
 }
 
 fn run_campaign(seed: Seed) -> Result<(), Failed> {
-    let repeat = format!("cargo xtask kill --rounds {} --seed {seed}", kill::ROUNDS);
+    let repeat = format!("cargo xtask kill --rounds {} --seed {seed}", campaign::ROUNDS);
     let failed = |why| Failed { why, repeat: repeat.clone() };
     let binary = cargo::build_amends().map_err(|error| failed(error.to_string()))?;
-    match kill::run_short(&binary, seed) {
+    match campaign::run_short(&binary, seed) {
         Ok(true) => Ok(()),
         Ok(false) => Err(failed("something was lost, doubled or changed: see above".to_owned())),
         Err(CouldNotRun(why)) => Err(failed(why)),
@@ -179,9 +179,8 @@ fn run_campaign(seed: Seed) -> Result<(), Failed> {
 
 fn run_self_test(seed: Seed) -> Result<(), Failed> {
     let failed = |why| Failed { why, repeat: format!("cargo xtask kill --self-test --seed {seed}") };
-    let built = cargo::target_directory().and_then(|target| cargo::build_sabotaged_amends(&target));
-    let binary = built.map_err(|error| failed(error.to_string()))?;
-    match kill::run_short_self_test(&binary, seed) {
+    let binary = cargo::build_sabotaged_amends().map_err(|error| failed(error.to_string()))?;
+    match campaign::run_short_self_test(&binary, seed) {
         Ok(true) => Ok(()),
         Ok(false) => Err(failed("the campaign passed on a build that is broken on purpose".to_owned())),
         Err(CouldNotRun(why)) => Err(failed(why)),

@@ -1,21 +1,22 @@
 //! `amends demo`: the shop on one port.
 //!
 //! Owns what is said to people, and that the port comes before the data. Promises that what is in use or damaged is
-//! named, with what to do, before anything is changed. Does not put the shop together: `shop.rs` does.
+//! named, with what to do, before anything is changed. Does not put the shop together: [`amends_shop::setup`] does.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use amends_engine::StartUpError;
 use amends_journal::JournalError;
+use amends_server::process::{asked_to_stop, raise_file_limit};
 use amends_server::serve::Server;
+#[cfg(feature = "sabotage")]
+use amends_shop::setup::Sabotage;
+use amends_shop::setup::{self, Setup, SetupError};
 use amends_shop::stock::Stock;
 use clap::Args;
 
-use crate::process::{asked_to_stop, raise_file_limit, say, start_log};
-#[cfg(feature = "sabotage")]
-use crate::shop::Sabotage;
-use crate::shop::{self, Setup, SetupError};
+use crate::process::{end_fatally, say, start_log};
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -45,7 +46,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), String> {
     }
     start_log()?;
     raise_file_limit();
-    let runtime = shop::runtime().map_err(|error| format!("the runtime does not start: {error}"))?;
+    let runtime = setup::runtime().map_err(|error| format!("the runtime does not start: {error}"))?;
     runtime.block_on(serve(args))
 }
 
@@ -97,12 +98,9 @@ async fn serve(args: DemoArgs) -> Result<(), String> {
     require_directory(&args.data)?;
 
     let stock = args.stock.unwrap_or_else(Stock::usual);
-    let setup = Setup {
-        data: &args.data,
-        stock: &stock,
-        #[cfg(feature = "sabotage")]
-        sabotage: args.sabotage,
-    };
+    let setup = Setup::new(&args.data, &stock, |message| end_fatally(message));
+    #[cfg(feature = "sabotage")]
+    let setup = setup.sabotage(args.sabotage);
     let shop = setup.open().map_err(|error| cannot_open(&args.data, error))?;
 
     let stop = asked_to_stop().map_err(|error| format!("signals cannot be watched: {error}"))?;

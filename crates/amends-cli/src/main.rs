@@ -3,10 +3,8 @@
 //! Owns the command line: its words, its exit codes, where messages go. Promises that a command that fails says what to
 //! do, on stderr, and exits with the code that `--help` names. Does no work itself: each command has its module.
 
-pub(crate) mod bench;
 mod demo;
 mod process;
-mod shop;
 
 use std::process::ExitCode;
 
@@ -30,13 +28,13 @@ enum Command {
     /// Run the shop: four services and the order saga, on one port
     Demo(demo::DemoArgs),
     /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit
-    Bench(bench::BenchArgs),
+    Bench(amends_bench::Arguments),
     /// One process of a measurement
     #[command(hide = true)]
-    BenchChild(bench::BenchChildArgs),
+    BenchChild(amends_bench::ChildArguments),
     /// The server of the measurement over HTTP
     #[command(hide = true)]
-    BenchShopServer(bench::ShopServerArgs),
+    BenchShopServer(amends_bench::ShopServerArguments),
 }
 
 /// A saga is some sixty small allocations, most of them freed by another thread than the one that made them: a twelfth of its
@@ -48,9 +46,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
-        Command::Bench(args) => return bench::run(&args),
-        Command::BenchChild(args) => return bench::run_child(&args),
-        Command::BenchShopServer(args) => return bench::run_shop_server(&args),
+        Command::Bench(args) => return amends_bench::run(&args),
+        Command::BenchChild(args) => return amends_bench::run_child(&args),
+        Command::BenchShopServer(args) => match process::start_log() {
+            Ok(()) => return amends_bench::run_shop_server(&args),
+            Err(message) => Err(message),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

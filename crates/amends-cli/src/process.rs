@@ -1,11 +1,10 @@
-//! What concerns the whole process: its log, signals, limits and its end.
+//! What concerns the whole process: its log, its messages and its end.
 //!
 //! Owns the one place that ends the process from within. Promises that a fatal error is printed before the end.
 
 use std::ffi::OsString;
 use std::io::Write;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Environment variable that says what is logged, in the syntax of `tracing-subscriber`'s filter.
@@ -64,29 +63,4 @@ pub(crate) fn complain(message: &str) {
 pub(crate) fn end_fatally(message: &str) -> ! {
     complain(message);
     std::process::exit(1);
-}
-
-/// As many open files as the system allows: each connection is one.
-pub(crate) fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
-}
-
-/// Resolves when the process is asked to stop (SIGTERM or SIGINT).
-///
-/// # Errors
-/// When signals cannot be watched.
-pub(crate) fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -8,6 +8,7 @@ pub mod body;
 pub mod errors;
 pub mod limits;
 pub mod problem;
+pub mod process;
 pub mod request;
 pub mod saga_json;
 pub mod serve;

@@ -23,6 +23,7 @@ mod records;
 pub mod saga;
 pub mod service;
 pub mod services;
+pub mod setup;
 pub mod shipping;
 mod status;
 pub mod stock;

@@ -1,0 +1,405 @@
+//! The campaign: load, kill, restart, again and again, and the check at the end.
+//!
+//! Owns the loop of rounds and the instants of the kills.
+//! Promises that a seed brings back every decision of the clients and every instant of a kill, as far as a real
+//! process repeats itself; and that a campaign in which nothing was acknowledged never counts as passed.
+//! Does not print its result: that is the report's. Start reading at `Plan::run`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::check::Held;
+use super::client::Load;
+use super::crew::Bell;
+use super::order::OrderKey;
+use super::place::{Kept, Place};
+use super::process::{Launch, NotUp, Server, panic_in};
+use super::progress::Progress;
+use super::random::{Random, Seed, Stream};
+use super::record::{Record, Tally};
+use super::settle::Settle;
+use super::violation::{Kind, Violation, Violations};
+
+/// What a campaign is to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// The `amends` that is killed.
+    pub(crate) binary: PathBuf,
+    /// How often it is killed under load.
+    pub(crate) rounds: u32,
+    /// What decisions and instants come from.
+    pub(crate) seed: Seed,
+    /// How many clients post at once.
+    pub(crate) clients: u16,
+    /// The data directory; a fresh temporary one when there is none.
+    pub(crate) data: Option<PathBuf>,
+    /// Whether a temporary directory stays even if all is well.
+    pub(crate) keeps_data: bool,
+    /// The deliberately broken variant, in a build that has some.
+    pub(crate) sabotage: Option<String>,
+    /// When everything is checked.
+    pub(crate) checks: Checks,
+}
+
+/// When everything is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checks {
+    /// After the last round.
+    AtTheEnd,
+    /// After each round.
+    AfterEachRound,
+}
+
+/// How a campaign went.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The figures.
+    pub(crate) summary: Summary,
+    /// What was found wrong.
+    pub(crate) violations: Violations,
+    /// What was left behind, if anything.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// The figures of a campaign.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    /// What brings it back.
+    pub(crate) seed: Seed,
+    /// Rounds played.
+    pub(crate) rounds: u32,
+    /// Kills, those during start-up included.
+    pub(crate) kills: u32,
+    /// What the clients counted.
+    pub(crate) tally: Tally,
+    /// What the shop held at the end, if it could be looked at.
+    pub(crate) held: Option<Held>,
+    /// The longest time from a start after a kill to the first healthy answer.
+    pub(crate) worst_restart: Duration,
+    /// How long it all took.
+    pub(crate) took: Duration,
+}
+
+/// Why a campaign says nothing.
+#[derive(Debug)]
+pub struct CouldNotRun(
+    /// What was missing, or failed.
+    pub String,
+);
+
+impl Plan {
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// The campaign could not be run, which says nothing about the product.
+    pub(crate) fn run(&self) -> Result<Outcome, CouldNotRun> {
+        let began = Instant::now();
+        let place = Place::prepare(self.data.as_deref())?;
+        prove_it_starts(&self.launch(&place, &place.trial)?)?;
+        let launch = self.launch(&place, &place.data)?;
+        let mut campaign = Campaign {
+            plan: self,
+            launch,
+            record: Mutex::new(Record::new(self.clients)),
+            violations: Mutex::new(Violations::default()),
+            kills: 0,
+            worst_restart: Duration::ZERO,
+            held: None,
+        };
+        let rounds = campaign.play()?;
+        if let Ok(Some(panic)) = panic_in(&place.log) {
+            campaign.note(Violation::new(Kind::Panicked, place.log.display().to_string(), "no panic", panic));
+        }
+        let tally = campaign.record().tally();
+        let violations = campaign.violations.into_inner().expect("nobody panics while holding it");
+        if violations.is_empty() && tally.completed + tally.compensated == 0 {
+            return Err(CouldNotRun(
+                "no order was acknowledged in any round, so nothing was proved".to_owned(),
+            ));
+        }
+        let summary = Summary {
+            seed: self.seed,
+            rounds,
+            kills: campaign.kills,
+            tally,
+            held: campaign.held,
+            worst_restart: campaign.worst_restart,
+            took: began.elapsed(),
+        };
+        let kept = place.leave(self.keeps_data || !violations.is_empty());
+        Ok(Outcome { summary, violations, kept })
+    }
+
+    fn launch(&self, place: &Place, data: &Path) -> Result<Launch, CouldNotRun> {
+        Launch::new(&self.binary, data, place.log.clone(), self.sabotage.as_deref())
+            .map_err(|error| CouldNotRun(format!("no free port on 127.0.0.1: {error}")))
+    }
+}
+
+/// Starts the process once where nothing was ever killed: if it fails there, the campaign cannot be run; if it fails
+/// later, a kill did it.
+fn prove_it_starts(launch: &Launch) -> Result<(), CouldNotRun> {
+    let mut server = launch.start().map_err(|error| cannot_start(launch, &error))?;
+    if let Err(why) = server.wait_until_up() {
+        let (command, words) = (launch.typed(), server.last_words());
+        return Err(CouldNotRun(format!("`{command}` did not come up: {why}; it wrote:\n{words}")));
+    }
+    server.kill().map_err(|error| cannot_kill(&error))
+}
+
+/// A campaign under way.
+struct Campaign<'a> {
+    plan: &'a Plan,
+    launch: Launch,
+    record: Mutex<Record>,
+    violations: Mutex<Violations>,
+    kills: u32,
+    worst_restart: Duration,
+    held: Option<Held>,
+}
+
+impl Campaign<'_> {
+    /// Plays the rounds until one finds something, lets everything come to rest, and says how many were played.
+    fn play(&mut self) -> Result<u32, CouldNotRun> {
+        let mut progress = Progress::new(self.plan.rounds);
+        self.kill_first_starts()?;
+        for round in 0..self.plan.rounds {
+            self.play_round(round)?;
+            if self.plan.checks == Checks::AfterEachRound {
+                self.settle(round)?;
+            }
+            progress.after(round + 1, self.record().tally());
+            // Whatever comes after a violation is no longer the product's normal life, and would bury the finding.
+            if self.has_found_something() {
+                break;
+            }
+        }
+        progress.end();
+        let rounds = progress.played();
+        if self.plan.checks == Checks::AtTheEnd {
+            self.settle(rounds)?;
+        }
+        Ok(rounds)
+    }
+
+    /// Kills the process a few times while it makes its data directory, which happens only once in its life.
+    fn kill_first_starts(&mut self) -> Result<(), CouldNotRun> {
+        let mut random = Random::new(self.plan.seed, Stream::FirstStarts);
+        for _ in 0..random.within(0..=FIRST_STARTS_KILLED_MAX) {
+            self.kill_during_start(drawn(&mut random, START_MILLISECONDS))?;
+        }
+        Ok(())
+    }
+
+    fn play_round(&mut self, round: u32) -> Result<(), CouldNotRun> {
+        let Some(mut server) = self.start()? else { return Ok(()) };
+        let mut random = Random::new(self.plan.seed, Stream::Round { round });
+        self.repeat_some(round);
+        let lifetime = drawn(&mut random, LOAD_MILLISECONDS);
+        self.load(round, &mut server, lifetime)?;
+        self.kill(server)?;
+        let again = match random.below(100) {
+            ..TWICE_BELOW => 2,
+            TWICE_BELOW..ONCE_BELOW => 1,
+            _ => 0,
+        };
+        for _ in 0..again {
+            self.kill_during_start(drawn(&mut random, START_MILLISECONDS))?;
+        }
+        Ok(())
+    }
+
+    /// Starts the process and waits until it is up; none if a kill left something it does not come up on.
+    fn start(&mut self) -> Result<Option<Server>, CouldNotRun> {
+        let mut server = self.launch.start().map_err(|error| cannot_start(&self.launch, &error))?;
+        match server.wait_until_up() {
+            Ok(took) => {
+                self.worst_restart = self.worst_restart.max(took);
+                Ok(Some(server))
+            }
+            Err(why @ NotUp::Unwatched(_)) => Err(CouldNotRun(why.to_string())),
+            Err(why @ (NotUp::Exited(_) | NotUp::TooSlow)) => {
+                let got = format!("{why}; it wrote:\n{}", server.last_words());
+                self.note(Violation::new(Kind::DidNotRestart, self.launch.typed(), "it comes up", got));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Repeats a sample of answered keys right after the restart.
+    fn repeat_some(&self, round: u32) {
+        let mut random = Random::new(self.plan.seed, Stream::Sample { round });
+        let keys: Vec<OrderKey> = self.record().sample(SAMPLE_KEYS, &mut random);
+        // Whatever hinders it is noted as a violation, and that ends the rounds.
+        let _ = self.settlement(round).repeat(&keys);
+    }
+
+    /// Lets the clients post for that long. They are called off just before the kill, so that an answer which does
+    /// not come before is told from one that dies with the process.
+    fn load(&self, round: u32, server: &mut Server, lifetime: Duration) -> Result<(), CouldNotRun> {
+        let load = Load {
+            port: self.launch.port(),
+            seed: self.plan.seed,
+            round,
+            clients: self.plan.clients,
+            record: &self.record,
+            violations: &self.violations,
+            bell: Bell::default(),
+            lost: Mutex::new(Vec::new()),
+        };
+        let ended = load.run(|| {
+            load.bell.wait(lifetime);
+            let ended = server.exit_status();
+            load.bell.ring();
+            // Now, and not after the clients have gone: those who wait for an answer must not get it.
+            server.strike().and(ended)
+        });
+        match ended.map_err(|error| cannot_kill(&error))? {
+            Some(status) => {
+                let got = format!("{status}; it wrote:\n{}", server.last_words());
+                self.note(Violation::new(
+                    Kind::ExitedByItself,
+                    format!("round {round}"),
+                    "it lives until killed",
+                    got,
+                ));
+            }
+            None => {
+                let lost = load.lost.into_inner().expect("nobody panics while holding it");
+                self.violations.lock().expect("nobody panics while holding it").extend(lost);
+            }
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, server: Server) -> Result<(), CouldNotRun> {
+        server.kill().map_err(|error| cannot_kill(&error))?;
+        self.kills += 1;
+        Ok(())
+    }
+
+    /// Starts the process and kills it that much later, up or not.
+    fn kill_during_start(&mut self, lifetime: Duration) -> Result<(), CouldNotRun> {
+        let mut server = self.launch.start().map_err(|error| cannot_start(&self.launch, &error))?;
+        thread::sleep(lifetime);
+        if let Some(status) = server.exit_status().map_err(|error| cannot_kill(&error))? {
+            let got = format!("it ended by itself ({status}); it wrote:\n{}", server.last_words());
+            self.note(Violation::new(Kind::DidNotRestart, self.launch.typed(), "it comes up", got));
+        }
+        self.kill(server)
+    }
+
+    /// Starts the process once more, lets everything come to rest, checks it, and stops the process.
+    fn settle(&mut self, round: u32) -> Result<(), CouldNotRun> {
+        let Some(mut server) = self.start()? else { return Ok(()) };
+        self.held = self.settlement(round).run().ok();
+        if let Some(status) = server.exit_status().map_err(|error| cannot_kill(&error))? {
+            let got = format!("{status}; it wrote:\n{}", server.last_words());
+            self.note(Violation::new(
+                Kind::ExitedByItself,
+                "after the last kill",
+                "it lives until killed",
+                got,
+            ));
+        }
+        server.kill().map_err(|error| cannot_kill(&error))
+    }
+
+    fn settlement(&self, round: u32) -> Settle<'_> {
+        Settle {
+            port: self.launch.port(),
+            seed: self.plan.seed,
+            round,
+            clients: self.plan.clients,
+            record: &self.record,
+            violations: &self.violations,
+        }
+    }
+
+    fn has_found_something(&self) -> bool {
+        !self.violations.lock().expect("nobody panics while holding it").is_empty()
+    }
+
+    fn note(&self, violation: Violation) {
+        self.violations.lock().expect("nobody panics while holding it").add(violation);
+    }
+
+    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().expect("nobody panics while holding the record")
+    }
+}
+
+fn cannot_start(launch: &Launch, error: &io::Error) -> CouldNotRun {
+    CouldNotRun(format!("`{}` could not be started: {error}", launch.typed()))
+}
+
+fn cannot_kill(error: &io::Error) -> CouldNotRun {
+    CouldNotRun(format!("the process could not be watched or killed: {error}"))
+}
+
+fn drawn(random: &mut Random, milliseconds: std::ops::RangeInclusive<u64>) -> Duration {
+    // To the microsecond: a kill must be able to fall between any two instructions.
+    Duration::from_micros(random.within(milliseconds.start() * 1_000..=milliseconds.end() * 1_000))
+}
+
+/// How long the process lives under load. Short, so that it is often killed while recovering; long enough for whole sagas.
+const LOAD_MILLISECONDS: std::ops::RangeInclusive<u64> = 20..=400;
+/// When a start is cut short: a start takes some tens of milliseconds, recovery included.
+const START_MILLISECONDS: std::ops::RangeInclusive<u64> = 0..=80;
+/// How often the process is killed before it was up for the first time.
+const FIRST_STARTS_KILLED_MAX: u64 = 3;
+/// Rounds followed by two kills during start-up.
+const TWICE_BELOW: u64 = 8;
+/// Up to here: rounds followed by one.
+const ONCE_BELOW: u64 = TWICE_BELOW + 22;
+/// Answered keys that are asked for again after each restart.
+const SAMPLE_KEYS: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(binary: &str) -> Plan {
+        Plan {
+            binary: binary.into(),
+            rounds: 1,
+            seed: "1".parse().unwrap(),
+            clients: 1,
+            data: None,
+            keeps_data: false,
+            sabotage: None,
+            checks: Checks::AtTheEnd,
+        }
+    }
+
+    fn why(plan: &Plan) -> String {
+        plan.run().unwrap_err().0
+    }
+
+    #[test]
+    fn a_binary_that_is_not_there_proves_nothing() {
+        let why = why(&plan("/nowhere/amends"));
+        assert!(
+            why.starts_with("`/nowhere/amends demo --port ") && why.contains("could not be started"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_binary_that_ends_at_once_proves_nothing() {
+        let why = why(&plan("false"));
+        assert!(why.contains("did not come up: it ended by itself (exit status: 1)"), "{why}");
+    }
+
+    #[test]
+    fn a_data_directory_in_use_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), "mine").unwrap();
+        let why = why(&Plan { data: Some(directory.path().to_owned()), ..plan("false") });
+        assert!(why.contains("is not empty"), "{why}");
+        assert_eq!(std::fs::read_to_string(directory.path().join("file")).unwrap(), "mine");
+    }
+}
