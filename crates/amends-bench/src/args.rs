@@ -58,7 +58,7 @@ the length of the run.";
 pub struct Arguments {
     /// What to measure; all but history when left out
     #[arg(value_enum, value_name = "WORKLOAD")]
-    workloads: Vec<Part>,
+    workloads: Vec<Measurement>,
     /// How many clients at once, each starting its next saga when the last one has ended. With --rate: how many sagas at
     /// once at most, 512 unless said
     #[arg(long, value_delimiter = ',', default_value = "1,64,512", value_name = "N,…",
@@ -78,7 +78,7 @@ pub struct Arguments {
     pub(super) repeat: u32,
     /// The same as WORKLOAD, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WORKLOAD,…", conflicts_with = "workloads")]
-    only: Vec<Part>,
+    only: Vec<Measurement>,
     /// How many sagas are under way when the process is killed, for recovery
     #[arg(long, value_delimiter = ',', default_value = "10000,100000", value_name = "N,…",
           value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
@@ -118,7 +118,7 @@ pub struct Arguments {
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Part {
+pub(super) enum Measurement {
     /// Bare appends to a file, flushed in groups
     Disk,
     /// Sagas of four steps that complete
@@ -143,60 +143,16 @@ pub(super) enum Output {
     Table,
     /// One JSON document
     Json,
-    /// The same as YAML
-    Yaml,
-}
-
-/// What a child process of a measurement is told.
-#[derive(Debug, Args)]
-pub struct ChildArguments {
-    /// What it is there for
-    #[arg(value_enum)]
-    pub(super) role: Role,
-    /// The journal's directory
-    #[arg(long)]
-    pub(super) data: PathBuf,
-    /// How many sagas
-    #[arg(long)]
-    pub(super) sagas: u32,
-}
-
-/// What child processes are there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Role {
-    /// Starts sagas that go no further, and waits to be killed.
-    Fill,
-    /// Takes them up and carries them to their end.
-    Recover,
-    /// Does nothing, and says how much memory it takes.
-    Idle,
-    /// Holds sagas in memory, and says how much they take.
-    Live,
-    /// Lets sagas wait in the journal, and says how much memory is left of them.
-    Waiting,
-}
-
-impl Role {
-    /// For messages: the process that …
-    pub(super) const fn in_words(self) -> &'static str {
-        match self {
-            Self::Fill => "starts the sagas",
-            Self::Recover => "takes the sagas up",
-            Self::Idle => "does nothing",
-            Self::Live => "holds live sagas",
-            Self::Waiting => "lets sagas wait",
-        }
-    }
 }
 
 impl Arguments {
     /// What is to be measured.
-    pub(super) fn parts(&self) -> Vec<Part> {
+    pub(super) fn measurements(&self) -> Vec<Measurement> {
         let asked = if self.workloads.is_empty() { &self.only } else { &self.workloads };
         if !asked.is_empty() {
             return asked.clone();
         }
-        Part::value_variants().iter().copied().filter(|part| *part != Part::History).collect()
+        Measurement::value_variants().iter().copied().filter(|part| *part != Measurement::History).collect()
     }
 
     /// The numbers of clients, each once.
@@ -262,8 +218,15 @@ mod tests {
     fn without_flags_everything_is_measured() {
         let args = parse("").unwrap();
         assert_eq!(
-            args.parts(),
-            [Part::Disk, Part::Ok, Part::Undo, Part::Shop, Part::Recovery, Part::Memory]
+            args.measurements(),
+            [
+                Measurement::Disk,
+                Measurement::Ok,
+                Measurement::Undo,
+                Measurement::Shop,
+                Measurement::Recovery,
+                Measurement::Memory
+            ]
         );
         assert_eq!(args.clients(), [1, 64, 512]);
         assert_eq!(args.in_flight(), [10_000, 100_000]);
@@ -276,13 +239,13 @@ mod tests {
             "--clients 1,64,64 --seconds 3 --repeat 5 --only disk,ok --in-flight 5,7 --data /somewhere --output json",
         )
         .unwrap();
-        assert_eq!(args.parts(), [Part::Disk, Part::Ok]);
+        assert_eq!(args.measurements(), [Measurement::Disk, Measurement::Ok]);
         assert_eq!(args.clients(), [1, 64]);
         assert_eq!(args.in_flight(), [5, 7]);
         assert_eq!((args.seconds, args.repeat, args.output), (3, 5, Output::Json));
         assert_eq!(args.data, Some(PathBuf::from("/somewhere")));
-        assert_eq!(parse("undo").unwrap().parts(), [Part::Undo]);
-        assert_eq!(parse("shop").unwrap().parts(), [Part::Shop]);
+        assert_eq!(parse("undo").unwrap().measurements(), [Measurement::Undo]);
+        assert_eq!(parse("shop").unwrap().measurements(), [Measurement::Shop]);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::conditions::Conditions;
 use super::error::BenchError;
 use super::group_commit::{Appender, GroupCommit, Growing, Medium, Prefilled};
 use super::load::{self, Client, Load, Measured, Meters};
+use super::row::Row;
+use super::runs::Runs;
 
 /// The pre-filled file: larger than any batch, small enough to stay in memory, as a log that is used again would.
 const PREFILLED_BYTES: u64 = 64 << 20;
@@ -75,6 +77,15 @@ pub(super) struct DiskRun {
 }
 
 impl DiskRun {
+    /// The row of several runs. In each the better of the two files counts.
+    pub(super) fn row(clients: u32, runs: &Runs<Self>) -> Row {
+        let row = Row::default().put("clients", clients).put("runs", runs.count());
+        load::of_every_load(row, "appends_per_second", &runs.each(Self::better))
+            .figure("append_bytes", 0, runs.median(|run| run.append_bytes as f64))
+            .figure("growing_per_second", 1, runs.median(|run| run.growing.per_second))
+            .figure("prefilled_per_second", 1, runs.median(|run| run.prefilled.per_second))
+    }
+
     /// The file that counts.
     pub(super) fn better(&self) -> &Measured {
         if self.growing.per_second > self.prefilled.per_second { &self.growing } else { &self.prefilled }

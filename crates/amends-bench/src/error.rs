@@ -70,6 +70,9 @@ pub(crate) enum BenchError {
         "the shop's server takes {max} connections: measure it with as many --clients at most, not {clients}"
     )]
     TooManyClients { clients: u32, max: usize },
+    /// The environment asks for a trace that cannot be understood.
+    #[error("{0}")]
+    Log(String),
     /// The server got no port.
     #[error("the server did not start")]
     Bind(#[from] BindError),
@@ -116,6 +119,7 @@ impl BenchError {
             | Self::Read(_)
             | Self::Journal(_)
             | Self::WrongEnd { .. }
+            | Self::Log(_)
             | Self::Bind(_)
             | Self::Shop(_)
             | Self::Http(_)

@@ -15,6 +15,8 @@ use amends_journal::{Filter, Journal};
 use super::conditions::Conditions;
 use super::error::BenchError;
 use super::load::{self, Load, Measured};
+use super::row::Row;
+use super::runs::Runs;
 use super::sagas::{self, Ids, Program};
 use super::starters::start_all;
 use super::workload::{self, Workload};
@@ -48,7 +50,7 @@ pub(super) enum State {
 impl State {
     pub(super) const ALL: [Self; 4] = [Self::Empty, Self::Full, Self::Retention, Self::Reader];
 
-    pub(super) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
             Self::Full => "full",
@@ -85,12 +87,23 @@ pub(super) struct StateRun {
 }
 
 impl StateRun {
-    pub(super) fn removed_per_second(&self) -> f64 {
-        self.removed as f64 / self.took.as_secs_f64()
+    fn per_second(&self, count: u64) -> f64 {
+        count as f64 / self.took.as_secs_f64()
     }
+}
 
-    pub(super) fn pages_per_second(&self) -> f64 {
-        self.pages as f64 / self.took.as_secs_f64()
+impl State {
+    /// The row of several runs; its workload is the state's name.
+    pub(super) fn row(self, history: History, clients: u32, runs: &Runs<&StateRun>) -> Row {
+        load::row(self.name(), Load::Closed, clients, &runs.each(|run| &run.measured))
+            .put("ids", history.ids.name())
+            .put("finished", if self == Self::Empty { 0 } else { history.finished })
+            .figure("sagas_before", 0, runs.median(|run| run.before as f64))
+            .spread("opened_ms", 1, runs.spread(|run| run.opened.as_secs_f64() * 1_000.0))
+            .figure("share_of_empty", 4, runs.median(|run| run.share_of_empty))
+            .figure("share_of_full", 4, runs.median_if_known(|run| run.share_of_full))
+            .figure("removed_per_second", 1, runs.median(|run| run.per_second(run.removed)))
+            .figure("pages_per_second", 1, runs.median(|run| run.per_second(run.pages)))
     }
 }
 

@@ -39,6 +39,28 @@ pub(super) struct Machine {
     pub(super) date: String,
 }
 
+impl Machine {
+    /// For people.
+    pub(super) fn in_words(&self) -> String {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+        let cpus = self.cpus.map_or_else(|| "?".to_owned(), |cpus| cpus.to_string());
+        let memory = self.memory_bytes.map_or_else(|| "?".to_owned(), |bytes| (bytes >> 30).to_string());
+        format!(
+            "Amends {} ({}, rustc {}) on {}\n{cpus} × {}, {memory} GiB of memory, Linux {}, {} on {} (cache: {})\n{}\n",
+            self.version,
+            self.build,
+            self.rustc,
+            self.date,
+            text(&self.model),
+            text(&self.kernel),
+            text(&self.filesystem),
+            text(&self.device),
+            text(&self.write_cache),
+            self.durability,
+        )
+    }
+}
+
 /// Looks around.
 pub(super) fn look(place: &Place) -> Machine {
     let device_number =

@@ -66,20 +66,6 @@ impl<R> Runs<R> {
     }
 }
 
-impl Spread {
-    /// Each figure with so many digits behind the point: more mean nothing.
-    pub(super) fn rounded(self, digits: i32) -> Self {
-        let Self { min, median, max } = self;
-        Self { min: rounded(min, digits), median: rounded(median, digits), max: rounded(max, digits) }
-    }
-}
-
-/// Digits that mean nothing are not printed.
-pub(super) fn rounded(number: f64, digits: i32) -> f64 {
-    let unit = 10_f64.powi(digits);
-    (number * unit).round() / unit
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,8 @@ use super::disk::{Appends, DiskRun};
 use super::error::BenchError;
 use super::load::{self, Client, Load, LogCounts, Measured, Meters};
 use super::place::size_of;
+use super::row::Row;
+use super::runs::Runs;
 use super::stderr::end_fatally;
 use super::workload::{self, Workload};
 
@@ -90,8 +92,15 @@ pub(super) struct SagaRun {
 }
 
 impl SagaRun {
-    pub(super) fn bytes_per_saga(&self) -> f64 {
+    fn bytes_per_saga(&self) -> f64 {
         self.grown as f64 / self.measured.turns.max(1) as f64
+    }
+
+    /// The row of several runs.
+    pub(super) fn row(workload: Workload, load: Load, clients: u32, runs: &Runs<Self>) -> Row {
+        load::row(workload.name(), load, clients, &runs.each(|run| &run.measured))
+            .figure("share_of_disk", 4, runs.median_if_known(|run| run.share_of_disk))
+            .figure("bytes_per_saga", 0, runs.median(Self::bytes_per_saga))
     }
 
     /// Puts the run beside the disk's of the same round.

@@ -5,8 +5,7 @@
 //! Ends in good order when it is asked to, and at once with its parent.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::Path;
 
 use amends_server::process::{asked_to_stop, raise_file_limit};
 use amends_server::serve::Server;
@@ -18,7 +17,6 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use clap::{Args, ValueEnum};
 
 use super::error::BenchError;
 use super::stderr::end_fatally;
@@ -39,43 +37,16 @@ const NOTHING_DONE: &str = concat!(
 /// More of each product than any measurement can order.
 const STOCK_PER_PRODUCT: i64 = 1_000_000_000_000;
 
-/// What such a process is told.
-#[derive(Debug, Args)]
-pub struct ShopServerArguments {
-    /// What to serve
-    #[arg(value_enum)]
-    served: Served,
-    /// The shop's directory
-    #[arg(long)]
-    data: PathBuf,
-}
-
 /// What is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Served {
-    /// The shop.
-    Shop,
+pub(super) enum Served<'a> {
+    /// The shop of this directory.
+    Shop(&'a Path),
     /// The handler that does nothing.
     Floor,
 }
 
-impl Served {
-    /// As the command line spells it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Shop => "shop",
-            Self::Floor => "floor",
-        }
-    }
-}
-
-/// Carries out the hidden command that the bench starts for the server of a measurement.
-pub fn run(args: &ShopServerArguments) -> ExitCode {
-    worker::end_with_parent();
-    super::end(serve(args))
-}
-
-fn serve(args: &ShopServerArguments) -> Result<(), BenchError> {
+/// The worker that serves.
+pub(super) fn serve(served: &Served<'_>) -> Result<(), BenchError> {
     raise_file_limit();
     let runtime = setup::runtime().map_err(|source| BenchError::Threads { what: "the runtime", source })?;
     runtime.block_on(async {
@@ -83,10 +54,10 @@ fn serve(args: &ShopServerArguments) -> Result<(), BenchError> {
         let stop =
             asked_to_stop().map_err(|source| BenchError::Threads { what: "the wait for signals", source })?;
         let listening = format!("{LISTENING} {}", server.address());
-        let flushes = match args.served {
-            Served::Shop => {
+        let flushes = match served {
+            Served::Shop(data) => {
                 let stock = plenty();
-                let shop = Setup::new(&args.data, &stock, |message| end_fatally(message)).open()?;
+                let shop = Setup::new(data, &stock, |message| end_fatally(message)).open()?;
                 worker::tell(&listening)?;
                 shop.serve(server, stop).await
             }

@@ -3,22 +3,37 @@
 //! Owns what brings an engine or a directory into a state that is then measured. Promises to return when every start has
 //! been answered. Measures nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use amends_engine::{Engine, StartError, StartRequest};
+use amends_engine::{Engine, EngineBuilder, Options, StartError, StartRequest};
+use amends_journal::Journal;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::error::BenchError;
-use super::sagas::Ids;
+use super::sagas::{self, Ids};
 
-/// How many start sagas at once: enough to fill a group commit, few enough to be gentle with memory.
-pub(super) const STARTERS: u32 = 512;
+/// How many start sagas concurrently: enough to fill a group commit, few enough to be gentle with memory.
+const STARTERS: u32 = 512;
 
 /// How long a full engine is left alone: the time of a flush or two.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
+
+/// An engine as the product's, on the journal of a directory.
+pub(super) fn engine(directory: &Path) -> Result<EngineBuilder, BenchError> {
+    let journal: Arc<dyn Journal> = Arc::new(sagas::open(directory)?);
+    Ok(EngineBuilder::new(journal))
+}
+
+/// The same with room for so many live sagas.
+pub(super) fn roomy_engine(directory: &Path, sagas: u32) -> Result<EngineBuilder, BenchError> {
+    let live_sagas_max =
+        (sagas as usize).saturating_add(STARTERS as usize).max(Options::default().live_sagas_max);
+    Ok(engine(directory)?.options(Options { live_sagas_max, ..Options::default() }))
+}
 
 /// Starts so many sagas.
 pub(super) async fn start_all(

@@ -31,10 +31,7 @@ enum Command {
     Bench(amends_bench::Arguments),
     /// One process of a measurement
     #[command(hide = true)]
-    BenchChild(amends_bench::ChildArguments),
-    /// The server of the measurement over HTTP
-    #[command(hide = true)]
-    BenchShopServer(amends_bench::ShopServerArguments),
+    BenchWorker(amends_bench::WorkerArguments),
 }
 
 /// A saga is some sixty small allocations, most of them freed by another thread than the one that made them: a twelfth of its
@@ -47,11 +44,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => return amends_bench::run(&args),
-        Command::BenchChild(args) => return amends_bench::run_child(&args),
-        Command::BenchShopServer(args) => match process::start_log() {
-            Ok(()) => return amends_bench::run_shop_server(&args),
-            Err(message) => Err(message),
-        },
+        Command::BenchWorker(args) => return amends_bench::run_worker(&args, process::start_log),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

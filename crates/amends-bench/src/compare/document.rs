@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::BenchError;
-use crate::report::Report;
+use crate::parts::Part;
 
-use super::{ComparedPart, NOISE_OF_ONE_RUN};
+/// What two single runs of the same program may differ by: a fifth, as on virtual machines whose disk and cores are shared.
+pub(super) const NOISE_OF_ONE_RUN: f64 = 0.2;
 
 /// The document of one run of the bench.
 #[derive(Debug)]
@@ -26,24 +27,13 @@ pub(crate) struct Document {
     parts: Value,
 }
 
-/// One row of a part.
+/// What is compared of one row.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct Found {
     /// What tells it from the others.
-    pub(super) keys: Vec<(&'static str, Key)>,
+    pub(super) keys: Vec<(&'static str, Value)>,
     /// Those it has of the figures that are compared.
     pub(super) figures: BTreeMap<&'static str, Figure>,
-}
-
-/// A value that tells rows apart.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub(super) enum Key {
-    Text(String),
-    Whole(u64),
-    Fraction(f64),
-    /// Null, or of a version that did not have it yet.
-    Absent,
 }
 
 /// A figure, and by how much it may differ by chance.
@@ -55,7 +45,7 @@ pub(super) struct Figure {
 
 impl Document {
     /// Of the run that has just been made.
-    pub(crate) fn of(report: &Report) -> Self {
+    pub(crate) fn of(report: &impl Serialize) -> Self {
         let parts = serde_json::to_value(report).expect("the document has text for keys and finite numbers");
         Self::new(Path::new("this run"), parts).expect("a report is what a document is read from")
     }
@@ -95,31 +85,31 @@ impl Document {
     ///
     /// # Errors
     /// When there is something in their place.
-    pub(super) fn rows(&self, part: &ComparedPart) -> Result<Vec<Row>, BenchError> {
+    pub(super) fn rows(&self, part: &Part) -> Result<Vec<Found>, BenchError> {
         let Some(rows) = self.parts.get(part.name) else { return Ok(Vec::new()) };
         let rows = match rows.as_array() {
-            Some(rows) => rows.iter().map(|row| Row::new(part, row)).collect::<Option<Vec<_>>>(),
+            Some(rows) => rows.iter().map(|row| Found::new(part, row)).collect::<Option<Vec<_>>>(),
             None => None,
         };
         rows.ok_or_else(|| unusable(&self.path, format!("its {:?} are not as they were printed", part.name)))
     }
 }
 
-impl Row {
+impl Found {
     /// `None` if something is of another kind than it was printed as.
-    fn new(part: &ComparedPart, row: &Value) -> Option<Self> {
+    fn new(part: &Part, row: &Value) -> Option<Self> {
         let runs = match row.get("runs") {
             // The first reports were of one run.
             None => 1,
             Some(runs) => runs.as_u64().filter(|runs| *runs > 0)?,
         };
         let mut figures = BTreeMap::new();
-        for figure in part.figures {
-            if let Some(found) = Figure::new(row, figure.key, runs)? {
-                figures.insert(figure.key, found);
+        for (column, _) in part.compared() {
+            if let Some(found) = Figure::new(row, column.key, runs)? {
+                figures.insert(column.key, found);
             }
         }
-        let keys = part.keys.iter().map(|key| Some((*key, Key::new(row.get(key))?)));
+        let keys = part.keys.iter().map(|name| Some((*name, key(row.get(name))?)));
         Some(Self { keys: keys.collect::<Option<_>>()?, figures })
     }
 }
@@ -140,17 +130,10 @@ impl Figure {
     }
 }
 
-impl Key {
-    fn new(value: Option<&Value>) -> Option<Self> {
-        match value {
-            None | Some(Value::Null) => Some(Self::Absent),
-            Some(Value::String(text)) => Some(Self::Text(text.clone())),
-            Some(Value::Number(number)) => {
-                number.as_u64().map(Self::Whole).or_else(|| number.as_f64().map(Self::Fraction))
-            }
-            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
-        }
-    }
+/// What tells rows apart is a text, a number or nothing; a version that did not have it yet had nothing.
+fn key(value: Option<&Value>) -> Option<Value> {
+    let value = value.unwrap_or(&Value::Null);
+    (value.is_null() || value.is_string() || value.is_number()).then(|| value.clone())
 }
 
 fn unusable(path: &Path, reason: String) -> BenchError {

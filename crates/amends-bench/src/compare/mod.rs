@@ -2,56 +2,25 @@
 //!
 //! Owns the verdict on each figure that both have. Promises that a change which may be chance is not called one: it must be
 //! larger than what either report's runs differ by among themselves, and where there was only one run, larger than
-//! [`NOISE_OF_ONE_RUN`]. What was measured under other circumstances is compared all the same, and said. Which rows and
-//! figures are compared is up to the parts of the report.
+//! [`NOISE_OF_ONE_RUN`](document::NOISE_OF_ONE_RUN). What was measured under other circumstances is compared all the same,
+//! and said. Which rows and figures are compared is up to `parts.rs`.
 
 mod document;
 #[cfg(test)]
 mod tests;
 
-use comfy_table::Table;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::error::BenchError;
-use crate::printed::Printed;
-use crate::runs::rounded;
-use crate::table::{grouped, section, table};
+use super::error::BenchError;
+use super::figure::grouped;
+use super::parts::{Better, Column, PARTS, Part};
+use super::row::rounded;
+use super::table::{NOTHING, section};
 
 pub(crate) use document::Document;
-use document::{Figure, Key, Row};
-
-/// What two single runs of the same program may differ by: a fifth, as on virtual machines whose disk and cores are shared.
-const NOISE_OF_ONE_RUN: f64 = 0.2;
-
-/// What of a part of the report is compared.
-#[derive(Debug)]
-pub(crate) struct ComparedPart {
-    /// Its key in the document.
-    pub(crate) name: &'static str,
-    /// What tells its rows apart.
-    pub(crate) keys: &'static [&'static str],
-    pub(crate) figures: &'static [ComparedFigure],
-}
-
-/// A figure that is compared.
-#[derive(Debug)]
-pub(crate) struct ComparedFigure {
-    /// Its key in the rows; with `_min` and `_max` its spread.
-    pub(crate) key: &'static str,
-    pub(crate) better: Better,
-    /// For people.
-    pub(crate) heading: &'static str,
-    /// For people, in the heading's unit.
-    pub(crate) show: fn(f64) -> String,
-}
-
-/// Which way a figure should go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Better {
-    More,
-    Less,
-}
+use document::{Figure, Found};
 
 /// The comparison. Programs get its rows alone.
 #[derive(Debug)]
@@ -63,24 +32,12 @@ pub(crate) struct Comparison {
     rows: Vec<Compared>,
 }
 
-/// The document that is nothing but a comparison.
-#[derive(Debug, Serialize)]
-pub(crate) struct Alone {
-    compared: Comparison,
-}
-
-impl Printed for Alone {
-    fn draw(&self) -> String {
-        self.compared.draw().trim_start().to_owned()
-    }
-}
-
 /// One figure of one row.
 #[derive(Debug, Serialize)]
 struct Compared {
     part: &'static str,
     #[serde(flatten, serialize_with = "write_keys")]
-    keys: Vec<(&'static str, Key)>,
+    keys: Vec<(&'static str, Value)>,
     figure: &'static str,
     before: f64,
     after: f64,
@@ -88,7 +45,7 @@ struct Compared {
     ratio: Option<f64>,
     verdict: Verdict,
     #[serde(skip)]
-    how: &'static ComparedFigure,
+    column: &'static Column,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,7 +56,7 @@ enum Verdict {
     WithinNoise,
 }
 
-/// What should be the same for two reports to tell of nothing but two versions of the program.
+/// What should be the same for two reports to differ by nothing but the version of the program.
 const CIRCUMSTANCES: [&str; 11] = [
     "model",
     "cpus",
@@ -117,13 +74,9 @@ const CIRCUMSTANCES: [&str; 11] = [
 impl Comparison {
     /// # Errors
     /// When a row of either is not what a report has.
-    pub(crate) fn of(
-        before: &Document,
-        after: &Document,
-        parts: &[&'static ComparedPart],
-    ) -> Result<Self, BenchError> {
+    pub(crate) fn of(before: &Document, after: &Document) -> Result<Self, BenchError> {
         let mut rows = Vec::new();
-        for part in parts {
+        for part in PARTS {
             let earlier = before.rows(part)?;
             for row in after.rows(part)? {
                 if let Some(same) = earlier.iter().find(|earlier| earlier.keys == row.keys) {
@@ -144,16 +97,25 @@ impl Comparison {
         differ.into_iter().chain(nothing).collect()
     }
 
-    /// As a document of its own, of two reports that were there before.
-    pub(crate) fn alone(self) -> Alone {
-        Alone { compared: self }
-    }
-
     /// For people.
     pub(crate) fn draw(&self) -> String {
-        let Self { before, after, .. } = self;
-        let title = format!("Before: {before}\nAfter:  {after}");
-        section(&title, &self.rows, draw_rows)
+        let Self { before, after, rows, .. } = self;
+        if rows.is_empty() {
+            return String::new();
+        }
+        let headings = ["", "figure", "before", "after", "ratio", "verdict"].map(str::to_owned);
+        let cells = rows.iter().enumerate().map(|(at, row)| {
+            let is_first = at == 0 || rows[at - 1].part != row.part || rows[at - 1].keys != row.keys;
+            vec![
+                if is_first { row.in_words() } else { String::new() },
+                row.column.heading.replace('\n', " "),
+                row.column.show.number(row.before),
+                row.column.show.number(row.after),
+                row.ratio.map_or_else(|| NOTHING.to_owned(), |ratio| format!("{ratio:.2}")),
+                row.verdict.in_words().to_owned(),
+            ]
+        });
+        section(&format!("Before: {before}\nAfter:  {after}"), headings.into(), cells, 2)
     }
 }
 
@@ -163,18 +125,18 @@ fn difference(key: &str, before: &Document, after: &Document) -> Option<String> 
     (was != is).then(|| format!("{key} was {was} and is {is}"))
 }
 
-fn compare_rows(part: &'static ComparedPart, before: &Row, after: &Row) -> Vec<Compared> {
-    let compared = part.figures.iter().filter_map(|how| {
-        let (was, is) = before.figures.get(how.key).zip(after.figures.get(how.key))?;
+fn compare_rows(part: &Part, before: &Found, after: &Found) -> Vec<Compared> {
+    let compared = part.compared().filter_map(|(column, better)| {
+        let (was, is) = before.figures.get(column.key).zip(after.figures.get(column.key))?;
         Some(Compared {
             part: part.name,
             keys: after.keys.clone(),
-            figure: how.key,
+            figure: column.key,
             before: was.median,
             after: is.median,
             ratio: (was.median != 0.0).then(|| rounded(is.median / was.median, 3)),
-            verdict: Verdict::of(how.better, *was, *is),
-            how,
+            verdict: Verdict::of(better, *was, *is),
+            column,
         })
     });
     compared.collect()
@@ -208,7 +170,7 @@ impl Serialize for Comparison {
     }
 }
 
-fn write_keys<S: Serializer>(keys: &[(&'static str, Key)], to: S) -> Result<S::Ok, S::Error> {
+fn write_keys<S: Serializer>(keys: &[(&'static str, Value)], to: S) -> Result<S::Ok, S::Error> {
     let mut map = to.serialize_map(Some(keys.len()))?;
     for (key, value) in keys {
         map.serialize_entry(key, value)?;
@@ -216,32 +178,12 @@ fn write_keys<S: Serializer>(keys: &[(&'static str, Key)], to: S) -> Result<S::O
     map.end()
 }
 
-fn draw_rows(rows: &[Compared]) -> Table {
-    let row = |(at, row): (usize, &Compared)| {
-        let is_first = at == 0 || rows[at - 1].part != row.part || rows[at - 1].keys != row.keys;
-        [
-            ("", if is_first { row.in_words() } else { String::new() }),
-            ("figure", row.how.heading.to_owned()),
-            ("before", (row.how.show)(row.before)),
-            ("after", (row.how.show)(row.after)),
-            ("ratio", row.ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))),
-            ("verdict", row.verdict.in_words().to_owned()),
-        ]
-    };
-    table(rows.iter().enumerate().map(row), 2)
-}
-
 impl Compared {
     /// Which row it is of.
     fn in_words(&self) -> String {
-        let words = self.keys.iter().filter_map(|(key, value)| {
-            let number = match value {
-                Key::Absent => return None,
-                Key::Text(text) => return Some(text.clone()),
-                Key::Whole(number) => *number as f64,
-                Key::Fraction(number) => *number,
-            };
-            Some(format!("{} {}", key.replace('_', " "), grouped(number)))
+        let words = self.keys.iter().filter_map(|(key, value)| match value.as_f64() {
+            Some(number) => Some(format!("{} {}", key.replace('_', " "), grouped(number))),
+            None => value.as_str().map(str::to_owned),
         });
         let words: Vec<String> = std::iter::once(self.part.to_owned()).chain(words).collect();
         words.join(", ")

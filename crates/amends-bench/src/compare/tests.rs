@@ -3,8 +3,8 @@ use std::fs;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use crate::report::sample::{one_run, open_loop, three_runs};
-use crate::report::{COMPARED, Report};
+use crate::report::Report;
+use crate::sample::{one_run, open_loop, three_runs};
 
 use super::*;
 
@@ -16,11 +16,11 @@ fn compare(before: &Value, after: &Value) -> Result<Comparison, BenchError> {
         fs::write(&path, report.to_string()).unwrap();
         Document::read(&path)
     };
-    Comparison::of(&read("before", before)?, &read("after", after)?, &COMPARED)
+    Comparison::of(&read("before", before)?, &read("after", after)?)
 }
 
 fn document(report: &Report) -> Value {
-    serde_json::from_str(&crate::printed::json(report)).unwrap()
+    serde_json::to_value(report).unwrap()
 }
 
 /// The verdict on a figure that was `before` and is `after`, each with what its runs showed.
@@ -106,7 +106,7 @@ fn people_see_each_figure_before_and_after() {
             ┌────────────────────────────────┬──────────────────────────┬────────┬────────┬───────┬──────────────┐
             │                                ┆ figure                   ┆ before ┆  after ┆ ratio ┆      verdict │
             ╞════════════════════════════════╪══════════════════════════╪════════╪════════╪═══════╪══════════════╡
-            │ sagas, ok, clients 64          ┆ per second               ┆  5,000 ┆  4,500 ┆  0.90 ┆ within noise │
+            │ sagas, ok, clients 64          ┆ sagas/s                  ┆  5,000 ┆  4,500 ┆  0.90 ┆ within noise │
             │                                ┆ p50 ms                   ┆   1.23 ┆   1.23 ┆  1.00 ┆ within noise │
             │                                ┆ p99 ms                   ┆   5.68 ┆   5.68 ┆  1.00 ┆ within noise │
             │                                ┆ CPU s per 1,000          ┆  0.123 ┆  0.123 ┆  1.00 ┆ within noise │
@@ -206,7 +206,7 @@ fn what_is_no_report_is_refused_by_name() {
         let path = directory.path().join("kept.json");
         fs::write(&path, bytes).unwrap();
         let after = Document::of(&one_run());
-        let error = Document::read(&path).and_then(|before| Comparison::of(&before, &after, &COMPARED));
+        let error = Document::read(&path).and_then(|before| Comparison::of(&before, &after));
         let error = error.map(drop).expect_err(bytes);
         assert_eq!(error.exit_code(), 2, "{error}");
         let text = error.to_string();

@@ -7,6 +7,7 @@
 mod arrivals;
 mod closed;
 mod cores;
+mod figures;
 mod flushes;
 mod latency;
 mod meters;
@@ -27,6 +28,7 @@ use latency::Latencies;
 use open::{Arriving, Line};
 
 pub(crate) use arrivals::IN_WORDS as ARRIVALS_IN_WORDS;
+pub(crate) use figures::{cores, latency, of_every_load, row};
 pub(crate) use flushes::{Flushed, LogCounts};
 pub(crate) use meters::Meters;
 pub(crate) use open::Offered;

@@ -2,21 +2,18 @@
 
 use std::time::Duration;
 
-use crate::disk::{Appends, DiskRun};
-use crate::load::{Flushed, Load, Measured, Offered, Window};
-use crate::machine::Machine;
-use crate::memory::{Held, MemoryRun};
-use crate::recovery::RecoveryRun;
-use crate::runs::Runs;
-use crate::sagas::SagaRun;
-use crate::shop::{ShopRun, UnderLoad};
+use super::disk::{Appends, DiskRun};
+use super::load::{Flushed, Load, Measured, Offered, Window};
+use super::machine::Machine;
+use super::memory::{Held, MemoryRun};
+use super::orders::{OrdersRun, UnderLoad};
+use super::recovery::RecoveryRun;
+use super::runs::Runs;
+use super::sagas::SagaRun;
 
-use super::disk::DiskRow;
-use super::memory::MemoryRow;
-use super::recovery::RecoveryRow;
-use super::sagas::SagaRow;
-use super::shop::ShopRow;
-use super::{Report, Settings};
+use super::parts::{DISK, MEMORY, RECOVERY, SAGAS, SHOP};
+use super::report::{Report, Settings};
+use super::workload::Workload;
 
 pub(crate) fn settings(runs: u32) -> Settings {
     Settings::new(
@@ -56,14 +53,14 @@ fn sagas(per_second: f64, appends: u64, grown: u64) -> SagaRun {
     SagaRun { measured: measured(per_second), appends, grown, share_of_disk: None }
 }
 
-fn shop(per_second: f64, floor: f64) -> ShopRun {
+fn shop(per_second: f64, floor: f64) -> OrdersRun {
     let under_load = |per_second, server_time, flushes| UnderLoad {
         measured: measured(per_second),
         server_time,
         journal_flushes: flushes,
         service_flushes: 2 * flushes,
     };
-    ShopRun {
+    OrdersRun {
         shop: under_load(per_second, Some(Duration::from_millis(350)), 123),
         floor: under_load(floor, None, 0),
     }
@@ -84,14 +81,14 @@ pub(crate) fn one_run() -> Report {
     let ok = sagas(5_000.0, 5, 1_234_567);
     let recovery = RecoveryRun { first: Duration::from_micros(123_456), all: Duration::from_secs(2) };
     let mut report = Report::new(Machine::sample(), settings(1));
-    report.disk.push(DiskRow::new(64, &runs([disk])));
-    report.sagas.extend([
-        SagaRow::new("undo", Load::Closed, 64, &runs([undo])),
-        SagaRow::new("ok", Load::Closed, 64, &runs([ok])),
+    report.rows(&DISK).push(DiskRun::row(64, &runs([disk])));
+    report.rows(&SAGAS).extend([
+        SagaRun::row(Workload::Undo, Load::Closed, 64, &runs([undo])),
+        SagaRun::row(Workload::Ok, Load::Closed, 64, &runs([ok])),
     ]);
-    report.shop.push(ShopRow::new(64, &runs([shop(2_000.0, 40_000.0)])));
-    report.recovery.push(RecoveryRow::new(10_000, &runs([recovery])));
-    report.memory.extend(MemoryRow::rows(HELD, &runs([memory(170)])));
+    report.rows(&SHOP).push(OrdersRun::row(64, &runs([shop(2_000.0, 40_000.0)])));
+    report.rows(&RECOVERY).push(RecoveryRun::row(10_000, &runs([recovery])));
+    report.rows(&MEMORY).extend(MemoryRun::rows(HELD, &runs([memory(170)])));
     report.sort();
     report
 }
@@ -108,12 +105,12 @@ pub(crate) fn three_runs() -> Report {
         all: Duration::from_secs(seconds),
     });
     let mut report = Report::new(Machine::sample(), settings(3));
-    report.disk.push(DiskRow::new(64, &runs(disks)));
-    report.sagas.push(SagaRow::new("ok", Load::Closed, 64, &runs(ok)));
+    report.rows(&DISK).push(DiskRun::row(64, &runs(disks)));
+    report.rows(&SAGAS).push(SagaRun::row(Workload::Ok, Load::Closed, 64, &runs(ok)));
     let shops = [shop(2_000.0, 40_000.0), shop(3_000.0, 30_000.0), shop(1_000.0, 50_000.0)];
-    report.shop.push(ShopRow::new(64, &runs(shops)));
-    report.recovery.push(RecoveryRow::new(10_000, &runs(recovery)));
-    report.memory.extend(MemoryRow::rows(HELD, &runs([170, 150, 190].map(memory))));
+    report.rows(&SHOP).push(OrdersRun::row(64, &runs(shops)));
+    report.rows(&RECOVERY).push(RecoveryRun::row(10_000, &runs(recovery)));
+    report.rows(&MEMORY).extend(MemoryRun::rows(HELD, &runs([170, 150, 190].map(memory))));
     report
 }
 
@@ -127,9 +124,9 @@ pub(crate) fn open_loop() -> Report {
     let loads = [20_000.0, 90_000.0].map(|rate| Load::Open { rate });
     let window = Window { warm_up: Duration::from_secs(1), measured: Duration::from_secs(10) };
     let mut report = Report::new(Machine::sample(), Settings::new(window, 1, &loads));
-    report.sagas.extend([
-        SagaRow::new("ok", loads[0], 512, &runs([run(20_012.0, true)])),
-        SagaRow::new("ok", loads[1], 512, &runs([run(60_000.0, false)])),
+    report.rows(&SAGAS).extend([
+        SagaRun::row(Workload::Ok, loads[0], 512, &runs([run(20_012.0, true)])),
+        SagaRun::row(Workload::Ok, loads[1], 512, &runs([run(60_000.0, false)])),
     ]);
     report
 }

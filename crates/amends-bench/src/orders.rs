@@ -4,10 +4,8 @@
 //! does nothing on the same server. Promises that an order counts only when it is answered as completed. The servers
 //! are processes of their own (`shop_server.rs`), so that each side has threads of its own; the processors they share.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use amends_server::limits::CONNECTIONS_MAX;
@@ -21,22 +19,21 @@ use super::conditions::Conditions;
 use super::error::BenchError;
 use super::http_client::HttpClient;
 use super::load::{self, Client, Load, LogCounts, Measured, Meters};
-use super::shop_server::{FLUSHES, LISTENING, Served};
-use super::worker::Worker;
+use super::row::Row;
+use super::runs::Runs;
+use super::shop_server::{FLUSHES, LISTENING};
+use super::worker::{Role, Worker};
 
 /// What every client posts, again and again: the order of the README.
 const ORDER: &str =
     r#"{"user_id":"user_123","items":[{"product_id":"product_1","quantity":2,"price":100.0}]}"#;
-
-/// Completes "the process that …".
-const SERVES: &str = "serves the orders";
 
 /// How an order that went well ends.
 const COMPLETED: &str = "completed";
 
 /// One run.
 #[derive(Debug)]
-pub(super) struct ShopRun {
+pub(super) struct OrdersRun {
     pub(super) shop: UnderLoad,
     pub(super) floor: UnderLoad,
 }
@@ -53,20 +50,45 @@ pub(super) struct UnderLoad {
     pub(super) service_flushes: u64,
 }
 
-impl ShopRun {
+impl OrdersRun {
+    /// The row of several runs.
+    pub(super) fn row(clients: u32, runs: &Runs<Self>) -> Row {
+        let (shop, floor) = (runs.each(|run| &run.shop), runs.each(|run| &run.floor));
+        let (orders, answers) = (shop.each(|run| &run.measured), floor.each(|run| &run.measured));
+        let server = |runs: &Runs<&UnderLoad>| runs.spread_if_known(|run| run.server_cpu_s_per_1000());
+        let row = Row::default().put("clients", clients).put("runs", runs.count()).spread(
+            "per_second",
+            1,
+            orders.spread(|run| run.per_second),
+        );
+        load::latency(row, &orders)
+            .spread("server_cpu_s_per_1000", 4, server(&shop))
+            .figure("client_cpu_s_per_1000", 4, orders.median(|run| run.cpu_s_per_1000))
+            .put("cores", load::cores(&orders))
+            .figure("journal_flushes_per_order", 3, shop.median(|run| run.per_order(run.journal_flushes)))
+            .figure("service_flushes_per_order", 3, shop.median(|run| run.per_order(run.service_flushes)))
+            .spread("floor_per_second", 1, answers.spread(|run| run.per_second))
+            .figure("floor_p50_us", 0, answers.median(|run| run.p50_us as f64))
+            .figure("floor_p99_us", 0, answers.median(|run| run.p99_us as f64))
+            .figure("floor_server_cpu_s_per_1000", 4, server(&floor).map(|spread| spread.median))
+            .figure("floor_client_cpu_s_per_1000", 4, answers.median(|run| run.cpu_s_per_1000))
+            .put("floor_cores", load::cores(&answers))
+            .figure("share_of_floor", 4, runs.median(Self::share_of_floor))
+    }
+
     /// How much of what the server can do the shop reached.
-    pub(super) fn share_of_floor(&self) -> f64 {
+    fn share_of_floor(&self) -> f64 {
         self.shop.measured.per_second / self.floor.measured.per_second
     }
 }
 
 impl UnderLoad {
-    pub(super) fn per_order(&self, count: u64) -> f64 {
+    fn per_order(&self, count: u64) -> f64 {
         count as f64 / self.measured.turns.max(1) as f64
     }
 
     /// Of the server's process, in seconds.
-    pub(super) fn server_cpu_s_per_1000(&self) -> Option<f64> {
+    fn server_cpu_s_per_1000(&self) -> Option<f64> {
         self.server_time.map(|time| time.as_secs_f64() / self.measured.turns.max(1) as f64 * 1_000.0)
     }
 }
@@ -94,32 +116,27 @@ pub(super) fn require_connections(clients: &[u32]) -> Result<(), BenchError> {
 }
 
 /// One run.
-pub(super) fn measure(conditions: &Conditions, clients: u32) -> Result<ShopRun, BenchError> {
+pub(super) fn measure(conditions: &Conditions, clients: u32) -> Result<OrdersRun, BenchError> {
     raise_file_limit();
-    let shop = measure_server(conditions, Served::Shop, clients)?;
-    let floor = measure_server(conditions, Served::Floor, clients)?;
-    Ok(ShopRun { shop, floor })
+    let shop = measure_server(conditions, Role::Shop, clients)?;
+    let floor = measure_server(conditions, Role::Floor, clients)?;
+    Ok(OrdersRun { shop, floor })
 }
 
-fn measure_server(conditions: &Conditions, served: Served, clients: u32) -> Result<UnderLoad, BenchError> {
-    let directory = conditions.place.fresh(served.name())?;
-    let arguments = ["bench-shop-server", served.name(), "--data"].map(OsStr::new);
-    let arguments = arguments.into_iter().chain([directory.path().as_os_str()]);
-    let mut worker = Worker::start(&conditions.place, SERVES, arguments)?;
-    let address = understood(&worker.told(LISTENING)?)?;
+fn measure_server(conditions: &Conditions, server: Role, clients: u32) -> Result<UnderLoad, BenchError> {
+    let directory = conditions.place.fresh("shop")?;
+    let mut worker = Worker::start(&conditions.place, server, directory.path(), 0)?;
+    let listening = worker.told(LISTENING)?;
+    let address = worker.parse(&listening)?;
     let before = processor_time(worker.id());
     let measured = place_orders(conditions, address, clients)?;
     let server_time = before.zip(processor_time(worker.id())).map(|(before, after)| after - before);
     worker.ask_to_end()?;
     let flushes = worker.told(FLUSHES)?;
     let (journal, services) = flushes.split_once(' ').unwrap_or((&flushes, ""));
-    let (journal_flushes, service_flushes) = (understood(journal)?, understood(services)?);
+    let (journal_flushes, service_flushes) = (worker.parse(journal)?, worker.parse(services)?);
     worker.wait()?;
     Ok(UnderLoad { measured, server_time, journal_flushes, service_flushes })
-}
-
-fn understood<T: FromStr>(told: &str) -> Result<T, BenchError> {
-    told.parse().map_err(|_| BenchError::Child { what: SERVES, how: format!("it said {told:?}") })
 }
 
 /// Clients are connected before the clock runs.
