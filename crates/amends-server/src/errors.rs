@@ -55,6 +55,8 @@ kinds! {
     BadKey = "idempotency_key_invalid", BAD_REQUEST, "The idempotency key cannot be used";
     /// A value is out of range.
     Invalid = "invalid", UNPROCESSABLE_ENTITY, "A value is not allowed";
+    /// A name comes twice in one object.
+    DuplicateField = "duplicate_field", BAD_REQUEST, "A field comes twice";
     /// Nothing is there.
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     /// The path takes other methods.

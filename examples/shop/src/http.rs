@@ -252,12 +252,12 @@ async fn look<T: Send + 'static>(
 }
 
 macro_rules! pages {
-    ($($code:literal)*) => { &[$(($code, include_str!(concat!("../../../docs/errors/", $code, ".md")))),*] };
+    ($($code:literal)*) => { &[$(($code, include_str!(concat!("../docs/errors/", $code, ".md")))),*] };
 }
 
 /// The shop's own codes, those of requests first and then those of refusals, each with its page.
 const PAGES: &[(&str, &str)] = pages! {
-    "not_json" "nesting_too_deep" "duplicate_field" "missing_field" "wrong_type"
+    "not_json" "nesting_too_deep" "missing_field" "wrong_type"
     "empty_user_id" "empty_order" "quantity_not_positive" "price_not_positive" "too_many_decimals" "overflow"
     "amount_over_limit" "unknown_product" "insufficient_stock"
 };
