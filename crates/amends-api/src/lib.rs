@@ -1,0 +1,20 @@
+//! What Amends promises on the wire.
+//!
+//! Owns the shapes that servers send and clients read, with their words, and the table of error kinds.
+//! Promises that a shape reads back as what was written, and that a client loses nothing it does not know: an
+//! unknown code is kept, an unknown field is skipped. Does no input or output and leans on nothing of ours.
+//! Start reading at [`Saga`] and [`ErrorKind`].
+
+pub mod error_kind;
+pub mod health;
+pub mod payload;
+pub mod problem;
+pub mod saga;
+pub mod words;
+
+pub use error_kind::{ErrorKind, Retry};
+pub use health::{Health, HealthStatus};
+pub use payload::Payload;
+pub use problem::{Code, Problem};
+pub use saga::{Compensation, Parent, Parked, Reason, Saga, Step};
+pub use words::{CompensationStatus, Mode, SagaStatus, StepStatus, UnknownWord, VerbName};
