@@ -1,14 +1,14 @@
 //! Reading a request's body within limits.
 //!
-//! Owns the limits' enforcement. Promises that a body that is too large is answered, not reset: what its sender still
-//! sends is read and thrown away, up to a limit of its own. Does not parse.
+//! Owns the limits' enforcement. Promises that a body that is too large is answered, not reset: what its
+//! sender still sends is read and thrown away, up to a limit of its own. Does not parse.
 
+use amends_api::ErrorKind;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
-use crate::errors::Kind;
 use crate::limits::{BODY_BYTES_DRAINED_MAX, BODY_BYTES_MAX, BODY_TIME_MAX};
 use crate::problem::Problem;
 
@@ -33,12 +33,16 @@ pub async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem>
         // Late or not, sending it again would not help.
         _ if collected.seen > BODY_BYTES_MAX => Err(too_large()),
         Ok(Ok(())) => Ok(collected.whole.freeze()),
-        Ok(Err(error)) => {
-            Err(Problem::new(Kind::BadRequest, format!("the body was cut short ({error}); send it again")))
-        }
+        Ok(Err(error)) => Err(Problem::new(
+            ErrorKind::BadRequest,
+            format!("the body was cut short ({error}); send it again"),
+        )),
         Err(_) => {
             let seconds = BODY_TIME_MAX.as_secs();
-            Err(Problem::new(Kind::TooSlow, format!("send the whole body within {seconds} seconds")))
+            Err(Problem::new(
+                ErrorKind::RequestTooSlow,
+                format!("send the whole body within {seconds} seconds"),
+            ))
         }
     }
 }
@@ -69,5 +73,8 @@ impl Collected {
 }
 
 fn too_large() -> Problem {
-    Problem::new(Kind::TooLarge, format!("a body has at most {BODY_BYTES_MAX} bytes; send less at once"))
+    Problem::new(
+        ErrorKind::BodyTooLarge,
+        format!("a body has at most {BODY_BYTES_MAX} bytes; send less at once"),
+    )
 }

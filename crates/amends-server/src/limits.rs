@@ -5,12 +5,13 @@ use std::time::Duration;
 /// Bytes in a request's body: 1 MiB.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// How much of a body that is too large is read and thrown away, so that its sender sees the answer instead of a reset
-/// connection. Beyond it the connection is closed. Reading costs no memory and ends with `BODY_TIME_MAX` at the latest.
+/// How much of a body that is too large is read and thrown away, so that its sender sees the answer instead
+/// of a reset connection. Beyond it the connection is closed. Reading costs no memory and ends with
+/// `BODY_TIME_MAX` at the latest.
 pub const BODY_BYTES_DRAINED_MAX: usize = 256 << 20;
 
-/// Bytes in the head of a request, and what one connection buffers at most beside the body. Heads of ours have a few
-/// hundred; without this each of many slow senders holds half a MiB.
+/// Bytes in the head of a request, and what one connection buffers at most beside the body. Heads of ours
+/// have a few hundred; without this each of many slow senders holds half a MiB.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// How long the head of a request may take.
@@ -19,8 +20,8 @@ pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the body of a request may take.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Connections at once. Further ones wait in the system's queue until one ends; those that only hold a connection are
-/// ended by `HEAD_TIME_MAX`.
+/// Connections at once. Further ones wait in the system's queue until one ends; those that only hold a
+/// connection are ended by `HEAD_TIME_MAX`.
 pub const CONNECTIONS_MAX: usize = 8_192;
 
 /// How long connections may take to finish after the engine has stopped.

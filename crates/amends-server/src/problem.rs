@@ -1,75 +1,73 @@
-//! What an error looks like from outside.
+//! A problem as an HTTP answer.
 //!
-//! Owns [`Problem`]: a problem document (RFC 9457) with a stable `code` and a `type` that resolves to its page on this
-//! server. Promises that every problem is one of [`crate::errors::ALL`]. Does not decide which problem it is.
+//! Owns the way from a problem document to status, headers and body. Promises that `Retry-After` is sent
+//! where the kind has one. Does not decide which problem it is.
 
+use amends_api::{Code, ErrorKind, Retry};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::errors::Kind;
-
-/// A problem document.
+/// A problem document on its way out.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    kind: Kind,
-    code: Option<String>,
-    detail: String,
-    members: Map<String, Value>,
-    retry_after_seconds: Option<u32>,
+    kind: ErrorKind,
+    document: Box<amends_api::Problem>,
 }
 
 impl Problem {
-    /// A problem of this kind; `detail` says what to do.
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, code: None, detail: detail.into(), members: Map::new(), retry_after_seconds: None }
+    /// A problem of this kind; `detail` says what is wrong and what to do.
+    pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, document: Box::new(amends_api::Problem::new(kind, detail)) }
     }
 
-    /// Replaces the code by a participant's own.
+    /// Replaces the code by a participant's or an application's own.
     #[must_use]
-    pub fn coded(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into());
+    pub fn coded(mut self, code: impl Into<Code>) -> Self {
+        self.document.code = code.into();
         self
     }
 
-    /// Adds a member.
+    /// Adds a member. A saga's own `status` takes the place of the HTTP status: the shop's contract says so.
+    ///
+    /// # Panics
+    /// When the member is one that every problem has.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+        let is_taken = matches!(name, "type" | "title" | "code" | "detail");
+        assert!(!is_taken, "what every problem says is said once");
+        if name == "status" {
+            self.document.status = None;
+        }
+        self.document.members.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Says when to try again.
+    /// What it is.
     #[must_use]
-    pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_seconds = Some(seconds);
-        self
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
     }
 
-    /// The HTTP status.
+    /// The document.
     #[must_use]
-    pub fn status(&self) -> StatusCode {
-        self.kind.status()
+    pub fn document(&self) -> &amends_api::Problem {
+        &self.document
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.kind.status();
-        let mut document = Map::new();
-        document.insert("type".to_owned(), json!(format!("/errors/{}", self.kind.code())));
-        document.insert("title".to_owned(), json!(self.kind.title()));
-        // A saga's own status, where there is one, takes this place: the shop's contract says so.
-        document.insert("status".to_owned(), json!(status.as_u16()));
-        document.insert("code".to_owned(), json!(self.code.as_deref().unwrap_or(self.kind.code())));
-        document.insert("detail".to_owned(), json!(self.detail));
-        document.extend(self.members);
-        let mut response = (status, Json(document)).into_response();
+        let status = StatusCode::from_u16(self.kind.status()).expect("every kind has an HTTP status");
+        let mut response = (status, Json(*self.document)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(amends_api::Problem::MEDIA_TYPE));
+        match self.kind.retry() {
+            Retry::AfterSeconds(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Retry::No | Retry::Yes => {}
         }
         response
     }

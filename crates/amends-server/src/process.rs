@@ -14,8 +14,8 @@ pub fn raise_file_limit() {
     }
 }
 
-/// Resolves when the process is asked to stop (SIGTERM or SIGINT). Signals are kept from the call on, not from the first
-/// poll.
+/// Resolves when the process is asked to stop (SIGTERM or SIGINT). Signals are kept from the call on, not
+/// from the first poll.
 ///
 /// # Errors
 /// When signals cannot be watched.

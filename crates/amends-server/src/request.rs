@@ -1,11 +1,11 @@
-//! What request headers ask for.
+//! What a request's head asks for.
 //!
-//! Owns `Idempotency-Key` and `Prefer` (RFC 7240). Promises that a header that cannot be understood as a key is an
-//! error, never no key.
+//! Owns `Idempotency-Key`, `Prefer` (RFC 7240) and the path's last segment. Promises that a header that
+//! cannot be understood as a key is an error, never no key.
 
-use axum::http::HeaderMap;
+use amends_api::ErrorKind;
+use axum::http::{HeaderMap, Uri};
 
-use crate::errors::Kind;
 use crate::problem::Problem;
 
 /// The caller's idempotency key, if there is one.
@@ -16,16 +16,23 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::new(Kind::BadKey, "send one Idempotency-Key, not several"));
+        return Err(Problem::new(ErrorKind::IdempotencyKeyInvalid, "send one Idempotency-Key, not several"));
     }
     match value.to_str() {
-        Ok("") => Err(Problem::new(Kind::BadKey, "the Idempotency-Key is empty; leave it out or fill it")),
+        Ok("") => Err(Problem::new(
+            ErrorKind::IdempotencyKeyInvalid,
+            "the Idempotency-Key is empty; leave it out or fill it",
+        )),
         Ok(key) => Ok(Some(key.to_owned())),
-        Err(_) => Err(Problem::new(Kind::BadKey, "an Idempotency-Key has visible ASCII characters only")),
+        Err(_) => Err(Problem::new(
+            ErrorKind::IdempotencyKeyInvalid,
+            "an Idempotency-Key has visible ASCII characters only",
+        )),
     }
 }
 
-/// Whether the caller prefers an answer at once (`Prefer: respond-async`). Other preferences are no business of ours.
+/// Whether the caller prefers an answer at once (`Prefer: respond-async`). Other preferences are no business
+/// of ours.
 #[must_use]
 pub fn prefers_async(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
@@ -33,6 +40,12 @@ pub fn prefers_async(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','))
         .filter_map(|preference| preference.split(';').next())
         .any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
+}
+
+/// What follows the last `/` of the path, as it came.
+#[must_use]
+pub fn last_segment(uri: &Uri) -> &str {
+    uri.path().rsplit('/').next().unwrap_or("")
 }
 
 #[cfg(test)]

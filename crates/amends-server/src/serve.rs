@@ -1,7 +1,8 @@
 //! Connections.
 //!
-//! Owns the listener, the limits of connections and the graceful end. Promises that a client that sends nothing, or
-//! half a head, holds a place for a bounded time and stops nobody else. Does not know routes.
+//! Owns the listener, the limits of connections and the graceful end. Promises that a client that sends
+//! nothing, or half a head, holds a place for a bounded time and stops nobody else. Does not know what is
+//! served.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,8 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -18,12 +17,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, warn};
 
-use crate::errors::{self, Kind};
 use crate::limits::{CLOSE_TIME_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIME_MAX};
-use crate::problem::Problem;
+use crate::routes;
 
 /// A bound listener.
 #[derive(Debug)]
@@ -69,9 +66,10 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` resolves; then takes no further connection, lets `drain` end what is under way, and closes.
+    /// Serves what the application brings, [completed](routes::complete), until `stop` resolves; then takes
+    /// no further connection, lets `drain` end what is under way, and closes.
     pub async fn run(self, router: Router, stop: impl Future<Output = ()>, drain: impl Future<Output = ()>) {
-        let service = TowerToHyperService::new(finish(router));
+        let service = TowerToHyperService::new(routes::complete(router));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
@@ -130,34 +128,4 @@ async fn accept(
             }
         }
     }
-}
-
-/// What every route gets: problems for unknown paths and methods, and for panics.
-fn finish(router: Router) -> Router {
-    router
-        .route("/errors/{code}", axum::routing::get(error_page))
-        .method_not_allowed_fallback(|uri: Uri| async move {
-            let detail = format!("{} takes other methods; see the header Allow", uri.path());
-            Problem::new(Kind::MethodNotAllowed, detail)
-        })
-        .fallback(|uri: Uri| async move {
-            Problem::new(Kind::NotFound, format!("{} is not here; / lists what is", uri.path()))
-        })
-        .layer(CatchPanicLayer::custom(|_| -> Response {
-            Problem::new(Kind::Internal, "this is a bug; the server's log says more").into_response()
-        }))
-}
-
-async fn error_page(uri: Uri) -> Response {
-    let code = uri.path().rsplit('/').next().unwrap_or("");
-    match errors::page_of(code) {
-        Some(page) => markdown(page),
-        None => Problem::new(Kind::NotFound, format!("there is no error {code:?}")).into_response(),
-    }
-}
-
-/// A page in Markdown, for applications that explain codes of their own under `/errors/`.
-#[must_use]
-pub fn markdown(page: &'static str) -> Response {
-    ([(axum::http::header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page).into_response()
 }

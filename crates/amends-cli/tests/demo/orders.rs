@@ -1,5 +1,6 @@
 //! Orders that go through, and orders that a service refuses.
 
+use amends_api::{Saga, SagaStatus};
 use serde_json::{Value, json};
 
 use crate::books;
@@ -34,7 +35,14 @@ fn an_order_goes_through_and_everything_can_be_seen() {
     let (saga_id, order_id) = (placed.member("saga_id"), placed.member("order_id"));
     assert!(order_id.starts_with("ord_"));
 
-    let saga = shop.see(&format!("/sagas/{saga_id}")).json();
+    let seen = shop.see(&format!("/sagas/{saga_id}"));
+    let read: Saga = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(
+        (&read.id, read.saga_id.as_ref(), read.status),
+        (&saga_id, Some(&saga_id), SagaStatus::Completed)
+    );
+    assert_eq!(read.input.as_json(), ORDER, "to the byte");
+    let saga = seen.json();
     assert_eq!((&saga["saga_id"], &saga["status"]), (&json!(saga_id), &json!("completed")));
     assert_eq!(step_statuses(&saga), ["completed"; 5]);
     for step in saga["steps"].as_array().unwrap() {

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use amends_api::Problem;
 use serde_json::Value;
 
 /// How long the server may be silent. Longer than its own limits, so that those are what is seen.
@@ -38,13 +39,16 @@ impl Answer {
         self.json()[name].as_str().unwrap_or_else(|| panic!("no text {name}: {}", self.text())).to_owned()
     }
 
-    /// The code of a problem document, after a look at the document.
+    /// The code of a problem document, which a client reads as the server's own type.
     pub(crate) fn code(&self) -> String {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.text());
-        for name in ["type", "title", "detail"] {
-            assert!(!self.member(name).is_empty(), "{}", self.text());
+        assert_eq!(self.header("content-type"), Some(Problem::MEDIA_TYPE), "{}", self.text());
+        let problem: Problem = serde_json::from_slice(&self.body).unwrap();
+        for text in [&problem.page, &problem.title, &problem.detail] {
+            assert!(!text.is_empty(), "{}", self.text());
         }
-        self.member("code")
+        let kind = problem.kind().unwrap_or_else(|| panic!("no kind: {}", self.text()));
+        assert_eq!(kind.status(), self.status, "{}", self.text());
+        problem.code.to_string()
     }
 }
 

@@ -1,0 +1,40 @@
+//! The routes that every application has.
+//!
+//! Owns their composition, and the answers for whatever is no route. Promises that every path, method and
+//! panic has an answer, and that the `type` of every problem resolves. Does not know what an application
+//! adds.
+
+pub mod errors;
+pub mod health;
+pub mod sagas;
+
+use amends_api::ErrorKind;
+use amends_engine::Engine;
+use axum::Router;
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::problem::Problem;
+
+/// The routes about an engine: its health and its sagas.
+pub fn of_engine(engine: &Engine) -> Router {
+    health::router(engine.clone()).merge(sagas::router(engine.clone()))
+}
+
+/// An application's routes with what every server adds: the pages of errors, and problems for unknown paths,
+/// for methods that a path does not take and for panics.
+pub fn complete(router: Router) -> Router {
+    router
+        .merge(errors::router())
+        .method_not_allowed_fallback(|uri: Uri| async move {
+            let detail = format!("{} takes other methods; see the header Allow", uri.path());
+            Problem::new(ErrorKind::MethodNotAllowed, detail)
+        })
+        .fallback(|uri: Uri| async move {
+            Problem::new(ErrorKind::NotFound, format!("{} is not here; / lists what is", uri.path()))
+        })
+        .layer(CatchPanicLayer::custom(|_| -> Response {
+            Problem::new(ErrorKind::Internal, "this is a bug; the server's log says more").into_response()
+        }))
+}

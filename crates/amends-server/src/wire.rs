@@ -1,0 +1,220 @@
+//! What the engine knows, as the API says it.
+//!
+//! Owns the way from a durable state to [`amends_api::Saga`]: words, times in RFC 3339 (UTC), payloads.
+//! Promises that it says durable facts only. Does not read anything.
+
+use std::collections::BTreeMap;
+
+use amends_api::{
+    Compensation, CompensationStatus, Mode, Parked, Payload, Reason, SagaStatus, Step, StepStatus, VerbName,
+};
+use amends_core::{
+    By, Command, Definition, Entropy, Moment, ParkReason, Saga, Status, StepIndex, StepRun, StepState, Time,
+    Verb,
+};
+use amends_engine::SagaView;
+use bytes::Bytes;
+
+/// A saga over the API.
+#[must_use]
+pub fn saga(view: &SagaView) -> amends_api::Saga {
+    let saga = &*view.saga;
+    let definition = saga.definition();
+    let failure = failure(saga);
+    let steps = definition.spec().steps.iter().zip(saga.steps());
+    amends_api::Saga {
+        id: saga.id().to_string(),
+        saga_id: None,
+        definition: definition.name().to_string(),
+        version: definition.version(),
+        mode: Mode::Saga,
+        status: status(saga.status()),
+        paused: saga.is_paused(),
+        sequence: view.sequence,
+        input: payload(saga.input()),
+        output: output(saga),
+        tags: BTreeMap::new(),
+        parent: None,
+        failed_step: failure.as_ref().and_then(|(step, _)| step.clone()),
+        reason: failure.map(|(_, reason)| reason),
+        parked: saga.parked().map(|parked| Parked {
+            since: rfc3339(parked.since),
+            because: because(definition, &parked.because),
+            verbs: verbs(saga),
+        }),
+        started_at: rfc3339(saga.started_at()),
+        finished_at: saga.ended_at().map(rfc3339),
+        steps: steps.map(|(step, run)| one_step(&step.name, run)).collect(),
+    }
+}
+
+/// The step, if there is one, and the reason that made a saga go back.
+#[must_use]
+pub fn failure(saga: &Saga) -> Option<(Option<String>, Reason)> {
+    let (step, why) = saga.failure()?;
+    Some((step.map(|step| name(saga.definition(), step)), reason(&why)))
+}
+
+/// A moment in RFC 3339, UTC, milliseconds.
+#[must_use]
+pub fn rfc3339(time: Time) -> String {
+    let milliseconds = i64::try_from(time.milliseconds()).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(milliseconds) {
+        Ok(timestamp) => format!("{timestamp:.3}"),
+        // Beyond the year 9999 there is no RFC 3339; the number says what is stored.
+        Err(_) => milliseconds.to_string(),
+    }
+}
+
+/// Why a parked saga waits, as a sentence.
+#[must_use]
+pub fn because(definition: &Definition, reason: &ParkReason) -> String {
+    match reason {
+        ParkReason::PivotExhausted(step) => {
+            format!("{} ran out of attempts and may have taken effect", name(definition, *step))
+        }
+        ParkReason::PivotInDoubt(step) => {
+            format!("{} was refused after an attempt whose outcome is unknown", name(definition, *step))
+        }
+        ParkReason::RefusedAfterPivot(step) => {
+            format!("{} was refused after the point of no return", name(definition, *step))
+        }
+        ParkReason::PayloadConflict(step) => {
+            format!("the participant of {} knows this key with another payload", name(definition, *step))
+        }
+        ParkReason::CompensationFailed => "at least one compensation failed; the others ran".to_owned(),
+    }
+}
+
+/// The word for a saga's status.
+#[must_use]
+pub fn status(status: Status) -> SagaStatus {
+    match status {
+        Status::Pending => SagaStatus::Pending,
+        Status::InProgress => SagaStatus::InProgress,
+        Status::Compensating => SagaStatus::Compensating,
+        Status::Failed => SagaStatus::Parked,
+        Status::Completed => SagaStatus::Completed,
+        Status::Compensated => SagaStatus::Compensated,
+        Status::Abandoned => SagaStatus::Abandoned,
+    }
+}
+
+fn step_status(status: amends_core::StepStatus) -> StepStatus {
+    use amends_core::StepStatus as Core;
+    match status {
+        Core::Pending => StepStatus::Pending,
+        Core::InProgress => StepStatus::InProgress,
+        Core::Completed => StepStatus::Completed,
+        Core::Failed => StepStatus::Failed,
+        Core::Compensating => StepStatus::Compensating,
+        Core::Compensated => StepStatus::Compensated,
+        Core::Skipped => StepStatus::Skipped,
+    }
+}
+
+fn one_step(name: &str, run: &StepRun) -> Step {
+    Step {
+        name: name.to_owned(),
+        status: step_status(run.state.status()),
+        attempts: run.attempts,
+        in_doubt: is_in_doubt(&run.state),
+        started_at: run.started_at.map(rfc3339),
+        finished_at: run.finished_at.map(rfc3339),
+        output: run.output().map_or_else(Payload::null, payload),
+        error: run.error.as_deref().map(reason),
+        child: None,
+        compensation: compensation_status(&run.state).map(|status| Compensation {
+            status,
+            attempts: run.compensation_attempts,
+            error: run.compensation_error.as_deref().map(reason),
+        }),
+    }
+}
+
+/// Whether the step may have taken effect although nothing says so for certain.
+fn is_in_doubt(state: &StepState) -> bool {
+    match state {
+        StepState::InProgress { asking, .. } => asking.unknown,
+        StepState::Failed { in_doubt } => *in_doubt,
+        StepState::Seeking { .. } => true,
+        StepState::Compensating { output, .. } | StepState::CompensationFailed { output, .. } => {
+            output.is_none()
+        }
+        StepState::Pending
+        | StepState::Completed { .. }
+        | StepState::Compensated { .. }
+        | StepState::Skipped { .. } => false,
+    }
+}
+
+/// Where the step's undo stands, once it has begun.
+fn compensation_status(state: &StepState) -> Option<CompensationStatus> {
+    match state {
+        StepState::Seeking { .. } | StepState::Compensating { .. } => Some(CompensationStatus::InProgress),
+        StepState::CompensationFailed { again: true, .. } => Some(CompensationStatus::Pending),
+        StepState::CompensationFailed { again: false, .. } => Some(CompensationStatus::Failed),
+        StepState::Compensated { .. } => Some(CompensationStatus::Completed),
+        StepState::Pending
+        | StepState::InProgress { .. }
+        | StepState::Completed { .. }
+        | StepState::Failed { .. }
+        | StepState::Skipped { .. } => None,
+    }
+}
+
+/// What an operator may do to a parked saga. Core itself is asked, on a copy, so that its rules stand in one
+/// place.
+fn verbs(saga: &Saga) -> Vec<VerbName> {
+    let now = saga.parked().map_or(saga.started_at(), |parked| parked.since);
+    let moment = Moment { now, entropy: Entropy(0) };
+    let by = By { who: String::new(), why: String::new() };
+    let is_taken = |verb| saga.clone().decide(Command::Operate { verb, by: by.clone() }, moment).is_ok();
+    let names = VerbName::ALL.iter().copied();
+    names.filter(|name| candidate(saga, *name).is_some_and(is_taken)).collect()
+}
+
+/// The verb, for the step that is the likeliest to need it.
+fn candidate(saga: &Saga, name: VerbName) -> Option<Verb> {
+    let first = |status: StepStatus| {
+        let at = saga.steps().iter().position(|run| step_status(run.state.status()) == status)?;
+        u16::try_from(at).ok().map(StepIndex)
+    };
+    Some(match name {
+        VerbName::Cancel => Verb::Cancel,
+        VerbName::Retry => Verb::Retry,
+        VerbName::Skip => {
+            let step = first(StepStatus::Failed).or_else(|| first(StepStatus::Pending))?;
+            Verb::Skip { step, output: Bytes::new() }
+        }
+        VerbName::Resolve => Verb::Resolve { step: first(StepStatus::Compensating)? },
+        VerbName::Pause => Verb::Pause,
+        VerbName::Resume => Verb::Resume,
+        VerbName::Reverse => Verb::Reverse,
+        VerbName::Abandon => Verb::Abandon,
+    })
+}
+
+/// What the saga returned: its last step's output, once all are done.
+fn output(saga: &Saga) -> Payload {
+    let last = saga.steps().last().filter(|_| saga.status() == Status::Completed);
+    last.and_then(StepRun::output).map_or_else(Payload::null, payload)
+}
+
+/// A payload as the engine has it: JSON as a rule. A participant of a program of one's own may return
+/// anything: then nothing is nothing, and whatever else is a text.
+fn payload(bytes: &Bytes) -> Payload {
+    if bytes.is_empty() {
+        return Payload::null();
+    }
+    let text = String::from_utf8_lossy(bytes);
+    Payload::parse(&text).unwrap_or_else(|_| Payload::text(&text))
+}
+
+fn reason(reason: &amends_core::Reason) -> Reason {
+    Reason { code: reason.code.clone(), message: reason.message.clone() }
+}
+
+fn name(definition: &Definition, step: StepIndex) -> String {
+    definition.written(step).name.clone()
+}

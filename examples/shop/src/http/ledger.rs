@@ -1,0 +1,37 @@
+//! `/shop/ledger`: what the records of the four services add up to, and the sagas that may still change it.
+
+use amends_core::Status;
+use amends_journal::Filter;
+use amends_server::Problem;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::Shop;
+use super::read::read;
+use crate::services::Services;
+use crate::views::Ledger;
+
+#[derive(Serialize)]
+struct LedgerAnswer {
+    #[serde(flatten)]
+    services: Ledger,
+    live_sagas: u64,
+    parked_sagas: u64,
+}
+
+pub(super) fn router() -> Router<Shop> {
+    Router::new().route("/shop/ledger", get(ledger))
+}
+
+async fn ledger(State(shop): State<Shop>) -> Result<Json<LedgerAnswer>, Problem> {
+    let count = |status| shop.engine.count(Filter { status: Some(status), definition: None });
+    let mut live_sagas = 0;
+    for status in [Status::Pending, Status::InProgress, Status::Compensating] {
+        live_sagas += count(status).await?;
+    }
+    let parked_sagas = count(Status::Failed).await?;
+    let services = read(&shop, Services::ledger).await?;
+    Ok(Json(LedgerAnswer { services, live_sagas, parked_sagas }))
+}
