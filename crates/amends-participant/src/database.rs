@@ -1,10 +1,12 @@
 //! A service's own SQLite file: one writer that flushes in groups, and a few readers beside it.
 //!
-//! Owns the file, the thread that writes to it and the connections that read from it.
-//! Promises that a write is answered only after its transaction is on disk, and that everything queued shares one
-//! flush, without any timer: whoever comes before a flush begins is in it, whoever comes while it runs is in the next.
-//! Does not retry and does not interpret the work it is given. Start reading at [`Database::submit`], then `writer.rs`.
+//! Owns the file, the thread that writes to it and the connections that read from it. Promises that a write
+//! is answered only after its transaction is on disk, and that everything queued shares one flush, without
+//! any timer: whoever comes before a flush begins is in it, whoever comes while it runs is in the next. Does
+//! not retry and does not interpret the work it is given. Start reading at [`Database::submit`], then
+//! `writer.rs`.
 
+mod intents;
 mod open;
 mod queue;
 mod readers;
@@ -41,19 +43,20 @@ pub struct Format {
     pub application_id: i32,
     /// SQLite's `user_version`, counted from 1: a file of a newer one is refused.
     pub version: i32,
-    /// Creates the tables (and first contents) of a new file, inside the transaction that makes it one of this format.
+    /// Creates the tables (and first contents) of a new file, inside the transaction that makes it one of
+    /// this format.
     pub create: Create,
 }
 
 /// Makes the tables of a new file.
 pub type Create = Box<dyn FnOnce(&Connection) -> Result<(), rusqlite::Error> + Send>;
 
-/// Told once when nobody knows any longer what is on the disk. The process should end, and be started again on what is
-/// there.
+/// Told once when nobody knows any longer what is on the disk. The process should end, and be started again
+/// on what is there.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Why a write was not answered with what it was asked for. Only [`WriteError::Job`] with a conflict is about the call
-/// itself; the rest leaves the caller with *unknown*.
+/// Why a write was not answered with what it was asked for. Only [`WriteError::Job`] with a conflict is about
+/// the call itself; the rest leaves the caller with *unknown*.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The work itself failed; only this work was rolled back.
@@ -114,7 +117,8 @@ impl Database {
     /// Opens the file at `path`, creates it if there is none, and starts its writer.
     ///
     /// # Errors
-    /// When the file is damaged, of something else or of a newer release, or cannot be made to flush each commit.
+    /// When the file is damaged, of something else or of a newer release, or cannot be made to flush each
+    /// commit.
     pub fn open(path: &Path, format: Format, on_fatal: OnFatal) -> Result<Database, OpenError> {
         let connection = open::writer(path, format)?;
         let queue = Arc::new(Queue::default());
@@ -129,11 +133,12 @@ impl Database {
         Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits })
     }
 
-    /// Queues a write and returns at once. `answered` is called exactly once: on the writer's thread after the commit,
-    /// or on the calling thread when the work could not be queued. It should hand its argument on and not compute.
+    /// Queues a write and returns at once. `answered` is called exactly once: on the writer's thread after
+    /// the commit, or on the calling thread when the work could not be queued. It should hand its argument on
+    /// and not compute.
     ///
-    /// `work` runs in a savepoint of its own inside the batch's transaction; when it fails, only its part is rolled
-    /// back.
+    /// `work` runs in a savepoint of its own inside the batch's transaction; when it fails, only its part is
+    /// rolled back.
     pub fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Savepoint<'_>) -> Result<T, BarrierError> + Send + 'static,
@@ -157,9 +162,9 @@ impl Database {
         readers.read(look).map_err(|error| error.within(&self.path.display().to_string()))
     }
 
-    /// Queues the removal of one small batch of barrier rows made before `before_ms`, and tells how many went. Read
-    /// [`barrier::forget_before`] for how far back that must lie. Fewer than
-    /// [`FORGET_ROWS_MAX`] means that the rest is too young.
+    /// Queues the removal of one small batch of barrier rows made before `before_ms`, and tells how many
+    /// went. Read [`barrier::forget_before`] for how far back that must lie. Fewer than [`FORGET_ROWS_MAX`]
+    /// means that the rest is too young.
     pub fn forget_before(
         &self,
         before_ms: i64,
@@ -173,7 +178,8 @@ impl Database {
         self.submit(work, answered);
     }
 
-    /// How many transactions were committed since the file was opened: far fewer than writes when they come together.
+    /// How many transactions were committed since the file was opened: far fewer than writes when they come
+    /// together.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
@@ -202,8 +208,8 @@ impl Drop for Database {
         let Some(writer) = self.writer.take() else { return };
         // Whoever drops the database inside `answered` is the writer and cannot wait for itself.
         if writer.thread().id() != thread::current().id() {
-            // The writer catches panics of its work and reports its own through `on_fatal`; there is nobody else to
-            // tell.
+            // The writer catches panics of its work and reports its own through `on_fatal`; there is nobody
+            // else to tell.
             let _ = writer.join();
         }
     }

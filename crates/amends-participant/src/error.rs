@@ -1,15 +1,17 @@
 //! What can go wrong behind the barrier, and who has to act.
 //!
-//! Owns the line between damage (an operator), a conflict (the coordinator parks) and a bad day of the database (ask
-//! again). Promises that stored data nobody can read is reported with the word "damaged" and the place, never read as
-//! something else.
+//! Owns the line between damage (an operator), a conflict (the coordinator parks) and a bad day of the
+//! database (ask again). Promises that stored data nobody can read is reported with the word "damaged" and
+//! the place, never read as something else.
 
 use amends_sqlite::{describe, is_damage};
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
-/// Code of [`BarrierError::PayloadConflict`]: neither a refusal nor unknown, since the first call may have taken
-/// effect.
+use crate::key::{CallKey, Direction};
+
+/// Code of [`BarrierError::PayloadConflict`]: neither a refusal nor unknown, since the first call may have
+/// taken effect.
 pub const PAYLOAD_CONFLICT: &str = "payload_conflict";
 
 /// Why stored data could not be read or written.
@@ -28,18 +30,67 @@ pub enum DataError {
     Database(#[source] rusqlite::Error),
 }
 
+/// Code of [`BarrierError::SecondEffect`]: like a conflict, since what the first call did stands.
+pub const SECOND_EFFECT: &str = "second_effect";
+
 /// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BarrierError {
-    /// This saga's step was called before with another payload.
-    #[error("payload_conflict: step `{step}` of saga `{saga}` was called before with another payload")]
+    /// The same operation was called under this key before, with another payload. The first call may have
+    /// taken effect.
+    #[error("{PAYLOAD_CONFLICT}: `{key}` was called before with another payload")]
     PayloadConflict {
-        /// The saga's id.
-        saga: String,
-        /// The step's name.
-        step: String,
+        /// The key of both calls.
+        key: Box<CallKey>,
     },
-    /// The answer is longer than [`ANSWER_BYTES_MAX`](crate::limits::ANSWER_BYTES_MAX); nothing took place.
+    /// Another operation was called under this key before, and may have taken effect. The service is at
+    /// fault.
+    #[error(
+        "{SECOND_EFFECT}: `{key}` stands for `{first}` already, and `{second}` was called under it: \
+         do both in one call of the barrier, or make them two steps"
+    )]
+    SecondEffect {
+        /// The key of both calls.
+        key: Box<CallKey>,
+        /// The operation that was called first.
+        first: String,
+        /// The operation that was called now.
+        second: String,
+    },
+    /// The key is of the other direction. The service is at fault, or the definition names the wrong
+    /// operation.
+    #[error(
+        "`{key}` was given to the barrier as {direction:?}: send it to the operation of its own direction"
+    )]
+    WrongDirection {
+        /// The key.
+        key: Box<CallKey>,
+        /// What it was given as.
+        direction: Direction,
+    },
+    /// The action began as an effect elsewhere, which an own transaction can neither repeat nor undo. The
+    /// service is at fault.
+    #[error("`{key}` has its effect in another system: call `barrier::elsewhere` for it")]
+    EffectElsewhere {
+        /// The key.
+        key: Box<CallKey>,
+    },
+    /// An intent is durable only when its transaction is committed. The service is at fault.
+    #[error(
+        "the intent of `{key}` was to be written inside a transaction: give it a connection outside of any"
+    )]
+    InsideTransaction {
+        /// The key.
+        key: Box<CallKey>,
+    },
+    /// One savepoint is one call: a refusal takes back all of it. The service is at fault.
+    #[error("`{key}` is the second call in one savepoint: submit it as a write of its own")]
+    SavepointUsed {
+        /// The key of the second call.
+        key: Box<CallKey>,
+    },
+    /// The answer is longer than [`ANSWER_BYTES_MAX`](crate::limits::ANSWER_BYTES_MAX). In the service's own
+    /// database nothing took place; of an effect elsewhere the outcome stays unknown.
     #[error("the answer has {bytes} bytes, at most {max} can be stored: answer with less")]
     AnswerTooLong {
         /// Length of the answer.
@@ -55,7 +106,8 @@ pub enum BarrierError {
         /// What is wrong there.
         reason: String,
     },
-    /// The database could not do it now: everything of this call is rolled back, and the caller answers *unknown*.
+    /// The database could not do it now: everything of this call is rolled back, and the caller answers
+    /// *unknown*.
     #[error("the database failed: {0}")]
     Database(#[source] rusqlite::Error),
 }
@@ -87,6 +139,11 @@ impl BarrierError {
                 BarrierError::Damaged { place: format!("{whole}: {place}"), reason }
             }
             BarrierError::PayloadConflict { .. }
+            | BarrierError::SecondEffect { .. }
+            | BarrierError::WrongDirection { .. }
+            | BarrierError::EffectElsewhere { .. }
+            | BarrierError::InsideTransaction { .. }
+            | BarrierError::SavepointUsed { .. }
             | BarrierError::AnswerTooLong { .. }
             | BarrierError::Database(_) => self,
         }
@@ -122,7 +179,8 @@ impl From<rusqlite::Error> for BarrierError {
 /// Whether a write found no space. Such a write failed before any flush, so what is on disk is still known.
 pub(crate) fn is_no_space(error: &rusqlite::Error) -> bool {
     match error.sqlite_error() {
-        // SQLite turns a write that met ENOSPC into SQLITE_FULL; the shared index of the log has a code of its own.
+        // SQLite turns a write that met ENOSPC into SQLITE_FULL; the shared index of the log has a code of
+        // its own.
         Some(failure) => {
             failure.code == ErrorCode::DiskFull || failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE
         }

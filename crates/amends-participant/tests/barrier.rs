@@ -8,10 +8,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use amends_participant::{Answer, BarrierError, Call, DataError, Decision, Refusal, UNDONE, barrier};
+use amends_participant::{
+    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Refusal, UNDONE, barrier,
+};
 use rusqlite::Connection;
 
 const NOW: i64 = 1_000;
+const ACTION: &str = "saga-1/Pay/action";
+const UNDO: &str = "saga-1/Pay/compensation";
 
 /// A service with one business table, whose rows show which effects took place.
 struct Service {
@@ -34,13 +38,13 @@ impl Service {
     }
 
     fn action(&self, payload: &str, decision: Decision) -> Result<Answer, BarrierError> {
-        let call = call(payload);
-        barrier::action(&self.connection, &call, NOW, |c| self.effect(c, "acted", decision))
+        let key = key(ACTION);
+        barrier::action(&self.connection, pay(&key, payload), NOW, |c| self.effect(c, "acted", decision))
     }
 
     fn undo(&self, payload: &str, decision: Decision) -> Result<Answer, BarrierError> {
-        let call = call(payload);
-        barrier::undo(&self.connection, &call, NOW, |c| self.effect(c, "undone", decision))
+        let key = key(UNDO);
+        barrier::undo(&self.connection, refund(&key, payload), NOW, |c| self.effect(c, "undone", decision))
     }
 
     fn effects(&self) -> Vec<String> {
@@ -54,8 +58,16 @@ impl Service {
     }
 }
 
-fn call(payload: &str) -> Call<'_> {
-    Call { saga: "saga-1", step: "Pay", in_doubt: false, payload: payload.as_bytes() }
+fn key(text: &str) -> CallKey {
+    text.parse().unwrap()
+}
+
+fn pay<'a>(key: &'a CallKey, payload: &'a str) -> Delivery<'a> {
+    Delivery::new(key, "Pay", payload.as_bytes())
+}
+
+fn refund<'a>(key: &'a CallKey, payload: &'a str) -> Delivery<'a> {
+    Delivery::new(key, "Refund", payload.as_bytes())
 }
 
 fn completed(output: &str) -> Answer {
@@ -117,7 +129,7 @@ fn another_payload_after_a_refusal_is_a_conflict_too() {
 #[test]
 fn a_failed_action_leaves_nothing_and_can_be_tried_again() {
     let service = Service::new();
-    let failed = barrier::action(&service.connection, &call("a"), NOW, |c| {
+    let failed = barrier::action(&service.connection, pay(&key(ACTION), "a"), NOW, |c| {
         drop(service.effect(c, "acted", output("1"))?);
         Err(DataError::Database(rusqlite::Error::QueryReturnedNoRows))
     });
@@ -130,7 +142,7 @@ fn a_failed_action_leaves_nothing_and_can_be_tried_again() {
 fn a_panicking_action_leaves_nothing() {
     let service = Service::new();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        barrier::action(&service.connection, &call("a"), NOW, |c| {
+        barrier::action(&service.connection, pay(&key(ACTION), "a"), NOW, |c| {
             drop(service.effect(c, "acted", output("1"))?);
             panic!("a bug of the service")
         })
@@ -203,7 +215,7 @@ fn a_refused_undo_is_not_remembered_and_can_be_tried_again() {
 fn a_failed_undo_leaves_the_action_standing() {
     let service = Service::new();
     service.action("a", output("1")).unwrap();
-    let failed = barrier::undo(&service.connection, &call("u"), NOW, |c| {
+    let failed = barrier::undo(&service.connection, refund(&key(UNDO), "u"), NOW, |c| {
         drop(service.effect(c, "undone", output("back"))?);
         Err(DataError::damaged("a record", "unreadable"))
     });
@@ -212,16 +224,80 @@ fn a_failed_undo_leaves_the_action_standing() {
 }
 
 #[test]
-fn steps_and_sagas_do_not_touch_each_other() {
+fn each_transaction_step_occurrence_and_round_has_a_row_of_its_own() {
     let service = Service::new();
     service.action("a", output("1")).unwrap();
-    for (saga, step) in [("saga-2", "Pay"), ("saga-1", "Reserve"), ("saga-1P", "ay")] {
-        let other = Call { saga, step, in_doubt: false, payload: b"b" };
-        let answer =
-            barrier::action(&service.connection, &other, NOW, |c| service.effect(c, step, output("2")));
-        assert_eq!(answer.unwrap(), completed("2"));
+    let others = ["saga-2/Pay", "saga-1/Reserve", "saga-1P/ay", "saga-1/Pay[0]", "saga-1/Pay[1]"];
+    for text in others.map(|start| format!("{start}/action")).iter().map(String::as_str).chain([
+        "saga-1/Pay/action/2",
+        "saga-1/Pay/action/3",
+        "saga-1/Pay[1]/action/2",
+    ]) {
+        let act = |c: &Connection| service.effect(c, text, output("2"));
+        let answer = barrier::action(&service.connection, pay(&key(text), "b"), NOW, act);
+        assert_eq!(answer.unwrap(), completed("2"), "{text}");
     }
-    assert_eq!(service.effects().len(), 4);
+    assert_eq!(service.effects().len(), 9);
+}
+
+#[test]
+fn an_undo_takes_back_the_round_it_names_and_no_other() {
+    let service = Service::new();
+    service.action("a", Err(no_money())).unwrap();
+    let corrected = key("saga-1/Pay/action/2");
+    let act = |c: &Connection| service.effect(c, "corrected", output("2"));
+    assert_eq!(barrier::action(&service.connection, pay(&corrected, "b"), NOW, act).unwrap(), completed("2"));
+    assert_eq!(service.undo("u", output("back")).unwrap(), completed("null"));
+    assert_eq!(service.effects(), ["corrected"]);
+    let back = |c: &Connection| service.effect(c, "taken back", output("back"));
+    let undo = key("saga-1/Pay/compensation/2");
+    assert_eq!(barrier::undo(&service.connection, refund(&undo, "u"), NOW, back).unwrap(), completed("back"));
+    assert_eq!(service.effects(), ["corrected", "taken back"]);
+}
+
+/// Field case I: the second effect vanished, and was told the answer of the first.
+#[test]
+fn a_second_effect_under_one_key_is_an_error_whatever_came_of_the_first() {
+    for first in [output("debited"), Err(no_money())] {
+        let service = Service::new();
+        service.action("a", first).unwrap();
+        let credit = |payload: &'static [u8]| {
+            let key = key(ACTION);
+            let delivery = Delivery::new(&key, "Credit", payload);
+            barrier::action(&service.connection, delivery, NOW, |_| panic!("nothing may run"))
+        };
+        for error in [credit(b"a"), credit(b"b")].map(Result::unwrap_err) {
+            let text = error.to_string();
+            assert!(matches!(error, BarrierError::SecondEffect { .. }), "{text}");
+            assert!(text.starts_with(amends_participant::SECOND_EFFECT), "{text}");
+            assert!(text.contains(ACTION) && text.contains("`Pay`") && text.contains("`Credit`"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_second_undo_under_one_key_is_an_error() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    service.undo("u", output("back")).unwrap();
+    let key = key(UNDO);
+    let delivery = Delivery::new(&key, "Notify", b"u");
+    let error = barrier::undo(&service.connection, delivery, NOW, |_| panic!("nothing may run")).unwrap_err();
+    assert!(matches!(error, BarrierError::SecondEffect { .. }), "{error}");
+}
+
+#[test]
+fn a_key_of_the_other_direction_is_an_error() {
+    let service = Service::new();
+    service.action("a", output("1")).unwrap();
+    let (action, undo) = (key(ACTION), key(UNDO));
+    let swapped = [
+        barrier::action(&service.connection, pay(&undo, "a"), NOW, |_| panic!("nothing may run")),
+        barrier::undo(&service.connection, refund(&action, "u"), NOW, |_| panic!("nothing may run")),
+    ];
+    for error in swapped.map(Result::unwrap_err) {
+        assert!(matches!(error, BarrierError::WrongDirection { .. }), "{error}");
+    }
 }
 
 #[test]
@@ -246,17 +322,17 @@ fn the_barrier_rolls_back_with_the_transaction_around_it() {
 fn retention_removes_the_oldest_rows_in_small_batches() {
     let service = Service::new();
     for (saga, made_ms) in [("1", 10), ("2", 20), ("3", 30), ("4", 400)] {
-        let call = Call { saga, step: "Pay", in_doubt: false, payload: b"" };
-        barrier::action(&service.connection, &call, made_ms, |_| Ok(output("1"))).unwrap();
+        let key = key(&format!("{saga}/Pay/action"));
+        barrier::action(&service.connection, pay(&key, ""), made_ms, |_| Ok(output("1"))).unwrap();
     }
     assert_eq!(barrier::forget_before(&service.connection, 100, 2).unwrap(), 2);
     assert_eq!(barrier::forget_before(&service.connection, 100, 2).unwrap(), 1);
     assert_eq!(barrier::forget_before(&service.connection, 100, 2).unwrap(), 0);
     let left: String = service
         .connection
-        .query_row("SELECT group_concat(saga) FROM amends_barrier", [], |r| r.get(0))
+        .query_row("SELECT group_concat(key) FROM amends_barrier", [], |r| r.get(0))
         .unwrap();
-    assert_eq!(left, "4");
+    assert_eq!(left, "4/Pay");
 }
 
 #[test]
@@ -270,7 +346,7 @@ fn a_second_call_with_the_same_key_waits_for_the_first_and_gets_its_answer() {
     first.pragma_update(None, "journal_mode", "WAL").unwrap();
     barrier::install(&first).unwrap();
     first.execute_batch("BEGIN IMMEDIATE").unwrap();
-    barrier::action(&first, &call("a"), NOW, |_| Ok(output("first"))).unwrap();
+    barrier::action(&first, pay(&key(ACTION), "a"), NOW, |_| Ok(output("first"))).unwrap();
 
     let (waits, waiting) = mpsc::channel();
     let second = thread::spawn(move || {
@@ -284,7 +360,7 @@ fn a_second_call_with_the_same_key_waits_for_the_first_and_gets_its_answer() {
                 true
             }))
             .unwrap();
-        barrier::action(&second, &call("a"), NOW, |_| Ok(output("second"))).unwrap()
+        barrier::action(&second, pay(&key(ACTION), "a"), NOW, |_| Ok(output("second"))).unwrap()
     });
     waiting.recv_timeout(Duration::from_secs(60)).expect("the second call waits at the unique key");
     first.execute_batch("COMMIT").unwrap();
@@ -304,11 +380,15 @@ fn any_flipped_byte_of_a_stored_row_is_reported_as_damaged() {
         service.action("a", Err(no_money())).unwrap();
         service
     };
-    let cases: [(&dyn Fn() -> Service, &str); 9] = [
+    let cases: [(&dyn Fn() -> Service, &str); 13] = [
         (&undone, "status = 'acted'"),
         (&undone, "status = 'blocked'"),
         (&undone, "status = 'gone'"),
         (&undone, "answer = CAST('{\"id\":\"pay_2\"}' AS BLOB)"),
+        (&undone, "status = 'undoing'"),
+        (&undone, "elsewhere = 1"),
+        (&undone, "operation = 'Credit'"),
+        (&undone, "undo_operation = NULL"),
         (&undone, "undo_answer = x'00'"),
         (&undone, "action_hash = undo_hash"),
         (&undone, "checksum = checksum + 1"),

@@ -4,18 +4,26 @@
 
 use std::collections::BTreeMap;
 
-use amends_participant::{Answer, BarrierError, Call, Decision, Refusal, UNDONE, barrier};
+use amends_participant::{
+    Answer, BarrierError, CallKey, Decision, Delivery, Direction, KeyParts, Refusal, UNDONE, barrier,
+};
 use proptest::prelude::*;
 use rusqlite::Connection;
 
 #[derive(Debug, Clone, Copy)]
 struct Operation {
-    step: u8,
+    row: Row,
     undo: bool,
+    name: Name,
     payload: u8,
     refuse: bool,
     fail: bool,
 }
+
+/// What action and undo have in common: occurrence and round of the one step there is.
+type Row = (Option<u32>, u32);
+
+type Name = &'static str;
 
 /// What a caller sees.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,20 +31,21 @@ enum Seen {
     Completed(String),
     Refused(String),
     Conflict,
+    SecondEffect,
     Failed,
 }
 
 #[derive(Debug, Clone)]
 enum State {
-    Acted { payload: u8, answer: String },
-    Refused { payload: u8, code: String },
-    Undone { payload: u8, answer: String },
+    Acted { name: Name, payload: u8, answer: String },
+    Refused { name: Name, payload: u8, code: String },
+    Undone { name: Name, payload: u8, answer: String },
     Blocked,
 }
 
 #[derive(Default)]
 struct Model {
-    steps: BTreeMap<u8, State>,
+    rows: BTreeMap<Row, State>,
     effects: Vec<String>,
 }
 
@@ -46,8 +55,11 @@ impl Model {
     }
 
     fn action(&mut self, op: Operation, nth: usize) -> Seen {
-        match self.steps.get(&op.step) {
+        match self.rows.get(&op.row) {
             Some(State::Undone { .. } | State::Blocked) => Seen::Refused(UNDONE.to_owned()),
+            Some(State::Acted { name, .. } | State::Refused { name, .. }) if *name != op.name => {
+                Seen::SecondEffect
+            }
             Some(State::Acted { payload, .. } | State::Refused { payload, .. }) if *payload != op.payload => {
                 Seen::Conflict
             }
@@ -56,24 +68,31 @@ impl Model {
             None if op.fail => Seen::Failed,
             None if op.refuse => {
                 let code = format!("no{nth}");
-                self.steps.insert(op.step, State::Refused { payload: op.payload, code: code.clone() });
+                self.rows.insert(
+                    op.row,
+                    State::Refused { name: op.name, payload: op.payload, code: code.clone() },
+                );
                 Seen::Refused(code)
             }
             None => {
                 let answer = nth.to_string();
                 self.effects.push(answer.clone());
-                self.steps.insert(op.step, State::Acted { payload: op.payload, answer: answer.clone() });
+                self.rows.insert(
+                    op.row,
+                    State::Acted { name: op.name, payload: op.payload, answer: answer.clone() },
+                );
                 Seen::Completed(answer)
             }
         }
     }
 
     fn undo(&mut self, op: Operation, nth: usize) -> Seen {
-        match self.steps.get(&op.step) {
+        match self.rows.get(&op.row) {
             None | Some(State::Refused { .. } | State::Blocked) => {
-                self.steps.insert(op.step, State::Blocked);
+                self.rows.insert(op.row, State::Blocked);
                 Seen::Completed("null".to_owned())
             }
+            Some(State::Undone { name, .. }) if *name != op.name => Seen::SecondEffect,
             Some(State::Undone { payload, .. }) if *payload != op.payload => Seen::Conflict,
             Some(State::Undone { answer, .. }) => Seen::Completed(answer.clone()),
             Some(State::Acted { .. }) if op.fail => Seen::Failed,
@@ -81,7 +100,10 @@ impl Model {
             Some(State::Acted { .. }) => {
                 let answer = nth.to_string();
                 self.effects.push(answer.clone());
-                self.steps.insert(op.step, State::Undone { payload: op.payload, answer: answer.clone() });
+                self.rows.insert(
+                    op.row,
+                    State::Undone { name: op.name, payload: op.payload, answer: answer.clone() },
+                );
                 Seen::Completed(answer)
             }
         }
@@ -89,9 +111,12 @@ impl Model {
 }
 
 fn real(connection: &Connection, op: Operation, nth: usize) -> Seen {
-    let step = op.step.to_string();
+    let (occurrence, round) = op.row;
+    let direction = if op.undo { Direction::Compensation } else { Direction::Action };
+    let key =
+        CallKey::new(KeyParts { transaction: "saga", step: "Pay", occurrence, direction, round }).unwrap();
     let payload = [op.payload];
-    let call = Call { saga: "saga", step: &step, in_doubt: op.undo, payload: &payload };
+    let call = Delivery::new(&key, op.name, &payload);
     let business = |c: &Connection| -> Result<Decision, _> {
         c.execute("INSERT INTO effects VALUES (?1)", [nth.to_string()])?;
         if op.fail {
@@ -104,14 +129,15 @@ fn real(connection: &Connection, op: Operation, nth: usize) -> Seen {
         })
     };
     let answer = if op.undo {
-        barrier::undo(connection, &call, 0, business)
+        barrier::undo(connection, call, 0, business)
     } else {
-        barrier::action(connection, &call, 0, business)
+        barrier::action(connection, call, 0, business)
     };
     match answer {
         Ok(Answer::Completed(output)) => Seen::Completed(String::from_utf8(output).unwrap()),
         Ok(Answer::Refused(refusal)) => Seen::Refused(refusal.code),
         Err(BarrierError::PayloadConflict { .. }) => Seen::Conflict,
+        Err(BarrierError::SecondEffect { .. }) => Seen::SecondEffect,
         Err(BarrierError::Database(_)) => Seen::Failed,
         Err(error) => panic!("{error}"),
     }
@@ -123,8 +149,12 @@ fn effects(connection: &Connection) -> Vec<String> {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    (0..3_u8, any::<bool>(), 0..2_u8, prop::bool::weighted(0.3), prop::bool::weighted(0.2))
-        .prop_map(|(step, undo, payload, refuse, fail)| Operation { step, undo, payload, refuse, fail })
+    let row = prop::sample::select(&[(None, 1), (Some(0), 1), (Some(0), 2)]);
+    let name = prop::sample::select(&["Pay", "Pay", "Pay", "Credit"]);
+    let payload = prop::sample::select(&[0, 0, 0, 1]);
+    (row, any::<bool>(), name, payload, prop::bool::weighted(0.3), prop::bool::weighted(0.2)).prop_map(
+        |(row, undo, name, payload, refuse, fail)| Operation { row, undo, name, payload, refuse, fail },
+    )
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use amends_participant::database::{Database, Format, OnFatal, OpenError, WriteError};
 use amends_participant::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX, READERS_MAX};
-use amends_participant::{Answer, BarrierError, Call, DataError, Refusal, Savepoint, barrier};
+use amends_participant::{Answer, BarrierError, CallKey, DataError, Delivery, Refusal, Savepoint, barrier};
 use rusqlite::Connection;
 
 const APPLICATION_ID: i32 = 77;
@@ -53,6 +53,10 @@ fn insert(connection: &Connection, what: &str) -> Result<(), BarrierError> {
 
 fn effects(database: &Database) -> i64 {
     database.read(|c| Ok(c.query_row("SELECT count(*) FROM effects", [], |row| row.get(0))?)).unwrap()
+}
+
+fn key(transaction: &str) -> CallKey {
+    format!("{transaction}/Pay/action").parse().unwrap()
 }
 
 /// Queues `work` and hands out its result.
@@ -203,7 +207,8 @@ fn a_failed_commit_is_fatal_once_and_answers_nothing_as_success() {
     let database = Database::open(&path, format(1), on_fatal).unwrap();
     let held = hold(&database);
     let sound = submit(&database, |c| insert(c, "sound"));
-    // A deferred foreign key is judged by the commit alone: the one error of a commit that can be had without a broken disk.
+    // A deferred foreign key is judged by the commit alone: the one error of a commit that can be had without
+    // a broken disk.
     let orphan = submit(&database, |c| {
         c.execute("INSERT INTO effects VALUES ('orphan', 1)", []).map(|_| ()).map_err(BarrierError::from)
     });
@@ -262,8 +267,8 @@ fn a_refusal_takes_back_its_own_write_of_the_batch_and_is_remembered() {
     let call = |saga, decision: Result<(), Refusal>| {
         let (answered, answer) = mpsc::channel();
         let work = move |savepoint: &Savepoint<'_>| {
-            let call = Call { saga, step: "Pay", in_doubt: false, payload: b"a" };
-            barrier::action_in(savepoint, &call, 5, |c| {
+            let key = key(saga);
+            barrier::action_in(savepoint, Delivery::new(&key, "Pay", b"a"), 5, |c| {
                 c.execute("INSERT INTO effects (what) VALUES (?1)", [saga])?;
                 Ok(decision.map(|()| b"done".to_vec()))
             })
@@ -283,13 +288,34 @@ fn a_refusal_takes_back_its_own_write_of_the_batch_and_is_remembered() {
     assert_eq!(effects(&database), 2);
 }
 
+/// A refusal takes back all of its savepoint: another call in it would be taken back after it was answered.
+#[test]
+fn a_second_call_in_one_write_is_an_error() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    let (answered, answer) = mpsc::channel();
+    let work = |savepoint: &Savepoint<'_>| {
+        let (first, second) = (key("one"), key("two"));
+        barrier::action_in(savepoint, Delivery::new(&first, "Pay", b"a"), 5, |c| {
+            insert(c, "first").map_err(|_| DataError::damaged("a test", "the insert failed"))?;
+            Ok(Ok(b"done".to_vec()))
+        })?;
+        let refused = || Err(Refusal::new("no", "not this one"));
+        barrier::action_in(savepoint, Delivery::new(&second, "Pay", b"a"), 5, |_| Ok(refused()))
+    };
+    database.submit(work, move |result| drop(answered.send(result)));
+    let error = wait(&answer).unwrap_err();
+    assert!(matches!(error, WriteError::Job(BarrierError::SavepointUsed { .. })), "{error}");
+    assert_eq!(effects(&database), 0);
+}
+
 #[test]
 fn an_unclean_stop_loses_no_answer() {
     let (dir, path) = temporary();
     let database = open(&path);
     let act = |c: &Connection| {
-        let call = Call { saga: "saga-1", step: "Pay", in_doubt: false, payload: b"a" };
-        barrier::action(c, &call, 5, |c| {
+        let key = key("saga-1");
+        barrier::action(c, Delivery::new(&key, "Pay", b"a"), 5, |c| {
             c.execute("INSERT INTO effects (what) VALUES ('acted')", [])?;
             Ok(Ok(b"first".to_vec()))
         })
@@ -302,7 +328,8 @@ fn an_unclean_stop_loses_no_answer() {
     assert_eq!(effects(&reopened), 1);
 }
 
-/// A call that is repeated may find its effect already, and is answered without a commit: then nothing else would flush it.
+/// A call that is repeated may find its effect already, and is answered without a commit: then nothing else
+/// would flush it.
 #[test]
 fn what_a_kill_left_in_the_log_is_written_again_before_anybody_is_answered() {
     let (dir, path) = temporary();
@@ -408,8 +435,8 @@ fn retention_gives_space_back() {
     let answer = "x".repeat(1000);
     let acted = submit(&database, move |c| {
         for n in 0..1500 {
-            let call = Call { saga: &n.to_string(), step: "Pay", in_doubt: false, payload: b"" };
-            barrier::action(c, &call, 10, |_| Ok(Ok(answer.clone().into_bytes())))?;
+            let key = key(&n.to_string());
+            barrier::action(c, Delivery::new(&key, "Pay", b""), 10, |_| Ok(Ok(answer.clone().into_bytes())))?;
         }
         Ok(())
     });
@@ -506,7 +533,8 @@ fn a_file_cut_off_anywhere_is_damaged_not_new_or_shorter() {
     }
 }
 
-/// Damage anywhere in the log either is reported, or loses nothing but the end that a power cut could have taken too.
+/// Damage anywhere in the log either is reported, or loses nothing but the end that a power cut could have
+/// taken too.
 #[test]
 fn a_log_broken_before_its_last_commits_is_damaged() {
     const COMMITS: usize = 12;
@@ -525,7 +553,8 @@ fn a_log_broken_before_its_last_commits_is_damaged() {
         std::fs::write(&log, bytes).unwrap();
         let _ = std::fs::remove_file(copy.with_extension("db-shm"));
     };
-    // Up to the last transaction but one everything is found; the stride is prime, so that it meets every part of a frame.
+    // Up to the last transaction but one everything is found; the stride is prime, so that it meets every
+    // part of a frame.
     for at in (0..ends[COMMITS - 3]).step_by(487) {
         let mut bytes = sound.clone();
         bytes[at] ^= 1;

@@ -10,7 +10,7 @@ use amends_participant::{DataError, Refusal};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use crate::ids::{OrderId, ProductId, ReservationId, SagaId};
+use crate::ids::{OrderId, ProductId, ReservationId};
 use crate::messages::{InventoryReserved, Line, ReleaseReservation, ReserveInventory};
 use crate::status::record_status;
 use crate::stock::Stock;
@@ -66,7 +66,7 @@ pub(crate) fn create(connection: &Connection, stock: &Stock) -> Result<(), rusql
 
 pub(crate) fn reserve(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     payload: &ReserveInventory,
     drawn: Drawn,
 ) -> Result<Result<InventoryReserved, Refusal>, DataError> {
@@ -97,7 +97,7 @@ pub(crate) fn reserve(
 
 pub(crate) fn release(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     ReleaseReservation {}: &ReleaseReservation,
 ) -> Result<Undo, DataError> {
     let sql = "SELECT number, status FROM reservations WHERE saga = ?1 ORDER BY number";

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use amends_participant::Direction;
+
 /// One of the four services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceName {
@@ -39,15 +41,6 @@ pub enum Operation {
     ScheduleShipment,
     /// Stops what this saga scheduled.
     CancelShipment,
-}
-
-/// Whether an operation makes an effect or takes one back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// It makes one.
-    Action,
-    /// It takes one back.
-    Compensation,
 }
 
 impl ServiceName {

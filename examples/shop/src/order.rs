@@ -48,7 +48,7 @@ pub(crate) const TABLES: &str = "
 
 pub(crate) fn create(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     payload: &CreateOrder,
     drawn: Drawn,
 ) -> Result<Result<OrderCreated, Refusal>, DataError> {
@@ -103,7 +103,7 @@ pub(crate) fn confirm(
 
 pub(crate) fn cancel(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     CancelOrder {}: &CancelOrder,
 ) -> Result<Undo, DataError> {
     let sql = "SELECT number, status FROM orders WHERE saga = ?1 ORDER BY number";

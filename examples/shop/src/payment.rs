@@ -7,7 +7,7 @@
 use amends_participant::{DataError, Refusal};
 use rusqlite::{Connection, params};
 
-use crate::ids::{OrderId, PaymentId, SagaId, TransactionId};
+use crate::ids::{OrderId, PaymentId, TransactionId};
 use crate::limits::PAYMENT_MAX;
 use crate::messages::{PaymentProcessed, ProcessPayment, RefundPayment};
 use crate::money::Money;
@@ -40,7 +40,7 @@ pub(crate) const TABLES: &str = "
 
 pub(crate) fn process(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     payload: &ProcessPayment,
     drawn: Drawn,
 ) -> Result<Result<PaymentProcessed, Refusal>, DataError> {
@@ -71,7 +71,7 @@ pub(crate) fn process(
 
 pub(crate) fn refund(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     RefundPayment {}: &RefundPayment,
 ) -> Result<Undo, DataError> {
     let sql = "SELECT number, status FROM payments WHERE saga = ?1 ORDER BY number";

@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use crate::ids::SagaId;
 use crate::limits::{ATTEMPT_TIME_MAX, CALLS_PER_SERVICE_MAX, SAGA_TIME_MAX};
 use crate::messages::{
     CancelOrder, CancelShipment, ConfirmOrder, Line, OrderCreated, ProcessPayment, RefundPayment,
@@ -76,13 +75,11 @@ async fn carry_out(services: Arc<Services>, call: Call) -> Outcome {
         Err(why) => return Outcome::unknown("unreadable", why),
     };
     let (answered, answer) = oneshot::channel();
-    let call = ServiceCall {
-        operation,
-        saga: SagaId::from(call.saga.to_string()),
-        step: call.step_name().to_owned(),
-        in_doubt: call.in_doubt,
-        payload,
+    let key = match call.idempotency_key().parse() {
+        Ok(key) => key,
+        Err(error) => return Outcome::unknown("unreadable", format!("{error}")),
     };
+    let call = ServiceCall { operation, key, payload };
     services.call(call, move |result| {
         // Nobody waits any more only when the engine stops; the answer is in the barrier.
         drop(answered.send(result));
@@ -101,9 +98,7 @@ fn outcome(result: Result<Answer, CallError>) -> Outcome {
             message: refusal.message,
             details: refusal.details.map(Bytes::from),
         }),
-        Err(error) if error.is_payload_conflict() => {
-            Outcome::refused(Refusal::PAYLOAD_CONFLICT, error.to_string())
-        }
+        Err(error) if error.is_conflict() => Outcome::refused(Refusal::PAYLOAD_CONFLICT, error.to_string()),
         Err(error) => Outcome::unknown("service_failed", error.to_string()),
     }
 }

@@ -9,21 +9,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use amends_participant::database::{Create, Database, Format, OnFatal, OpenError, WriteError};
-use amends_participant::{Answer, BarrierError, Call, DataError, Decision, Refusal, Savepoint, barrier};
+use amends_participant::{
+    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Direction, Refusal, Savepoint, barrier,
+};
 use bytes::Bytes;
 use rusqlite::Connection;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ids::SagaId;
-use crate::operation::{Direction, Operation, ServiceName};
+use crate::operation::{Operation, ServiceName};
 use crate::stock::Stock;
 use crate::surroundings::{Drawn, NoRandomness, Surroundings};
 use crate::undo::Undo;
 use crate::{inventory, order, payment, shipping};
 
 /// Version of the four databases' format.
-const FORMAT_VERSION: i32 = 1;
+const FORMAT_VERSION: i32 = 2;
 
 /// The answer of an operation that has nothing to tell.
 const NOTHING: &[u8] = b"null";
@@ -41,17 +42,13 @@ pub struct Service {
 pub struct ServiceCall {
     /// What to do.
     pub operation: Operation,
-    /// The saga's id.
-    pub saga: SagaId,
-    /// The step's name; an undo carries that of the step it undoes.
-    pub step: String,
-    /// The coordinator does not know whether the action took effect.
-    pub in_doubt: bool,
+    /// Which call it is: the same for all its attempts.
+    pub key: CallKey,
     /// The operation's payload, as JSON.
     pub payload: Bytes,
 }
 
-/// Why a call got no answer. All but a payload conflict leave the caller with *unknown*.
+/// Why a call got no answer. All but a [conflict](CallError::is_conflict) leave the caller with *unknown*.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The call went to a service that does not carry out its operation.
@@ -73,9 +70,14 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the step was called before with another payload: neither a refusal nor unknown.
-    pub fn is_payload_conflict(&self) -> bool {
-        matches!(self, CallError::Write(WriteError::Job(BarrierError::PayloadConflict { .. })))
+    /// Whether the key stands for another call, which may have taken effect: neither a refusal nor unknown.
+    pub fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            CallError::Write(WriteError::Job(
+                BarrierError::PayloadConflict { .. } | BarrierError::SecondEffect { .. }
+            ))
+        )
     }
 }
 
@@ -158,18 +160,17 @@ fn carry_out(
     call: &ServiceCall,
     drawn: Drawn,
 ) -> Result<Answer, BarrierError> {
-    let keyed =
-        Call { saga: call.saga.as_str(), step: &call.step, in_doubt: call.in_doubt, payload: &call.payload };
+    let delivery = || Delivery::new(&call.key, call.operation.as_str(), &call.payload);
     match (guard, call.operation.direction()) {
         (Guard::Barrier, Direction::Action) => {
-            barrier::action_in(savepoint, &keyed, drawn.now_ms, |c| run(c, call, drawn).map(known))
+            barrier::action_in(savepoint, delivery(), drawn.now_ms, |c| run(c, call, drawn).map(known))
         }
         (Guard::Barrier, Direction::Compensation) => {
-            barrier::undo_in(savepoint, &keyed, drawn.now_ms, |c| match run(c, call, drawn)? {
+            barrier::undo_in(savepoint, delivery(), drawn.now_ms, |c| match run(c, call, drawn)? {
                 Ran::Decided(decision) => Ok(decision),
                 Ran::NothingToUndo => Err(DataError::damaged(
-                    format!("the records of saga `{}`", call.saga),
-                    format!("step `{}` took effect, but what it made is missing", call.step),
+                    format!("the records of saga `{}`", call.key.transaction()),
+                    format!("step `{}` took effect, but what it made is missing", call.key.step()),
                 )),
             })
         }
@@ -187,7 +188,7 @@ enum Ran {
 }
 
 fn run(connection: &Connection, call: &ServiceCall, drawn: Drawn) -> Result<Ran, DataError> {
-    let (c, saga, body) = (connection, &call.saga, call.payload.as_ref());
+    let (c, saga, body) = (connection, call.key.transaction(), call.payload.as_ref());
     match call.operation {
         Operation::CreateOrder => act(body, |payload| order::create(c, saga, &payload, drawn)),
         Operation::ConfirmOrder => act(body, |payload| order::confirm(c, &payload)),

@@ -6,7 +6,7 @@
 use amends_participant::{DataError, Refusal};
 use rusqlite::{Connection, params};
 
-use crate::ids::{OrderId, SagaId, ShipmentId, TrackingNumber};
+use crate::ids::{OrderId, ShipmentId, TrackingNumber};
 use crate::limits::SHIPPING_DELAY;
 use crate::messages::{CancelShipment, ScheduleShipment, ShipmentScheduled};
 use crate::status::record_status;
@@ -38,7 +38,7 @@ pub(crate) const TABLES: &str = "
 
 pub(crate) fn schedule(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     payload: &ScheduleShipment,
     drawn: Drawn,
 ) -> Result<Result<ShipmentScheduled, Refusal>, DataError> {
@@ -69,7 +69,7 @@ pub(crate) fn schedule(
 
 pub(crate) fn cancel(
     connection: &Connection,
-    saga: &SagaId,
+    saga: &str,
     CancelShipment {}: &CancelShipment,
 ) -> Result<Undo, DataError> {
     let sql = "SELECT number, status FROM shipments WHERE saga = ?1 ORDER BY number";

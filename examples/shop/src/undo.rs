@@ -7,8 +7,6 @@ use amends_participant::DataError;
 use rusqlite::Connection;
 use rusqlite::types::FromSql;
 
-use crate::ids::SagaId;
-
 /// What the business code of an undo came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Undo {
@@ -32,7 +30,7 @@ pub(crate) enum Found {
 pub(crate) fn find<S: FromSql>(
     connection: &Connection,
     sql: &'static str,
-    saga: &SagaId,
+    saga: &str,
     in_force: impl Fn(S) -> bool,
 ) -> Result<Found, DataError> {
     let mut statement = connection.prepare_cached(sql)?;

@@ -1,8 +1,8 @@
 //! Opening a database file, or refusing to.
 //!
-//! Owns every setting of a connection and the judgement whether a file is what it should be.
-//! Promises that an opened file flushes each commit (read back, not assumed), is of this format and passed its check.
-//! Does not repair: a damaged file is left as it is. Start reading at `writer`.
+//! Owns every setting of a connection and the judgement whether a file is what it should be. Promises that an
+//! opened file flushes each commit (read back, not assumed), is of this format and passed its check. Does not
+//! repair: a damaged file is left as it is. Start reading at `writer`.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -33,7 +33,8 @@ pub enum OpenError {
     },
     /// The file belongs to something else.
     #[error(
-        "{path} is a database of something else, or its header is damaged (application id {found}, expected {expected}): \
+        "{path} is a database of something else, or its header is damaged \
+         (application id {found}, expected {expected}): \
          choose another directory, or restore this one from a backup",
         path = path.display()
     )]
@@ -61,7 +62,8 @@ pub enum OpenError {
     },
     /// The file system or the build does not keep a promise we build on.
     #[error(
-        "{path}: the database does not accept {setting}={wanted}, it stays at {found}: is this a network file system?",
+        "{path}: the database does not accept {setting}={wanted}, it stays at {found}: \
+         is this a network file system?",
         path = path.display()
     )]
     Setting {
@@ -155,8 +157,8 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
     Ok(connection)
 }
 
-/// Refuses a file that is shorter than it says. SQLite takes a file of a few bytes for a new one, and does not
-/// miss what was cut off until it reads it.
+/// Refuses a file that is shorter than it says. SQLite takes a file of a few bytes for a new one, and does
+/// not miss what was cut off until it reads it.
 fn check_length(path: &Path, bytes: u64, log: Log) -> Result<(), OpenError> {
     const HEADER_BYTES: u64 = 100;
     const SMALLEST_PAGE_BYTES: u64 = 512;
@@ -178,7 +180,8 @@ fn check_length(path: &Path, bytes: u64, log: Log) -> Result<(), OpenError> {
     let mut header = [0; HEADER_BYTES as usize];
     let mut file = File::open(path).map_err(|source| OpenError::io(path, source))?;
     file.read_exact(&mut header).map_err(|source| OpenError::io(path, source))?;
-    // <https://www.sqlite.org/fileformat2.html#the_database_header>: 1 stands for 65,536, which two bytes cannot hold.
+    // <https://www.sqlite.org/fileformat2.html#the_database_header>: 1 stands for 65,536, which two bytes
+    // cannot hold.
     let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
         1 => 65_536,
         other => u64::from(other),
@@ -254,8 +257,8 @@ fn accept_format(connection: &mut Connection, path: &Path, format: Format) -> Re
     Ok(())
 }
 
-/// A new file is on disk only when its name is. Done at every open: an earlier one may have been killed right before
-/// it.
+/// A new file is on disk only when its name is. Done at every open: an earlier one may have been killed right
+/// before it.
 fn make_entry_durable(path: &Path) -> Result<(), OpenError> {
     let parent = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

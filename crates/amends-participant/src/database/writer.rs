@@ -1,9 +1,9 @@
 //! The one thread that writes.
 //!
-//! Owns the writing connection. Promises: everything queued until the commit begins goes into one transaction, each job
-//! in a savepoint of its own; jobs are answered after the commit and in order; after a commit that failed nothing is
-//! written any more. Does not use timers: while one batch is flushed, the next one gathers. Start reading at
-//! `Writer::run`.
+//! Owns the writing connection. Promises: everything queued until the commit begins goes into one
+//! transaction, each job in a savepoint of its own; jobs are answered after the commit and in order; after a
+//! commit that failed nothing is written any more. Does not use timers: while one batch is flushed, the next
+//! one gathers. Start reading at `Writer::run`.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,7 +62,8 @@ impl Writer {
     ) -> Result<Writer, Error> {
         let log_pages = Arc::new(AtomicU32::new(0));
         let reported = Arc::clone(&log_pages);
-        // In place of SQLite's own automatic checkpoint, which runs before the commit returns and hides its errors.
+        // In place of SQLite's own automatic checkpoint, which runs before the commit returns and hides its
+        // errors.
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
             reported.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
             Ok(())
@@ -109,14 +110,15 @@ impl Writer {
 
     /// Reports that nobody knows what is on the disk, once.
     fn stop(&self, message: &str) {
-        // What is on disk stays as it is: even the checkpoint of a normal close could make lost pages look written. If
-        // this cannot be set, the close still is no worse than that of any other program.
+        // What is on disk stays as it is: even the checkpoint of a normal close could make lost pages look
+        // written. If this cannot be set, the close still is no worse than that of any other program.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         (self.on_fatal)(message);
     }
 
-    /// Adds to the batch what is queued until its last job is done: jobs tend to come in a row, and the first of them
-    /// would otherwise have a flush for itself. Measured with 64 clients of the shop: a quarter fewer flushes.
+    /// Adds to the batch what is queued until its last job is done: jobs tend to come in a row, and the first
+    /// of them would otherwise have a flush for itself. Measured with 64 clients of the shop: a quarter fewer
+    /// flushes.
     fn carry_out_batch(&self, jobs: &mut Vec<Box<dyn Job>>) -> Batch {
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
             return self.rolled_back(&error);
@@ -130,7 +132,8 @@ impl Writer {
                 Err(error) => return self.rolled_back(&error),
             }
             if self.connection.is_autocommit() {
-                // The job met an error that made SQLite roll back everything, the earlier jobs of the batch included.
+                // The job met an error that made SQLite roll back everything, the earlier jobs of the batch
+                // included.
                 return Batch::RolledBack(
                     "one write of the batch failed and took the others with it".to_owned(),
                 );
@@ -201,7 +204,8 @@ impl Writer {
         }
         match self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             Ok(()) => Ok(()),
-            // Readers are in the way, or the file cannot grow: nothing was lost, and the next commit tries again.
+            // Readers are in the way, or the file cannot grow: nothing was lost, and the next commit tries
+            // again.
             Err(error) if is_no_space(&error) || is_busy(&error) => Ok(()),
             // A failed flush of the file: its pages may be gone although the next flush says otherwise.
             Err(error) => Err(error),

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use amends_participant::{Answer, UNDONE};
-use amends_shop::ids::{OrderId, SagaId};
+use amends_shop::ids::OrderId;
 use amends_shop::messages::{
     ConfirmOrder, InventoryReserved, PaymentProcessed, ProcessPayment, ScheduleShipment, ShipmentScheduled,
 };
@@ -14,7 +14,7 @@ use amends_shop::service::{CallError, ServiceCall};
 use amends_shop::stock::Stock;
 use serde_json::json;
 
-use crate::shop::{Shop, order, reservation};
+use crate::shop::{Shop, key, order, reservation};
 
 fn payment(minor: i64) -> ProcessPayment {
     ProcessPayment { order_id: OrderId::from("ord_1"), amount: Money::from_minor(minor) }
@@ -191,7 +191,7 @@ fn a_repeated_call_gets_the_first_answer_and_takes_no_second_effect() {
     let conflict = shop
         .try_call(Operation::ProcessPayment, "s1", serde_json::to_vec(&payment(501)).unwrap())
         .unwrap_err();
-    assert!(conflict.is_payload_conflict(), "{conflict}");
+    assert!(conflict.is_conflict(), "{conflict}");
 }
 
 #[test]
@@ -230,9 +230,7 @@ fn a_call_to_the_wrong_service_says_whose_it_is() {
     let (answered, answer) = mpsc::channel();
     let call = ServiceCall {
         operation: Operation::RefundPayment,
-        saga: SagaId::from("s1"),
-        step: "ProcessPayment".to_owned(),
-        in_doubt: true,
+        key: key(Operation::RefundPayment, "s1"),
         payload: "{}".into(),
     };
     shop.services.service(ServiceName::Order).call(call, move |result| drop(answered.send(result)));
@@ -257,9 +255,7 @@ fn calls_that_come_together_share_their_commits() {
     for saga in 0..CALLS {
         let call = ServiceCall {
             operation: Operation::ProcessPayment,
-            saga: SagaId::from(saga.to_string()),
-            step: "ProcessPayment".to_owned(),
-            in_doubt: false,
+            key: key(Operation::ProcessPayment, &saga.to_string()),
             payload: serde_json::to_vec(&payment(100)).unwrap().into(),
         };
         let answered = answered.clone();

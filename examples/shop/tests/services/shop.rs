@@ -6,8 +6,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use amends_participant::database::OnFatal;
-use amends_participant::{Answer, Refusal};
-use amends_shop::ids::{OrderId, ProductId, SagaId, UserId};
+use amends_participant::{Answer, CallKey, KeyParts, Refusal};
+use amends_shop::ids::{OrderId, ProductId, UserId};
 use amends_shop::messages::{
     CancelOrder, CancelShipment, ConfirmOrder, CreateOrder, Item, Line, OrderCreated, ProcessPayment,
     RefundPayment, ReleaseReservation, ReserveInventory, ScheduleShipment,
@@ -67,13 +67,7 @@ impl Shop {
         payload: Vec<u8>,
     ) -> Result<Answer, CallError> {
         let (answered, answer) = mpsc::channel();
-        let call = ServiceCall {
-            operation,
-            saga: SagaId::from(saga),
-            step: operation.step().to_owned(),
-            in_doubt: false,
-            payload: payload.into(),
-        };
+        let call = ServiceCall { operation, key: key(operation, saga), payload: payload.into() };
         self.services.call(call, move |result| drop(answered.send(result)));
         answer.recv_timeout(Duration::from_secs(60)).expect("every call is answered")
     }
@@ -134,6 +128,11 @@ impl Shop {
         assert!(audit.violations.is_empty(), "{:#?}", audit.violations);
         assert!(audit.unfinished.is_empty(), "{:?}", audit.unfinished);
     }
+}
+
+pub(crate) fn key(operation: Operation, saga: &str) -> CallKey {
+    let (step, direction) = (operation.step(), operation.direction());
+    CallKey::new(KeyParts { transaction: saga, step, occurrence: None, direction, round: 1 }).unwrap()
 }
 
 /// An order of products, quantities and prices in minor units.

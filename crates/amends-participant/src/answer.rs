@@ -1,24 +1,11 @@
-//! What a participant is asked and what it answers.
+//! What a participant answers.
 //!
-//! Owns the shapes on both sides of the barrier. Promises nothing about the bytes: whoever made them judged them.
-//! Does not carry *pending* and *unknown*: the first is no end, and the second is what the caller makes of an error.
+//! Owns the shapes that leave the barrier. Promises nothing about the bytes: whoever made them judged them.
+//! Does not carry *working* and *unknown*: the first is no end, and the second is what the caller makes of an
+//! error.
 
-/// Code of the refusal an action gets when its step was undone before, or its undo came first.
+/// Code of the refusal an action gets when it was undone before, or its undo came first.
 pub const UNDONE: &str = "undone";
-
-/// One attempt at a step's action or compensation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Call<'a> {
-    /// The saga's id.
-    pub saga: &'a str,
-    /// The step's name; an undo carries the name of the step it undoes.
-    pub step: &'a str,
-    /// The coordinator does not know whether the action took effect. The barrier needs no hint; business code may want
-    /// it.
-    pub in_doubt: bool,
-    /// What the step is asked to do. The same key must always carry the same bytes.
-    pub payload: &'a [u8],
-}
 
 /// The first answer to a call, given again to every repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
