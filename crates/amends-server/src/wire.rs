@@ -61,7 +61,8 @@ pub fn rfc3339(time: Time) -> String {
     let milliseconds = i64::try_from(time.milliseconds()).unwrap_or(i64::MAX);
     match jiff::Timestamp::from_millisecond(milliseconds) {
         Ok(timestamp) => format!("{timestamp:.3}"),
-        // Beyond the year 9999 there is no RFC 3339; the number says what is stored.
+        // There is no RFC 3339 beyond the year 9999, and jiff stops a day short of it for the sake of time
+        // zones; the number says what is stored.
         Err(_) => milliseconds.to_string(),
     }
 }
@@ -217,4 +218,38 @@ fn reason(reason: &amends_core::Reason) -> Reason {
 
 fn name(definition: &Definition, step: StepIndex) -> String {
     definition.written(step).name.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_and_the_wire_have_the_same_words() {
+        for of_core in Status::ALL {
+            assert_eq!(status(of_core).as_str(), of_core.as_str());
+        }
+        for of_core in amends_core::StepStatus::ALL {
+            assert_eq!(step_status(of_core).as_str(), of_core.as_str());
+        }
+        for (name, verb) in VerbName::ALL.iter().zip([
+            Verb::Cancel,
+            Verb::Retry,
+            Verb::Skip { step: StepIndex(0), output: Bytes::new() },
+            Verb::Resolve { step: StepIndex(0) },
+            Verb::Pause,
+            Verb::Resume,
+            Verb::Reverse,
+            Verb::Abandon,
+        ]) {
+            assert_eq!(name.as_str(), verb.as_str());
+        }
+    }
+
+    #[test]
+    fn a_moment_is_rfc_3339_as_long_as_that_has_years() {
+        assert_eq!(rfc3339(Time::from_milliseconds(0)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(Time::from_milliseconds(253_402_207_200_000)), "9999-12-30T22:00:00.000Z");
+        assert_eq!(rfc3339(Time::from_milliseconds(253_402_300_800_000)), "253402300800000");
+    }
 }

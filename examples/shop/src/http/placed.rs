@@ -3,7 +3,7 @@
 //! Owns the mapping from a saga's status to an answer. Promises the same answer for the same durable state,
 //! and so for every repeat.
 
-use amends_api::ErrorKind;
+use amends_api::{ErrorKind, SagaStatus};
 use amends_core::{Saga, Status};
 use amends_engine::SagaView;
 use amends_server::{Problem, wire};
@@ -17,14 +17,14 @@ use crate::saga::order_id;
 #[derive(Serialize)]
 struct Accepted {
     saga_id: String,
-    status: &'static str,
+    status: SagaStatus,
 }
 
 #[derive(Serialize)]
 struct Placed {
     saga_id: String,
     order_id: Option<String>,
-    status: &'static str,
+    status: SagaStatus,
 }
 
 /// The answer to a caller who does not wait for the end.
@@ -32,7 +32,7 @@ pub(super) fn accepted(view: &SagaView) -> Response {
     let saga_id = view.saga.id().to_string();
     let location = HeaderValue::from_str(&format!("/sagas/{saga_id}")).expect("an id is visible ASCII");
     let applied = HeaderValue::from_static("respond-async");
-    let body = Json(Accepted { saga_id, status: view.saga.status().as_str() });
+    let body = Json(Accepted { saga_id, status: wire::status(view.saga.status()) });
     let headers = [(header::LOCATION, location), (HeaderName::from_static("preference-applied"), applied)];
     (StatusCode::ACCEPTED, headers, body).into_response()
 }
@@ -45,7 +45,7 @@ pub(super) fn placed(view: &SagaView) -> Result<Response, Problem> {
             let body = Placed {
                 saga_id: saga.id().to_string(),
                 order_id: order_id(saga),
-                status: saga.status().as_str(),
+                status: wire::status(saga.status()),
             };
             Ok((StatusCode::CREATED, Json(body)).into_response())
         }
@@ -81,5 +81,5 @@ fn about(problem: Problem, saga: &Saga) -> Problem {
     problem
         .with("saga_id", saga.id().to_string())
         .with("order_id", order_id(saga))
-        .with("status", saga.status().as_str())
+        .with("status", wire::status(saga.status()).as_str())
 }
