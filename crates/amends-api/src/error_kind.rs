@@ -91,6 +91,10 @@ kinds! {
     BodyTooLarge = "body_too_large", 413, No, "The body is too large";
     /// The key was used with another input.
     KeyReused = "key_reused", 409, No, "This key was used for another request";
+    /// The saga's state does not allow what was asked.
+    StateConflict = "state_conflict", 409, No, "The saga's state does not allow this";
+    /// The saga ended long ago and was removed; its id and key are still reserved.
+    SagaRemoved = "saga_removed", 410, No, "The saga was removed some time after its end";
     /// The saga went back.
     SagaCompensated = "saga_compensated", 409, No, "It could not be done, and everything is undone";
     /// The saga went back because a step ran out of attempts.
@@ -115,6 +119,8 @@ kinds! {
     DiskLow = "disk_low", 503, AfterSeconds(5), "The disk is nearly full";
     /// The server is stopping.
     Stopping = "stopping", 503, AfterSeconds(1), "The server is stopping";
+    /// Another server owns what was asked for, or is about to.
+    OwnedElsewhere = "owned_elsewhere", 503, AfterSeconds(1), "Another server owns this";
     /// Nobody knows whether it was done.
     OutcomeUnknown = "outcome_unknown", 503, AfterSeconds(1), "Nobody knows whether it was done";
     /// A fault of ours.

@@ -4,9 +4,10 @@
 //! with status and page, are [`amends_api::ErrorKind`]'s.
 
 use amends_api::{ErrorKind, SagaStatus};
-use amends_engine::{ReadError, StartError};
+use amends_engine::{OperateError, ReadError, StartError};
 
 use crate::problem::Problem;
+use crate::wire;
 
 impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
@@ -36,6 +37,18 @@ impl From<ReadError> for Problem {
             ReadError::Full => problem(ErrorKind::EngineFull),
             ReadError::Stopping => problem(ErrorKind::Stopping),
             ReadError::Journal(_) => problem(ErrorKind::Internal),
+        }
+    }
+}
+
+impl From<OperateError> for Problem {
+    fn from(error: OperateError) -> Self {
+        let detail = error.to_string();
+        match error {
+            OperateError::NotFound => Self::new(ErrorKind::NotFound, detail),
+            OperateError::Rejected(rejected) => Self::new(ErrorKind::StateConflict, detail)
+                .with("status", wire::status(rejected.status).as_str()),
+            OperateError::Read(error) => error.into(),
         }
     }
 }

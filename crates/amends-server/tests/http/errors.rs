@@ -1,13 +1,13 @@
 //! What every error of the engine becomes, and every kind as an answer.
 
 use amends_api::{ErrorKind, Retry};
-use amends_core::{DefinitionName, TransactionId};
-use amends_engine::{ReadError, StartError};
+use amends_core::{By, DefinitionName, TransactionId, Verb};
+use amends_engine::{OperateError, ReadError, StartError};
 use amends_server::Problem;
 use axum::response::IntoResponse;
 use serde_json::json;
 
-use crate::place::problem;
+use crate::place::{done, engine, problem, run};
 
 #[tokio::test]
 async fn every_kind_is_answered_with_its_status_code_and_page() {
@@ -79,6 +79,20 @@ fn every_error_of_a_question_has_its_kind() {
         let problem = Problem::from(error);
         assert_eq!((problem.kind(), problem.document().detail.as_str()), (kind, detail.as_str()));
     }
+}
+
+#[tokio::test]
+async fn every_error_of_a_verb_has_its_kind() {
+    let engine = engine(done);
+    let by = || By { who: "ann".to_owned(), why: "she wants to".to_owned() };
+    let ended = run(&engine).await.parse().unwrap();
+    let problem = Problem::from(engine.operate(ended, Verb::Cancel, by()).await.unwrap_err());
+    assert_eq!(problem.kind(), ErrorKind::StateConflict);
+    assert_eq!(problem.document().members["status"], json!("completed"));
+    let problem = Problem::from(engine.operate(saga(), Verb::Cancel, by()).await.unwrap_err());
+    assert_eq!(problem.kind(), ErrorKind::NotFound);
+    let problem = Problem::from(OperateError::Read(ReadError::Full));
+    assert_eq!(problem.kind(), ErrorKind::EngineFull);
 }
 
 #[test]
