@@ -1,7 +1,8 @@
 //! Where the next page begins, as a text somebody else keeps.
 //!
-//! Owns the spelling: a letter for the kind and a number. Promises that it is safe in a URL as it stands, and that a
-//! text that was not made here is an error. Does not promise anything about its look to whoever keeps it.
+//! Owns the spelling: a letter for the kind and a number. Promises that it is safe in a URL as it stands, and
+//! that a text that was not made here is an error. Does not promise anything about its look to whoever keeps
+//! it.
 
 use std::fmt;
 use std::str::FromStr;

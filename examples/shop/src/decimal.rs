@@ -1,9 +1,10 @@
 //! Exact decimal numbers as JSON writes them.
 //!
-//! Owns the reading of sign, digits, fraction and exponent. Promises to go by value (`1.50`, `15e-1` and `0.15e1` are
-//! the same) and never through a floating-point number. Does not know what is counted.
+//! Owns the reading of sign, digits, fraction and exponent. Promises to go by value (`1.50`, `15e-1` and
+//! `0.15e1` are the same) and never through a floating-point number. Does not know what is counted.
 
-/// Bounds an exponent far beyond any text's length, so that sums with lengths cannot overflow and still compare right.
+/// Bounds an exponent far beyond any text's length, so that sums with lengths cannot overflow and still
+/// compare right.
 const EXPONENT_BOUND: i64 = 1_000_000_000_000_000;
 
 /// Decimal digits that always fit into an `i128`, and one more than an `i64` can have.

@@ -1,8 +1,8 @@
 //! The ids of the shop's records.
 //!
-//! Owns how they look: a prefix that names the kind, and 128 random bits. Promises that no two collide, whatever the
-//! clock says. Does not draw the random bits itself. An order's id begins with its time as well, so that its index
-//! grows at one end.
+//! Owns how they look: a prefix that names the kind, and 128 random bits. Promises that no two collide,
+//! whatever the clock says. Does not draw the random bits itself. An order's id begins with its time as well,
+//! so that its index grows at one end.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! The inventory service: sets goods aside, all lines or none, and puts them back.
 //!
-//! Owns the stock and the reservations. Promises that per product start = free + reserved and that nothing is below
-//! zero; the table itself holds to that. Does not hold a reservation unique by key: that a repeat reserves nothing more
-//! is the barrier's promise.
+//! Owns the stock and the reservations. Promises that per product start = free + reserved and that nothing is
+//! below zero; the table itself holds to that. Does not hold a reservation unique by key: that a repeat
+//! reserves nothing more is the barrier's promise.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,8 @@ pub(crate) fn reserve(
         .execute(params![ReservationStatus::Reserved, reservation_id, payload.order_id, saga])?;
     let number = connection.last_insert_rowid();
     let mut insert = connection.prepare_cached(
-        "INSERT INTO reservation_lines (reservation_number, line, product_id, quantity) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO reservation_lines (reservation_number, line, product_id, quantity)
+         VALUES (?1, ?2, ?3, ?4)",
     )?;
     for (line, Line { product_id, quantity }) in (0_i64..).zip(&payload.lines) {
         insert.execute(params![number, line, product_id, quantity])?;

@@ -1,12 +1,13 @@
-//! The reference application: four services that share no transaction, and the saga that carries an order over them.
+//! The reference application: four services that share no transaction, and the saga that carries an order
+//! over them.
 //!
-//! Owns the services order, payment, inventory and shipping, each with a database of its own behind the barrier, the
-//! saga `PlaceOrder` ([`saga`]) and the shop's HTTP calls ([`http`]).
-//! Promises that a repeated call gets the first answer and takes effect once, and that an answer is on disk before it is given.
-//! Does not decide when a saga goes on or back: the engine does. Services know neither sagas nor HTTP.
-//! Start reading at [`saga`] for the plan, at [`services::Services`] for the four and at [`payment`] for the smallest.
+//! Owns the services order, payment, inventory and shipping, each with a database of its own behind the
+//! barrier, the saga `PlaceOrder` ([`saga`]) and the shop's HTTP calls ([`http`]). Promises that a repeated
+//! call gets the first answer and takes effect once, and that an answer is on disk before it is given. Does
+//! not decide when a saga goes on or back: the engine does. Services know neither sagas nor HTTP. Start
+//! reading at [`saga`] for the plan, at [`services::Services`] for the four and at [`payment`] for the
+//! smallest.
 
-pub mod audit;
 pub mod cursor;
 mod decimal;
 pub mod http;

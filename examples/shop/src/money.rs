@@ -1,7 +1,7 @@
 //! Money: integer minor units inside, a JSON number with at most two decimals outside.
 //!
-//! Owns the conversion between the two. Promises that it is exact, in both directions and for every amount an `i64` of
-//! minor units holds. Does not know currencies.
+//! Owns the conversion between the two. Promises that it is exact, in both directions and for every amount an
+//! `i64` of minor units holds. Does not know currencies.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! The order service: makes orders, confirms and cancels them.
 //!
-//! Owns the orders and their items. Promises that a total is the exact sum of its lines, and that a cancelled order
-//! stays so. Does not hold an order unique by key: that a repeat makes no second one is the barrier's promise.
+//! Owns the orders and their items. Promises that a total is the exact sum of its lines, and that a cancelled
+//! order stays so. Does not hold an order unique by key: that a repeat makes no second one is the barrier's
+//! promise.
 
 use amends_participant::{DataError, Refusal};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -59,7 +60,8 @@ pub(crate) fn create(
     let order_id = OrderId::new(drawn.now_ms, drawn.random[0]);
     connection
         .prepare_cached(
-            "INSERT INTO orders (status, total, created_at_ms, id, saga, user_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO orders (status, total, created_at_ms, id, saga, user_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             OrderStatus::Pending,
@@ -71,7 +73,8 @@ pub(crate) fn create(
         ])?;
     let number = connection.last_insert_rowid();
     let mut insert = connection.prepare_cached(
-        "INSERT INTO order_items (order_number, line, product_id, quantity, price) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO order_items (order_number, line, product_id, quantity, price)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for (line, item) in (0_i64..).zip(&payload.items) {
         insert.execute(params![number, line, item.product_id, item.quantity, item.price.minor()])?;
@@ -161,8 +164,7 @@ pub(crate) struct Order {
 }
 
 /// The columns [`Order::read`] takes, in their order.
-pub(crate) const COLUMNS: &str = "orders.number, orders.id, orders.saga, orders.user_id, orders.total, orders.status, \
-                                  orders.created_at_ms";
+pub(crate) const COLUMNS: &str = "orders.number, orders.id, orders.saga, orders.user_id, orders.total, orders.status, orders.created_at_ms";
 
 impl Order {
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Order> {

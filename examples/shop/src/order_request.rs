@@ -1,8 +1,9 @@
 //! An order as somebody outside sends it.
 //!
-//! Owns the judgement of a request's body: first its shape, then its values. Promises that what passes is an order the
-//! order service takes, with every amount exact, and that an error names the field and what to do.
-//! Does not read the whole body: fields it does not know are skipped. Start reading at [`OrderRequest::parse`].
+//! Owns the judgement of a request's body: first its shape, then its values. Promises that what passes is an
+//! order the order service takes, with every amount exact, and that an error names the field and what to do.
+//! Does not read the whole body: fields it does not know are skipped. Start reading at
+//! [`OrderRequest::parse`].
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -299,7 +300,8 @@ impl<'a> Value<'a> {
         Ok(self.raw.get())
     }
 
-    /// An integer by value: `2.0` and `2e0` are, `1.5` is another type. One that is too large is still an integer.
+    /// An integer by value: `2.0` and `2e0` are, `1.5` is another type. One that is too large is still an
+    /// integer.
     fn integer(self) -> Result<Quantity, RequestError> {
         let path = self.path.clone();
         let text = self.number("an integer")?;

@@ -1,8 +1,7 @@
 //! The payment service: takes an amount for an order and gives it back.
 //!
-//! Owns the payments. Promises to take no more than [`PAYMENT_MAX`] at a time.
-//! Does not hold a payment unique by key: that a repeat takes no second one is the barrier's promise, and a broken one
-//! must show.
+//! Owns the payments. Promises to take no more than [`PAYMENT_MAX`] at a time. Does not hold a payment unique
+//! by key: that a repeat takes no second one is the barrier's promise, and a broken one must show.
 
 use amends_participant::{DataError, Refusal};
 use rusqlite::{Connection, params};
@@ -56,7 +55,8 @@ pub(crate) fn process(
     let (payment_id, transaction_id) = (PaymentId::new(first), TransactionId::new(second));
     connection
         .prepare_cached(
-            "INSERT INTO payments (status, amount, id, transaction_id, order_id, saga) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO payments (status, amount, id, transaction_id, order_id, saga)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             PaymentStatus::Completed,

@@ -1,8 +1,8 @@
 //! Looking at the records of all four services.
 //!
-//! Owns the queries behind every view: a few for a page, none for each order. Promises that a stored record nobody can
-//! read is an error. Does not show one moment of all four services: each is read as of a moment of its own, the orders
-//! first, so that whatever a confirmed order needs is there when it is looked for.
+//! Owns the queries behind every view: a few for a page, none for each order. Promises that a stored record
+//! nobody can read is an error. Does not show one moment of all four services: each is read as of a moment of
+//! its own, the orders first, so that whatever a confirmed order needs is there when it is looked for.
 
 use std::collections::BTreeMap;
 
@@ -253,7 +253,7 @@ fn date(database: &Database, table: &str, ms: i64) -> Result<String, DataError> 
 }
 
 /// An order or reservation of nothing cannot have been made.
-pub(crate) fn without_lines(table: &str, id: &str) -> DataError {
+fn without_lines(table: &str, id: &str) -> DataError {
     DataError::damaged(format!("table {table}"), format!("the lines of {id} are missing"))
 }
 

@@ -1,9 +1,9 @@
-//! One service on its own database: a call comes in, the barrier lets it through once, the answer goes out after the
-//! flush.
+//! One service on its own database: a call comes in, the barrier lets it through once, the answer goes out
+//! after the flush.
 //!
-//! Owns the way from a call to the business code of its operation. Promises that the answer is on disk before it is
-//! given. Does not hold the rules of the business: those are in `order`, `payment`, `inventory` and `shipping`.
-//! Start reading at [`Service::call`].
+//! Owns the way from a call to the business code of its operation. Promises that the answer is on disk before
+//! it is given. Does not hold the rules of the business: those are in `order`, `payment`, `inventory` and
+//! `shipping`. Start reading at [`Service::call`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -90,7 +90,8 @@ enum Guard {
 }
 
 impl Service {
-    /// Opens a service's database in `dir`, or creates it there. The stock counts only when the inventory is created.
+    /// Opens a service's database in `dir`, or creates it there. The stock counts only when the inventory is
+    /// created.
     ///
     /// # Errors
     /// When the database cannot be opened, or is damaged.
@@ -110,15 +111,16 @@ impl Service {
         Ok(Service { name, database, surroundings, guard: Guard::Barrier })
     }
 
-    /// Carries out a call. Returns at once; `answered` is called exactly once, on another thread after the flush, or on
-    /// this one when the call could not be queued. It should hand its argument on and not compute.
+    /// Carries out a call. Returns at once; `answered` is called exactly once, on another thread after the
+    /// flush, or on this one when the call could not be queued. It should hand its argument on and not
+    /// compute.
     pub fn call(&self, call: ServiceCall, answered: impl FnOnce(Result<Answer, CallError>) + Send + 'static) {
         let (operation, owner) = (call.operation, call.operation.service());
         if owner != self.name {
             return answered(Err(CallError::WrongService { service: self.name, operation, owner }));
         }
-        // Drawn before it is known whether the call is a repeat: that costs less than a microsecond, and keeps business
-        // code pure.
+        // Drawn before it is known whether the call is a repeat: that costs less than a microsecond, and
+        // keeps business code pure.
         let drawn = match Drawn::from(self.surroundings.as_ref()) {
             Ok(drawn) => drawn,
             Err(error) => return answered(Err(error.into())),
@@ -140,8 +142,8 @@ impl Service {
         &self.database
     }
 
-    /// Lets every call through, repeats and late actions included, so that the crash campaign can show that it notices.
-    /// A service opened so breaks every promise of this crate.
+    /// Lets every call through, repeats and late actions included, so that the crash campaign can show that
+    /// it notices. A service opened so breaks every promise of this crate.
     #[cfg(feature = "sabotage")]
     pub(crate) fn take_barrier_away(&mut self) {
         self.guard = Guard::Nothing;

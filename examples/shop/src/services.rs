@@ -1,8 +1,8 @@
 //! The four services of one data directory, together.
 //!
-//! Owns the directory: which files belong to it and that they were made together. Promises that a lost file is an
-//! error, not a new and empty shop. Does not make one transaction of them: that is what sagas are for. Start reading at
-//! [`Services::call`].
+//! Owns the directory: which files belong to it and that they were made together. Promises that a lost file
+//! is an error, not a new and empty shop. Does not make one transaction of them: that is what sagas are for.
+//! Start reading at [`Services::call`].
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,14 +12,13 @@ use std::sync::Arc;
 use amends_participant::database::{OnFatal, OpenError};
 use amends_participant::{Answer, DataError};
 
-use crate::audit::{self, Audit};
 use crate::cursor::OrdersCursor;
 use crate::ids::OrderId;
 use crate::operation::ServiceName;
 use crate::records::Records;
 use crate::service::{CallError, Service, ServiceCall};
 use crate::stock::Stock;
-use crate::surroundings::{Machine, Surroundings};
+use crate::surroundings::Surroundings;
 use crate::views::{InventoryView, Ledger, OrderView, OrdersPage, PageLimit};
 
 /// Lies in the directory once all four databases do.
@@ -44,7 +43,8 @@ pub enum ServicesError {
     Database(#[from] OpenError),
     /// One of the databases was there and is gone, or empty.
     #[error(
-        "{path} is damaged: it was created and is missing or empty now. Restore the whole directory from a backup",
+        "{path} is damaged: it was created and is missing or empty now. \
+         Restore the whole directory from a backup",
         path = path.display()
     )]
     Lost {
@@ -66,15 +66,7 @@ impl Services {
     ///
     /// # Errors
     /// When the directory cannot be used, or a database in it is damaged.
-    pub fn open(dir: &Path, stock: &Stock, on_fatal: OnFatal) -> Result<Services, ServicesError> {
-        Services::open_in(dir, stock, Arc::new(Machine), on_fatal)
-    }
-
-    /// Opens the services with another clock and another source of random bits.
-    ///
-    /// # Errors
-    /// Those of [`Services::open`].
-    pub fn open_in(
+    pub fn open(
         dir: &Path,
         stock: &Stock,
         surroundings: Arc<dyn Surroundings>,
@@ -95,8 +87,8 @@ impl Services {
         Ok(services)
     }
 
-    /// Carries out a call at the service of its operation. Returns at once; `answered` is called exactly once, on
-    /// another thread after the flush, or on this one when the call could not be queued.
+    /// Carries out a call at the service of its operation. Returns at once; `answered` is called exactly
+    /// once, on another thread after the flush, or on this one when the call could not be queued.
     pub fn call(&self, call: ServiceCall, answered: impl FnOnce(Result<Answer, CallError>) + Send + 'static) {
         self.service(call.operation.service()).call(call, answered);
     }
@@ -143,18 +135,9 @@ impl Services {
         self.records().ledger()
     }
 
-    /// Holds every record against what must always hold. Meant for when no saga is under way: one that is may have paid
-    /// for an order that is not confirmed yet.
-    ///
-    /// # Errors
-    /// When a record cannot be read.
-    pub fn audit(&self) -> Result<Audit, DataError> {
-        audit::audit(self.records())
-    }
-
-    /// Lets every call through, repeats and late actions included. It exists to prove that the crash campaign can fail:
-    /// services without their barrier break every promise of this crate, and a campaign that does not notice is worth
-    /// nothing.
+    /// Lets every call through, repeats and late actions included. It exists to prove that the crash campaign
+    /// can fail: services without their barrier break every promise of this crate, and a campaign that does
+    /// not notice is worth nothing.
     #[cfg(feature = "sabotage")]
     #[must_use]
     pub fn without_barrier(mut self) -> Services {

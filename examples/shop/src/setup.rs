@@ -1,13 +1,13 @@
 //! The shop of one data directory, put together.
 //!
-//! Owns what every program that runs the shop does alike: journal, services, engine, the threads they run on, their
-//! order and their end. Promises that what `amends bench` measures is what `amends demo` serves. Does not bind a port,
-//! talk to people or end the process. Start reading at [`Setup::open`].
+//! Owns what every program that runs the shop does alike: journal, services, engine, the threads they run on,
+//! their order and their end. Promises that what `amends bench` measures is what `amends demo` serves. Does
+//! not bind a port, talk to people or end the process. Start reading at [`Setup::open`].
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use amends_engine::{EngineBuilder, Options, StartUpError};
 use amends_journal::Journal;
@@ -20,12 +20,14 @@ use crate::operation::ServiceName;
 use crate::saga;
 use crate::services::{Services, ServicesError};
 use crate::stock::Stock;
+use crate::surroundings::Machine;
 
-/// How long sagas that are under way may take to end when the process is asked to stop. What has not ended by then is
-/// taken up at the next start.
+/// How long sagas that are under way may take to end when the process is asked to stop. What has not ended by
+/// then is taken up at the next start.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Threads for reads that block. Each has a stack and a share of the allocator; the readers' pools are smaller still.
+/// Threads for reads that block. Each has a stack and a share of the allocator; the readers' pools are
+/// smaller still.
 const BLOCKING_THREADS_MAX: usize = 8;
 
 /// What a shop is opened with.
@@ -100,9 +102,11 @@ pub fn runtime() -> io::Result<Runtime> {
 }
 
 impl<'a> Setup<'a> {
-    /// A shop of the directory `data`, which is made if it is not there; `stock` counts only at its first start.
+    /// A shop of the directory `data`, which is made if it is not there; `stock` counts only at its first
+    /// start.
     ///
-    /// When a commit fails nobody knows what is on the disk: `on_fatal` is given the reason, and must end the process.
+    /// When a commit fails nobody knows what is on the disk: `on_fatal` is given the reason, and must end the
+    /// process.
     pub fn new(data: &'a Path, stock: &'a Stock, on_fatal: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
             data,
@@ -133,7 +137,8 @@ impl<'a> Setup<'a> {
         let journal: Arc<dyn Journal> =
             Arc::new(SqliteJournal::open(self.data, SqliteOptions::default(), on_fatal)?);
         let directory = self.data.join("services");
-        let services = Services::open(&directory, self.stock, self.on_fatal)?;
+        let surroundings = Arc::new(Machine(wall_clock_ms));
+        let services = Services::open(&directory, self.stock, surroundings, self.on_fatal)?;
         #[cfg(feature = "sabotage")]
         let services = match self.sabotage {
             Some(Sabotage::NoBarrier) => services.without_barrier(),
@@ -148,6 +153,12 @@ impl<'a> Setup<'a> {
         let engine = saga::register(EngineBuilder::new(journal).options(options), &services).open()?;
         Ok(OpenShop { shop: Shop { engine, services } })
     }
+}
+
+/// A clock before 1970 is wrong anyway; neither ids nor the barrier lean on it.
+fn wall_clock_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_millis());
+    since.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 impl OpenShop {

@@ -97,7 +97,7 @@ pub(crate) struct Shipment {
 
 /// The columns [`Shipment::read`] takes, in their order.
 pub(crate) const COLUMNS: &str = "shipments.id, shipments.order_id, shipments.status, shipments.tracking_number, \
-                                  shipments.scheduled_date_ms";
+     shipments.scheduled_date_ms";
 
 impl Shipment {
     pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Shipment> {

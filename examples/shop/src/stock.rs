@@ -1,7 +1,7 @@
 //! What the shop has to sell when it is first opened.
 //!
-//! Owns the list of products and how many there are of each. Promises that no product is named twice and none begins
-//! below zero. Does not know what has been sold since: that is the inventory service's.
+//! Owns the list of products and how many there are of each. Promises that no product is named twice and none
+//! begins below zero. Does not know what has been sold since: that is the inventory service's.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;

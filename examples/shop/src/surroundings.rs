@@ -1,9 +1,8 @@
 //! What a service takes from the world around it: the time and random bits.
 //!
-//! Owns the one place where both come from. Promises nothing about the time; ids do not lean on it.
-//! Does not hand them to business code at any moment: each call draws once, before it is queued.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! Owns the one place where both come from. Promises nothing about the time; ids do not lean on it. Does not
+//! read a clock: a program has one, and hands it in. Does not hand time and bits to business code at any
+//! moment either: each call draws once, before it is queued.
 
 use jiff::Timestamp;
 
@@ -24,15 +23,13 @@ pub trait Surroundings: Send + Sync {
 #[error("the system gave no random bits: {0}")]
 pub struct NoRandomness(pub String);
 
-/// The clock and the random source of the machine.
+/// The program's clock, in milliseconds since 1970 in UTC, and the machine's random source.
 #[derive(Debug, Clone, Copy)]
-pub struct Machine;
+pub struct Machine<C>(pub C);
 
-impl Surroundings for Machine {
+impl<C: Fn() -> i64 + Send + Sync> Surroundings for Machine<C> {
     fn now_ms(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_millis());
-        // A clock before 1970 is wrong anyway; ids and the barrier do not lean on it.
-        since.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX))
+        (self.0)()
     }
 
     fn random(&self) -> Result<[u128; 2], NoRandomness> {

@@ -1,7 +1,7 @@
 //! Finding what an undo takes back.
 //!
-//! Owns the search among the records a saga has made. Promises one record for one undo: were there two in force, the
-//! second would stay, to be seen. Does not change anything.
+//! Owns the search among the records a saga has made. Promises one record for one undo: were there two in
+//! force, the second would stay, to be seen. Does not change anything.
 
 use amends_participant::DataError;
 use rusqlite::Connection;
@@ -26,7 +26,8 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// Looks through the saga's records, oldest first; `sql` selects number and status of those whose saga is `?1`.
+/// Looks through the saga's records, oldest first; `sql` selects number and status of those whose saga is
+/// `?1`.
 pub(crate) fn find<S: FromSql>(
     connection: &Connection,
     sql: &'static str,

@@ -1,7 +1,7 @@
 //! What can be seen of the shop: orders with everything done for them, the stock, and what it all adds up to.
 //!
-//! Owns the shapes that go out, as JSON. Promises amounts as people see them, but in the ledger, which counts minor
-//! units. Does not read anything: that is done in `records`.
+//! Owns the shapes that go out, as JSON. Promises amounts as people see them, but in the ledger, which counts
+//! minor units. Does not read anything: that is done in `records`.
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 
+mod audit;
 mod damage;
 mod invariants;
 mod rules;

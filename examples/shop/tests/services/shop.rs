@@ -15,11 +15,13 @@ use amends_shop::messages::{
 use amends_shop::money::Money;
 use amends_shop::operation::Operation;
 use amends_shop::service::{CallError, ServiceCall};
-use amends_shop::services::Services;
+use amends_shop::services::{Services, ServicesError};
 use amends_shop::stock::Stock;
 use amends_shop::surroundings::{NoRandomness, Surroundings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::audit::audit;
 
 /// 2026-11-23T08:00:00Z.
 pub(crate) const NOW_MS: i64 = 1_795_420_800_000;
@@ -42,12 +44,16 @@ impl Surroundings for Counted {
     }
 }
 
-pub(crate) fn never_fatal() -> OnFatal {
+fn never_fatal() -> OnFatal {
     Arc::new(|message| panic!("fatal: {message}"))
 }
 
 pub(crate) fn open(dir: &Path, stock: &Stock) -> Services {
-    Services::open_in(dir, stock, Arc::new(Counted(AtomicU64::new(1))), never_fatal()).unwrap()
+    try_open(dir, stock).unwrap()
+}
+
+pub(crate) fn try_open(dir: &Path, stock: &Stock) -> Result<Services, ServicesError> {
+    Services::open(dir, stock, Arc::new(Counted(AtomicU64::new(1))), never_fatal())
 }
 
 impl Shop {
@@ -124,7 +130,7 @@ impl Shop {
     }
 
     pub(crate) fn assert_sound(&self) {
-        let audit = self.services.audit().unwrap();
+        let audit = audit(self.dir.path());
         assert!(audit.violations.is_empty(), "{:#?}", audit.violations);
         assert!(audit.unfinished.is_empty(), "{:?}", audit.unfinished);
     }
