@@ -1,4 +1,4 @@
-//! A value that is nobody's business on the way.
+//! A value that is passed on.
 //!
 //! Owns [`Payload`]: JSON that is passed on as it was written, to the byte. Promises that it is sound JSON.
 //! Does not look into it.

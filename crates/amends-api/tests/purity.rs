@@ -24,7 +24,7 @@ fn no_source_names_a_clock_a_runtime_input_output_or_another_crate_of_ours() {
         .collect();
     assert!(sources.len() > 5, "the sources are where this test looks");
     for path in sources {
-        // A folder cannot be read as text: whoever makes one teaches this test to look into it.
+        // A folder cannot be read as text: when there is one, this test must learn to look into it.
         let text = fs::read_to_string(&path).unwrap();
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         for line in code {

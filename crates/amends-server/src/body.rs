@@ -75,6 +75,6 @@ impl Collected {
 fn too_large() -> Problem {
     Problem::new(
         ErrorKind::BodyTooLarge,
-        format!("a body has at most {BODY_BYTES_MAX} bytes; send less at once"),
+        format!("a body has at most {BODY_BYTES_MAX} bytes; send less in one request"),
     )
 }

@@ -20,7 +20,7 @@ pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the body of a request may take.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Connections at once. Further ones wait in the system's queue until one ends; those that only hold a
+/// Connections open together. Further ones wait in the system's queue until one ends; those that only hold a
 /// connection are ended by `HEAD_TIME_MAX`.
 pub const CONNECTIONS_MAX: usize = 8_192;
 

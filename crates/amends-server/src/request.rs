@@ -31,8 +31,8 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Whether the caller prefers an answer at once (`Prefer: respond-async`). Other preferences are no business
-/// of ours.
+/// Whether the caller prefers an immediate answer (`Prefer: respond-async`). Other preferences are no
+/// business of ours.
 #[must_use]
 pub fn prefers_async(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());

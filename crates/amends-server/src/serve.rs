@@ -81,7 +81,7 @@ impl Server {
                 Some(_) = connections.join_next() => continue,
             };
             let (stream, place) = accepted;
-            // Small answers go out at once: the other side waits for them.
+            // Small answers are sent immediately: the other side waits for them.
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%error, "a connection keeps its delay");
             }

@@ -1,6 +1,6 @@
 //! The routes that every application has.
 //!
-//! Owns their composition, and the answers for whatever is no route. Promises that every path, method and
+//! Owns their composition, and the answers for everything else. Promises that every path, method and
 //! panic has an answer, and that the `type` of every problem resolves. Does not know what an application
 //! adds.
 

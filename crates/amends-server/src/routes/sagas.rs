@@ -20,7 +20,7 @@ pub fn router(engine: Engine) -> Router {
 async fn saga(State(engine): State<Engine>, uri: Uri) -> Result<Json<Saga>, Problem> {
     let text = last_segment(&uri);
     let unknown = || Problem::new(ErrorKind::NotFound, format!("no saga has the id {text:?}"));
-    // The path is looked at as it came: whatever is no saga's id is not found, undecodable or not.
+    // The path is read as it came, not decoded: what is not a saga's id is not found, decodable or not.
     let id: TransactionId = text.parse().map_err(|_| unknown())?;
     let view = engine.saga(id).await?.ok_or_else(unknown)?;
     let saga = wire::saga(&view);

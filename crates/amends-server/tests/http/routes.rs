@@ -1,4 +1,4 @@
-//! Health, error pages, and whatever is no route.
+//! Health, error pages, and what is not a route.
 
 use amends_api::{ErrorKind, Health, HealthStatus};
 use amends_server::routes;

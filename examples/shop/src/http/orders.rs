@@ -52,7 +52,7 @@ async fn orders(State(shop): State<Shop>, RawQuery(query): RawQuery) -> Result<J
     Ok(Json(read(&shop, move |services| services.orders(after, limit)).await?))
 }
 
-/// The page that a query asks for. An empty value is no value: `?cursor=&limit=10` is the first page.
+/// The page that a query asks for. An empty value counts as none: `?cursor=&limit=10` is the first page.
 fn page(query: &str) -> Result<(Option<OrdersCursor>, PageLimit), Problem> {
     let bad = |detail: String| Problem::new(ErrorKind::BadRequest, detail);
     let (mut after, mut limit) = (None, PageLimit::USUAL);
