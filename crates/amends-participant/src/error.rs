@@ -131,6 +131,21 @@ impl DataError {
 }
 
 impl BarrierError {
+    /// Whether the key stands for another call, which may have taken effect: neither a refusal nor unknown.
+    /// Over HTTP the answer is 409 with the code [`PAYLOAD_CONFLICT`].
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            BarrierError::PayloadConflict { .. } | BarrierError::SecondEffect { .. } => true,
+            BarrierError::WrongDirection { .. }
+            | BarrierError::EffectElsewhere { .. }
+            | BarrierError::InsideTransaction { .. }
+            | BarrierError::SavepointUsed { .. }
+            | BarrierError::AnswerTooLong { .. }
+            | BarrierError::Damaged { .. }
+            | BarrierError::Database(_) => false,
+        }
+    }
+
     /// The same error, its place prefixed with where that place is.
     #[must_use]
     pub fn within(self, whole: &str) -> BarrierError {

@@ -15,6 +15,11 @@ mod key;
 pub mod limits;
 mod savepoint;
 
+/// The guide: its examples compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/participants.md")]
+struct Guide;
+
 pub use answer::{Answer, Decision, Refusal, UNDONE};
 pub use delivery::Delivery;
 pub use error::{BarrierError, DataError, PAYLOAD_CONFLICT, SECOND_EFFECT};

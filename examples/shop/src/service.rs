@@ -72,12 +72,7 @@ pub enum CallError {
 impl CallError {
     /// Whether the key stands for another call, which may have taken effect: neither a refusal nor unknown.
     pub fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            CallError::Write(WriteError::Job(
-                BarrierError::PayloadConflict { .. } | BarrierError::SecondEffect { .. }
-            ))
-        )
+        matches!(self, CallError::Write(WriteError::Job(error)) if error.is_conflict())
     }
 }
 
