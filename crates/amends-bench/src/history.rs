@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use amends_engine::{Engine, EngineBuilder, Options, Wait};
-use amends_journal::{Filter, Journal};
+use amends_journal::{Filter, Journal, Reads};
 
 use super::conditions::Conditions;
 use super::error::BenchError;

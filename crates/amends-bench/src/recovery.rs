@@ -116,7 +116,7 @@ async fn watch(
             has_completed(engine, saga).await?;
         }
     }
-    let completed = Filter { status: Some(Status::Completed), definition: None };
+    let completed = Filter { standings: Status::Completed.standings(), ..Filter::default() };
     while engine.count(completed.clone()).await? < u64::from(in_flight) {
         tokio::time::sleep(LOOK_EVERY).await;
     }

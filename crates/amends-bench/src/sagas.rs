@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use amends_core::TransactionId;
 use amends_engine::{Engine, EngineBuilder, Options, StartRequest, Wait};
-use amends_journal::{Journal, Stats};
+use amends_journal::{Reads, Stats};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use clap::ValueEnum;
 
@@ -165,7 +165,7 @@ pub(super) fn run<B: Future<Output = ()> + Send + 'static>(
 }
 
 fn log_counts(stats: Stats) -> LogCounts {
-    LogCounts { appends: stats.appends, flushes: stats.log_flushes }
+    LogCounts { appends: stats.appends, flushes: stats.flushes }
 }
 
 /// The product's journal. A failed write ends the process: nobody knows what is on the disk.

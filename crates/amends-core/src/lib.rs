@@ -34,6 +34,6 @@ pub use owed::CallParticipant;
 pub use partition::{PARTITIONS, Partition, Partitions};
 pub use retry::{Entropy, RetryPolicy};
 pub use saga::{ApplyError, Saga, StepRun, StepState};
-pub use standing::{End, Mode, Standing, Way};
+pub use standing::{End, Mode, Standing, StandingKind, Standings, Way};
 pub use time::Time;
 pub use transition::{Status, StepStatus};

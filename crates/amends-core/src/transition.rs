@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::standing::{End, Standing, StandingKind, Standings, Way};
+
 /// The status of a saga.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
@@ -75,6 +77,48 @@ impl Status {
             // Only the verb `reverse` does this.
             Self::Completed => matches!(next, Self::Compensating),
             Self::Compensated | Self::Abandoned => false,
+        }
+    }
+}
+
+/// A saga's words for where it stands.
+impl Status {
+    /// Where a saga of this status stands while it does not sleep.
+    #[must_use]
+    pub const fn standing(self) -> Standing {
+        match self {
+            Self::Pending | Self::InProgress => Standing::Active(Way::Forward),
+            Self::Compensating => Standing::Active(Way::Back),
+            Self::Failed => Standing::Parked,
+            Self::Completed => Standing::Ended(End::Completed),
+            Self::Compensated => Standing::Ended(End::Compensated),
+            Self::Abandoned => Standing::Ended(End::Abandoned),
+        }
+    }
+
+    /// The status of a saga that stands there. None is *pending*: the first record of a saga starts its first steps.
+    #[must_use]
+    pub const fn of(standing: StandingKind) -> Self {
+        match standing {
+            StandingKind::Active(Way::Forward) | StandingKind::Asleep(Way::Forward) => Self::InProgress,
+            StandingKind::Active(Way::Back) | StandingKind::Asleep(Way::Back) => Self::Compensating,
+            StandingKind::Parked => Self::Failed,
+            StandingKind::Ended(End::Completed) => Self::Completed,
+            StandingKind::Ended(End::Compensated) => Self::Compensated,
+            StandingKind::Ended(End::Abandoned) => Self::Abandoned,
+        }
+    }
+
+    /// Where the sagas of this status stand.
+    #[must_use]
+    pub const fn standings(self) -> Standings {
+        match self {
+            Self::Pending => Standings::NONE,
+            Self::InProgress => Standings::FORWARD,
+            Self::Compensating => Standings::BACK,
+            Self::Failed | Self::Completed | Self::Compensated | Self::Abandoned => {
+                Standings::NONE.with(self.standing().kind())
+            }
         }
     }
 }
@@ -169,6 +213,20 @@ mod tests {
             rows += &format!("{from}: {}\n", next.join(" "));
         }
         rows
+    }
+
+    #[test]
+    fn a_status_is_what_its_standings_say() {
+        for status in Status::ALL {
+            for kind in StandingKind::ALL {
+                assert_eq!(
+                    status.standings().contains(kind),
+                    Status::of(kind) == status,
+                    "{status} {kind:?}"
+                );
+            }
+            assert_eq!(status.is_ended(), status.standing().is_ended());
+        }
     }
 
     #[test]

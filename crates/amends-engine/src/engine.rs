@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use amends_core::{By, Definition, DefinitionName, Partition, Rejected, Saga, TransactionId, Verb};
+use amends_core::{
+    By, Definition, DefinitionName, Partition, Partitions, Rejected, Saga, TransactionId, Verb,
+};
 use amends_journal::{
-    Cursor, Filter, Fingerprint, Journal, JournalError, Page, PutDefinition, SagaSummary, StartKey, Stats,
+    Cursor, Filter, Fingerprint, Journal, JournalError, Page, PutDefinition, StartKey, Stats, Summary,
 };
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -19,6 +21,7 @@ use tracing::warn;
 
 use crate::call::Participant;
 use crate::clock::Clock;
+use crate::leases::Leases;
 use crate::limits::{
     CALLS_PER_PARTICIPANT_MAX, INPUT_BYTES_MAX, KEY_BYTES_MAX, LIVE_SAGAS_MAX, QUESTIONS_MAX, SHARDS_MAX,
 };
@@ -296,6 +299,7 @@ impl EngineBuilder {
             }
         }
         let shared = Arc::new(Shared {
+            leases: Arc::new(Leases::new(&journal.acquire(&Partitions::ALL)?)),
             journal,
             registry,
             clock: Clock::new(),
@@ -313,7 +317,7 @@ fn spawn(shared: &Arc<Shared>, options: Options) -> Engine {
     for _ in 0..options.shards {
         let (mailbox, messages) = mpsc::unbounded_channel();
         let population = Arc::new(Population::default());
-        let shard = Shard::new(shared.registry.gates(options.shards));
+        let shard = Shard::new(shared.registry.gates(options.shards), shared.leases.clone());
         #[cfg(feature = "sabotage")]
         let shard = {
             let mut shard = shard;
@@ -456,7 +460,7 @@ impl Engine {
             };
             if let Some(entry) = entry {
                 let same = entry.fingerprint.is_some() && entry.fingerprint == fingerprint;
-                return self.repeated(entry.saga, same, until).await.map(Some);
+                return self.repeated(entry.id, same, until).await.map(Some);
             }
         }
         let Some(id) = request.id else { return Ok(None) };
@@ -538,7 +542,7 @@ impl Engine {
         filter: Filter,
         cursor: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<SagaSummary>, ReadError> {
+    ) -> Result<Page<Summary>, ReadError> {
         self.read(move |journal| journal.list(&filter, cursor, limit)).await
     }
 

@@ -9,6 +9,7 @@ pub mod call;
 mod clock;
 pub mod engine;
 mod fingerprint;
+pub mod leases;
 pub mod limits;
 mod loader;
 mod recovery;

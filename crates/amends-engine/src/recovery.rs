@@ -5,12 +5,11 @@
 //! read as of now is tried again. One whose very id is damaged cannot be parked; it is told. It is no special path: load,
 //! apply, ask what is owed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use amends_core::{Partition, TransactionId};
-use amends_journal::{Cursor, IdHash, JournalError, Page, StoredSaga};
+use amends_core::{Partition, Partitions, TransactionId};
+use amends_journal::{Cursor, JournalError, Page, Stored};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
@@ -38,19 +37,11 @@ type Inputs = Vec<Input<Ticket>>;
 
 /// How many were taken up; `None` if the engine has stopped.
 async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usize> {
-    // What the journal has at hand goes on while the rest of it gets ready to be read.
-    let first = read(shared, |shared| {
-        let first = shared.journal.recoverable_at_once(RECOVERY_FIRST)?;
-        Ok((first.into_iter().map(|stored| recovered(shared, &stored)).collect(), None))
-    });
-    let (first, _) = first.await;
-    let told: Arc<HashSet<TransactionId, IdHash>> = Arc::new(first.iter().map(saga_of).collect());
-    let page = |cursor| {
-        let told = told.clone();
-        read(shared, move |shared| page(shared, cursor, &told))
-    };
-    let mut count = hand_over(mailboxes, first).await?;
-    let (mut inputs, mut next) = page(None).await;
+    // Few at first: they go on while the rest gets ready to be read.
+    let first = page(shared, None, RECOVERY_FIRST).await;
+    let page = |cursor| page(shared, cursor, RECOVERY_PAGE);
+    let (mut inputs, mut next) = first;
+    let mut count = 0;
     // While the shards take one page in the next is read: what is read is bounded, not what there is.
     while next.is_some() {
         let (taken, read) = tokio::join!(hand_over(mailboxes, inputs), page(next));
@@ -61,48 +52,16 @@ async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usiz
     Some(count)
 }
 
-/// A page, without those who were told of already.
-fn page(
-    shared: &Shared,
-    cursor: Option<Cursor>,
-    told: &HashSet<TransactionId, IdHash>,
-) -> Result<Read, JournalError> {
-    match shared.journal.recoverable(cursor, RECOVERY_PAGE) {
-        Ok(Page { items, next }) => {
-            let new = items.into_iter().filter(|stored| !told.contains(&stored.id));
-            Ok((new.map(|stored| recovered(shared, &stored)).collect(), next))
-        }
-        Err(error @ (JournalError::Damaged { .. } | JournalError::Unreadable(_))) => {
-            error!(%error, "live sagas cannot be read together; reading them one by one");
-            one_by_one(shared, cursor, told)
-        }
-        Err(error @ (JournalError::NoSpace(_) | JournalError::Store { .. })) => Err(error),
-    }
+/// A page of sagas that are under way.
+async fn page(shared: &Arc<Shared>, cursor: Option<Cursor>, limit: usize) -> Read {
+    let read_page = move |shared: &Shared| {
+        let Page { items, next } = shared.journal.recoverable(&Partitions::ALL, cursor, limit)?;
+        Ok((items.iter().map(|stored| recovered(shared, stored)).collect(), next))
+    };
+    read(shared, read_page).await
 }
 
-/// The same page when something in it is damaged: each saga by itself, so that only the damaged ones are parked.
-fn one_by_one(
-    shared: &Shared,
-    cursor: Option<Cursor>,
-    told: &HashSet<TransactionId, IdHash>,
-) -> Result<Read, JournalError> {
-    let Page { items, next } = shared.journal.recoverable_ids(cursor, RECOVERY_PAGE)?;
-    let mut inputs = Vec::with_capacity(items.len());
-    for id in items {
-        match id {
-            Ok(saga) if told.contains(&saga) => {}
-            Ok(saga) => {
-                let found = loader::load(&*shared.journal, &shared.registry, saga);
-                inputs.push(Input::Recovered { saga, found });
-            }
-            // Without a name nobody can park it.
-            Err(error) => error!(%error, "a live saga cannot be taken up: its id cannot be read"),
-        }
-    }
-    Ok((inputs, next))
-}
-
-fn recovered(shared: &Shared, stored: &StoredSaga) -> Input<Ticket> {
+fn recovered(shared: &Shared, stored: &Stored) -> Input<Ticket> {
     Input::Recovered { saga: stored.id, found: loader::found(&shared.registry, stored) }
 }
 

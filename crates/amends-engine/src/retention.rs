@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use amends_core::Time;
-use amends_journal::{Cursor, Journal, JournalError};
+use amends_core::{Partitions, Time};
+use amends_journal::{Journal, JournalError};
 use tracing::error;
 
 use crate::limits::RETENTION_PAGE;
@@ -38,76 +38,25 @@ async fn sweep(shared: &Arc<Shared>, keep: Duration) -> Result<(), String> {
     let began = Instant::now();
     let mut cursor = None;
     loop {
-        let removed = remove(shared, began, keep, cursor).await?;
-        cursor = match removed {
-            Ok(next) => next,
-            Err(damage) => {
-                let next = behind_damage(shared, began, keep, cursor).await?;
-                let after = cursor.map_or(0, |cursor| cursor.0);
-                error!(%damage, after, until = next.0, "retention passes over ended sagas: some cannot be read");
-                Some(next)
-            }
-        };
+        let now = shared.clock.now();
+        let before = age_ago(now, keep);
+        let removed = step(shared, began, move |journal| {
+            journal.remove_ended(&Partitions::ALL, before, now, cursor, RETENTION_PAGE)
+        });
+        cursor = removed.await?.map_err(|error| error.to_string())?.next;
         if cursor.is_none() {
             break;
         }
     }
     loop {
         let before = age_ago(shared.clock.now(), RESERVED_FOR);
-        let forgotten =
-            step(shared, began, move |journal| journal.forget_reservations(before, RETENTION_PAGE));
+        let forgotten = step(shared, began, move |journal| {
+            journal.forget_reservations(&Partitions::ALL, before, RETENTION_PAGE)
+        });
         if forgotten.await?.map_err(|error| error.to_string())? == 0 {
             return Ok(());
         }
     }
-}
-
-/// Removes a page, and tells where to go on; or what of it is damaged.
-async fn remove(
-    shared: &Arc<Shared>,
-    began: Instant,
-    keep: Duration,
-    cursor: Option<Cursor>,
-) -> Result<Result<Option<Cursor>, String>, String> {
-    let now = shared.clock.now();
-    let before = age_ago(now, keep);
-    let removed =
-        step(shared, began, move |journal| journal.remove_ended(before, now, cursor, RETENTION_PAGE));
-    match removed.await? {
-        Ok(sweep) => Ok(Ok(sweep.next)),
-        Err(error @ JournalError::Damaged { .. }) => Ok(Err(error.to_string())),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// A place whose page can be read, at most a page behind one whose page cannot. Numbers have gaps of any size, so it is
-/// looked for in strides that double, and then by halves. If there is damage in several places close by, what lies between
-/// them may be passed over.
-async fn behind_damage(
-    shared: &Arc<Shared>,
-    began: Instant,
-    keep: Duration,
-    cursor: Option<Cursor>,
-) -> Result<Cursor, String> {
-    const STEP: u64 = RETENTION_PAGE as u64;
-    let mut damaged = cursor.map_or(0, |cursor| cursor.0);
-    let mut stride = STEP;
-    let mut readable = loop {
-        let place = damaged.checked_add(stride).filter(|place| i64::try_from(*place).is_ok());
-        let place = place.ok_or("no ended saga can be read")?;
-        if remove(shared, began, keep, Some(Cursor(place))).await?.is_ok() {
-            break place;
-        }
-        (damaged, stride) = (place, stride.saturating_mul(2));
-    };
-    while readable - damaged > STEP {
-        let middle = u64::midpoint(damaged, readable);
-        match remove(shared, began, keep, Some(Cursor(middle))).await? {
-            Ok(_) => readable = middle,
-            Err(_) => damaged = middle,
-        }
-    }
-    Ok(Cursor(readable))
 }
 
 /// One step, and the rest after it.

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use amends_core::{Outcome, Time, TransactionId};
-use amends_journal::Journal;
+use amends_journal::{Journal, Quarantined};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::call::{Answer, Call};
 use crate::clock::Clock;
+use crate::leases::Leases;
 use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX};
 use crate::loader;
 use crate::registry::Registry;
@@ -52,6 +53,7 @@ pub(crate) type Mailbox = mpsc::UnboundedSender<Message>;
 /// What all shards of an engine share.
 pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) registry: Registry,
     pub(crate) clock: Clock,
     /// Tells the sleeper when the first saga wakes.
@@ -203,13 +205,16 @@ impl Shell {
                 }
             });
         }
-        for (saga, why) in output.quarantines {
+        for (saga, records, why) in output.quarantines {
             error!(%saga, %why, "the saga is parked: its records cannot be read");
             let shared = self.shared.clone();
-            self.tasks.spawn_blocking(move || {
-                if let Err(error) = shared.journal.quarantine(saga, &why) {
-                    error!(%saga, %error, "the saga could not be marked as unreadable");
+            let Some(epoch) = shared.leases.epoch(saga) else { continue };
+            self.tasks.spawn_blocking(move || match shared.journal.quarantine(saga, records, epoch, &why) {
+                Ok(Quarantined::Parked) => {}
+                Ok(left_alone @ (Quarantined::MovedOn(_) | Quarantined::Ended | Quarantined::Fenced)) => {
+                    info!(%saga, ?left_alone, "the saga was not marked as unreadable: it has changed since");
                 }
+                Err(error) => error!(%saga, %error, "the saga could not be marked as unreadable"),
             });
         }
         if let Some(time) = output.sleeps_until {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use amends_core::{Partition, Time, TransactionId};
+use amends_core::{Partition, Partitions, Time, TransactionId};
 use amends_journal::{Journal, JournalError, Timer};
 use tokio::sync::{Notify, oneshot};
 use tracing::error;
@@ -132,7 +132,9 @@ impl Sleeper {
         let mut place = Timer::before(from);
         let mut any = false;
         loop {
-            let due = self.read(move |journal| journal.timers_due(place, now, TIMERS_PAGE)).await?;
+            let due = self
+                .read(move |journal| journal.timers_due(&Partitions::ALL, place, now, TIMERS_PAGE))
+                .await?;
             let Some((last, _)) = due.last() else { break };
             (place, any) = (*last, true);
             let is_all = due.len() < TIMERS_PAGE;
@@ -143,7 +145,8 @@ impl Sleeper {
             self.wait_for_room().await;
         }
         let later = Timer::before(after(now));
-        let next = self.read(move |journal| journal.timers_due(later, Time::NEVER, 1)).await?;
+        let next =
+            self.read(move |journal| journal.timers_due(&Partitions::ALL, later, Time::NEVER, 1)).await?;
         Ok(Looked { any, next: next.first().map_or(Time::NEVER, |(timer, _)| timer.at) })
     }
 

@@ -14,7 +14,6 @@ use amends_engine::{
 };
 use amends_journal::{Journal, MemoryJournal};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
-use rusqlite::OpenFlags;
 use tokio::sync::Notify;
 
 fn two_steps(limit: Duration) -> Definition {
@@ -169,77 +168,6 @@ async fn what_a_stop_interrupts_goes_on_at_the_next_start() {
     assert_eq!(view.saga.status(), Status::Completed);
     assert_eq!(view.saga.steps()[0].attempts, 2, "the interrupted attempt counts");
     engine.stop(Duration::from_secs(1)).await;
-}
-
-/// More than one page of recovery.
-const MANY: u64 = 1_200;
-
-/// What nobody wrote, in one saga of each page, and in one an id that cannot be one.
-#[tokio::test]
-async fn damaged_sagas_are_parked_and_every_other_goes_on() {
-    let directory = tempfile::tempdir().unwrap();
-    let journal = sqlite(directory.path());
-    let engine = open(journal.clone(), local(|_| std::future::pending()), Options::default());
-    let mut ids = Vec::new();
-    for _ in 0..MANY {
-        ids.push(engine.start(request(None, Wait::Accepted)).await.unwrap().saga.id());
-    }
-    engine.stop(Duration::ZERO).await;
-    drop((engine, journal));
-    let journal = sqlite(directory.path());
-    let database =
-        amends_sqlite::open(&directory.path().join("journal.db"), OpenFlags::default(), None).unwrap();
-    database
-        .execute_batch(
-            "PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no IN (3, 1100);
-             UPDATE saga SET id = x'00' WHERE no = 500",
-        )
-        .unwrap();
-
-    let engine = open(journal, local(|_| std::future::pending()), Options::default());
-    for _ in 0..300 {
-        if engine.is_recovered() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(engine.is_recovered());
-    assert_eq!(engine.live(), ids.len() - 3);
-    for number in [3, 1100] {
-        let found = engine.saga(ids[number - 1]).await;
-        assert!(matches!(found, Err(ReadError::Unreadable { .. })), "{found:?}");
-    }
-    engine.stop(Duration::ZERO).await;
-}
-
-/// One row that nobody wrote, among the first of all, whose numbers are high: millions were removed before.
-#[tokio::test]
-async fn retention_passes_over_damage_and_removes_the_rest() {
-    let directory = tempfile::tempdir().unwrap();
-    let journal = sqlite(directory.path());
-    let engine = open(journal.clone(), local(|_| async { done() }), Options::default());
-    let mut last = None;
-    for _ in 0..MANY {
-        last = Some(engine.start(request(None, Wait::Rest)).await.unwrap().saga.id());
-    }
-    engine.stop(Duration::from_secs(1)).await;
-    drop((engine, journal));
-    let journal = sqlite(directory.path());
-    let database =
-        amends_sqlite::open(&directory.path().join("journal.db"), OpenFlags::default(), None).unwrap();
-    let damage = "PRAGMA ignore_check_constraints = ON; UPDATE ended SET no = no + 5000000;
-        UPDATE ended SET status = 9 WHERE no = 5000003";
-    database.execute_batch(damage).unwrap();
-
-    let options = Options { retention: Some(Duration::ZERO), ..Options::default() };
-    let engine = open(journal, local(|_| async { done() }), options);
-    for _ in 0..300 {
-        if engine.saga(last.unwrap()).await.unwrap().is_none() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the last saga is still there");
 }
 
 #[tokio::test]

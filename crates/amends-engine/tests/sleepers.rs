@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amends_core::{
-    Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, Saga, Status,
-    StepIndex, StepSpec, Time, TransactionId,
+    Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Mode, Moment, Outcome, Saga,
+    Standing, Status, StepIndex, StepSpec, Time, TransactionId, Way,
 };
 use amends_engine::{EngineBuilder, local};
-use amends_journal::conformance::submit;
+use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
-    Append, AppendAnswer, Expected, Filter, Journal, MemoryJournal, NewSaga, Record, Wake, record,
+    Append, AppendAnswer, Expected, Filter, Journal, MemoryJournal, NewTransaction, Record, record,
 };
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -35,24 +35,27 @@ fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> Tran
     let outcome = Outcome::Pending { ask_again_after: Some(Duration::from_secs(100)) };
     let answer = Command::Answer { step: StepIndex(0), direction: Direction::Action, attempt: 1, outcome };
     let pending = saga.decide(answer, now).expect("an answer is never rejected");
-    let new = NewSaga {
+    let until = Time::from_milliseconds(100_000 + number);
+    let asleep = Standing::Asleep { way: Way::Forward, until };
+    let new = NewTransaction {
+        mode: Mode::Saga,
         definition: definition.name().clone(),
         version: 1,
         id_given: false,
         key: None,
         fingerprint: None,
     };
-    let append = |expected, sequence, events, wake| Append {
-        saga: id,
+    let append = |expected, sequence, events, standing| Append {
+        id,
+        epoch: NOBODY,
         expected,
         record: record::encode(id, sequence, &Record { at: now.now, events }),
         at: now.now,
-        status: Some(saga.status()),
-        wake,
+        standing,
     };
     let appends = vec![
-        append(Expected::New(new), 1, started, Wake::Awake),
-        append(Expected::Sequence(1), 2, pending, Wake::At(Time::from_milliseconds(100_000 + number))),
+        append(Expected::New(new), 1, started, Standing::Active(Way::Forward)),
+        append(Expected::Sequence(1), 2, pending, asleep),
     ];
     assert_eq!(submit(journal, appends), [AppendAnswer::Committed, AppendAnswer::Committed]);
     id
@@ -73,7 +76,7 @@ async fn thousands_that_are_due_at_once_are_all_awake_within_seconds() {
     }
     let engine = engine(journal, definition).open().unwrap();
     let began = Instant::now();
-    let ended = Filter { status: Some(Status::Compensated), definition: None };
+    let ended = Filter { standings: Status::Compensated.standings(), ..Filter::default() };
     while engine.count(ended.clone()).await.unwrap() < SAGAS {
         assert!(began.elapsed() < WITHIN / 4, "a page a second would take ten");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -12,8 +12,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use amends_core::TransactionId;
-use amends_journal::IdHash;
-use amends_journal::{Append, Expected};
+use amends_journal::{Append, Expected, IdHash};
 
 use super::given_ids::GivenIds;
 use super::reader::Readers;
@@ -51,7 +50,7 @@ impl Absent {
     ) -> Self {
         let given = |append: &Append| matches!(&append.expected, Expected::New(new) if new.id_given);
         let as_of = forgotten.times();
-        let ids = appends.iter().filter(|append| given(append)).map(|append| append.saga);
+        let ids = appends.iter().filter(|append| given(append)).map(|append| append.id);
         // Not what only memory knows: see `given_ids.rs` for why it is asked first.
         let ids: Vec<TransactionId> = ids.filter(|id| given_ids.number(*id).is_none()).collect();
         if ids.is_empty() {

@@ -1,4 +1,4 @@
-//! The records of an ended saga, as one value.
+//! The records of an ended transaction, as one value.
 //!
 //! Owns the framing: each record after its length (four bytes, little-endian). Promises that a value that does not
 //! come out even is refused. Does not look into records.
@@ -34,12 +34,6 @@ pub(super) fn split(mut value: Bytes) -> Result<Vec<Bytes>, Nonsense> {
         records.push(record.split_off(LENGTH));
     }
     Ok(records)
-}
-
-/// How many records a value has.
-pub(super) fn count(value: &[u8]) -> Result<u64, Nonsense> {
-    // Slices of a copy; ended sagas are rarely asked for this.
-    Ok(split(Bytes::copy_from_slice(value))?.len() as u64)
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! An append as the log keeps it: format 1.
+//! An append as the log keeps it: format 2.
 //!
-//! Owns these bytes: a kind, the saga, what the append asks for and does, and its record, each number in as few bytes as it
+//! Owns these bytes: a kind, the transaction, what the append asks for and does, and its record, each number in as few bytes as it
 //! needs (LEB128, little-endian groups of seven bits). Promises that what was put in comes out, and that a batch which does
 //! not come out even is refused. The batch's checksum is the log's, the record's its own.
 
 use amends_core::{DefinitionName, Time, TransactionId};
-use amends_journal::{Append, Expected, Fingerprint, NewSaga, StartKey, Wake};
+use amends_journal::{Append, Epoch, Expected, Fingerprint, NewTransaction, StartKey, limits};
 use bytes::{Buf, Bytes};
 
-use super::schema::{Nonsense, status_code, status_of};
+use super::schema::{Nonsense, mode_code, mode_of, standing_code, standing_of, time_code};
 
-/// An append that took place, with the number that a new saga got (others: 0).
+/// An append that took place, with the number that a new transaction got (others: 0).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) no: i64,
@@ -22,6 +22,10 @@ const FRAME_BYTES_MAX: usize = 160;
 
 /// Bytes of an entry, at most.
 pub(super) fn bytes_max(append: &Append) -> usize {
+    if append.record.len() as u64 > limits::TRANSACTION_BYTES_MAX {
+        // It is refused.
+        return 0;
+    }
     let new = match &append.expected {
         Expected::New(new) => new.definition.as_str().len() + new.key.as_ref().map_or(0, |key| key.0.len()),
         Expected::Sequence(_) => 0,
@@ -31,20 +35,19 @@ pub(super) fn bytes_max(append: &Append) -> usize {
 
 mod flag {
     pub(super) const NEW: u8 = 1;
-    pub(super) const STATUS: u8 = 2;
-    pub(super) const ASLEEP: u8 = 4;
-    pub(super) const ID_GIVEN: u8 = 8;
-    pub(super) const KEY: u8 = 16;
-    pub(super) const FINGERPRINT: u8 = 32;
-    pub(super) const ALL: u8 = 63;
+    pub(super) const ASLEEP: u8 = 2;
+    pub(super) const ID_GIVEN: u8 = 4;
+    pub(super) const KEY: u8 = 8;
+    pub(super) const FINGERPRINT: u8 = 16;
+    pub(super) const ALL: u8 = 31;
 }
 
 /// Adds an entry to a batch.
 pub(super) fn put(batch: &mut Vec<u8>, append: &Append, no: i64) {
     let mut flags = 0;
     let mut add = |holds: bool, flag: u8| flags |= if holds { flag } else { 0 };
-    add(append.status.is_some(), flag::STATUS);
-    add(matches!(append.wake, Wake::At(_)), flag::ASLEEP);
+    let until = append.standing.until();
+    add(until.is_some(), flag::ASLEEP);
     if let Expected::New(new) = &append.expected {
         add(true, flag::NEW);
         add(new.id_given, flag::ID_GIVEN);
@@ -52,18 +55,17 @@ pub(super) fn put(batch: &mut Vec<u8>, append: &Append, no: i64) {
         add(new.fingerprint.is_some(), flag::FINGERPRINT);
     }
     batch.push(flags);
-    batch.extend_from_slice(&append.saga.to_bytes());
+    batch.extend_from_slice(&append.id.to_bytes());
     put_number(batch, append.at.milliseconds());
-    if let Some(status) = append.status {
-        batch.push(u8::try_from(status_code(status)).expect("statuses have small codes"));
-    }
-    if let Wake::At(time) = append.wake {
-        put_number(batch, time.milliseconds());
+    batch.push(small(standing_code(append.standing.kind())));
+    if let Some(until) = until {
+        put_number(batch, until.milliseconds());
     }
     match &append.expected {
         Expected::Sequence(sequence) => put_number(batch, *sequence),
         Expected::New(new) => {
-            put_number(batch, u64::try_from(no).expect("sagas are counted from one"));
+            put_number(batch, u64::try_from(no).expect("transactions are counted from one"));
+            batch.push(small(mode_code(new.mode)));
             put_bytes(batch, new.definition.as_str().as_bytes());
             put_number(batch, new.version.into());
             if let Some(key) = &new.key {
@@ -84,25 +86,32 @@ pub(super) fn take(batch: &mut Bytes) -> Result<Entry, Nonsense> {
         return Err(Nonsense(format!("an entry of the log has the unknown flags {flags:#x}")));
     }
     let has = |flag: u8| flags & flag != 0;
-    let saga = TransactionId::from_bytes(take_array(batch)?);
+    let id = TransactionId::from_bytes(take_array(batch)?);
     let at = Time::from_milliseconds(take_number(batch)?);
-    let status = has(flag::STATUS).then(|| take_byte(batch)).transpose()?;
-    let status = status.map(|code| status_of(code.into())).transpose()?;
-    let wake =
-        if has(flag::ASLEEP) { Wake::At(Time::from_milliseconds(take_number(batch)?)) } else { Wake::Awake };
+    let standing = take_byte(batch)?.into();
+    let until = has(flag::ASLEEP).then(|| take_number(batch)).transpose()?;
+    let standing = standing_of(standing, until.map(|until| time_code(Time::from_milliseconds(until))))?;
     let (no, expected) = if has(flag::NEW) {
         let no = i64::try_from(take_number(batch)?).map_err(|_| short())?;
+        let mode = mode_of(take_byte(batch)?.into())?;
         let definition = DefinitionName::new(take_text(batch)?);
         let version = u32::try_from(take_number(batch)?).map_err(|_| short())?;
         let key = has(flag::KEY).then(|| take_text(batch)).transpose()?.map(StartKey);
         let fingerprint = has(flag::FINGERPRINT).then(|| take_array(batch)).transpose()?.map(Fingerprint);
         let id_given = has(flag::ID_GIVEN);
-        (no, Expected::New(NewSaga { definition, version, id_given, key, fingerprint }))
+        (no, Expected::New(NewTransaction { mode, definition, version, id_given, key, fingerprint }))
     } else {
         (0, Expected::Sequence(take_number(batch)?))
     };
     let record = take_bytes(batch)?;
-    Ok(Entry { no, append: Append { saga, expected, record, at, status, wake } })
+    Ok(Entry { no, append: Append { id, epoch: REPLAYED, expected, record, at, standing } })
+}
+
+/// What is in the log was judged: its epoch is not kept.
+const REPLAYED: Epoch = Epoch(0);
+
+fn small(code: i64) -> u8 {
+    u8::try_from(code).expect("modes and standings have small codes")
 }
 
 fn put_number(batch: &mut Vec<u8>, mut number: u64) {
@@ -163,16 +172,17 @@ fn short() -> Nonsense {
 
 #[cfg(test)]
 mod tests {
-    use amends_core::Status;
+    use amends_core::{Mode, Standing, StandingKind, Way};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn new_saga() -> impl Strategy<Value = NewSaga> {
+    fn new_transaction() -> impl Strategy<Value = NewTransaction> {
         let key = prop::option::of(".{1,20}");
         let fingerprint = prop::option::of(any::<[u8; 32]>());
         ("[a-zA-Z]{1,12}", any::<u32>(), any::<bool>(), key, fingerprint).prop_map(
-            |(definition, version, id_given, key, fingerprint)| NewSaga {
+            |(definition, version, id_given, key, fingerprint)| NewTransaction {
+                mode: Mode::Saga,
                 definition: DefinitionName::new(definition),
                 version,
                 id_given,
@@ -182,23 +192,32 @@ mod tests {
         )
     }
 
+    fn standing((kind, until): (StandingKind, Time)) -> Standing {
+        match kind {
+            StandingKind::Active(way) => Standing::Active(way),
+            StandingKind::Asleep(way) => Standing::Asleep { way, until },
+            StandingKind::Parked => Standing::Parked,
+            StandingKind::Ended(end) => Standing::Ended(end),
+        }
+    }
+
     fn entry() -> impl Strategy<Value = Entry> {
         let expected =
-            prop_oneof![new_saga().prop_map(Expected::New), any::<u64>().prop_map(Expected::Sequence)];
-        let wake =
-            prop_oneof![Just(Wake::Awake), any::<u64>().prop_map(|at| Wake::At(Time::from_milliseconds(at)))];
-        let status = prop::option::of(prop::sample::select(Status::ALL.to_vec()));
+            prop_oneof![new_transaction().prop_map(Expected::New), any::<u64>().prop_map(Expected::Sequence)];
+        // What lies beyond the signed range is never.
+        let until = prop_oneof![0..u64::MAX / 2, Just(u64::MAX)].prop_map(Time::from_milliseconds);
+        let standing = (prop::sample::select(StandingKind::ALL.to_vec()), until).prop_map(standing);
         let record = prop::collection::vec(any::<u8>(), 0..40);
-        (any::<[u8; 16]>(), expected, record, any::<u64>(), status, wake, 1..i64::MAX).prop_map(
-            |(saga, expected, record, at, status, wake, no)| Entry {
+        (any::<[u8; 16]>(), expected, record, any::<u64>(), standing, 1..i64::MAX).prop_map(
+            |(id, expected, record, at, standing, no)| Entry {
                 no: if matches!(expected, Expected::New(_)) { no } else { 0 },
                 append: Append {
-                    saga: TransactionId::from_bytes(saga),
+                    id: TransactionId::from_bytes(id),
+                    epoch: REPLAYED,
                     expected,
                     record: record.into(),
                     at: Time::from_milliseconds(at),
-                    status,
-                    wake,
+                    standing,
                 },
             },
         )
@@ -240,10 +259,11 @@ mod tests {
     /// What released versions wrote is read for ever.
     #[test]
     fn the_format_stands() {
-        let saga = TransactionId::from_bytes([0xAB; 16]);
         let append = Append {
-            saga,
-            expected: Expected::New(NewSaga {
+            id: TransactionId::from_bytes([0xAB; 16]),
+            epoch: REPLAYED,
+            expected: Expected::New(NewTransaction {
+                mode: Mode::Saga,
                 definition: DefinitionName::new("Buy"),
                 version: 300,
                 id_given: true,
@@ -252,18 +272,18 @@ mod tests {
             }),
             record: Bytes::from_static(b"rec"),
             at: Time::from_milliseconds(1_000),
-            status: Some(Status::Compensating),
-            wake: Wake::At(Time::from_milliseconds(5)),
+            standing: Standing::Asleep { way: Way::Back, until: Time::from_milliseconds(5) },
         };
         let mut batch = Vec::new();
         put(&mut batch, &append, 130);
         let wanted = [
-            &[0x3F][..],
+            &[0x1F][..],
             &[0xAB; 16],
             &[0xE8, 0x07],
-            &[2],
+            &[4],
             &[5],
             &[0x82, 0x01],
+            &[1],
             &[3],
             b"Buy",
             &[0xAC, 0x02],

@@ -7,12 +7,12 @@
 //! decode records. Start reading at [`SqliteJournal::open`], then `committer/`, then `settler.rs`.
 
 mod absence;
-mod ahead;
 mod archive;
 mod committer;
 mod definitions;
 mod entry;
 mod given_ids;
+mod known;
 pub mod limits;
 mod linger;
 mod lock;
@@ -21,7 +21,6 @@ mod lookup;
 mod open;
 mod queue;
 mod reader;
-mod sagas;
 mod schema;
 mod settle;
 mod settler;
@@ -39,10 +38,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use amends_core::{DefinitionSpec, Time, TransactionId};
+use amends_core::{DefinitionSpec, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, Cursor, Filter, Journal, JournalError, KeyEntry, OnAnswers, Page, PutDefinition, SagaSummary,
-    Stats, StoredSaga, Sweep, Timer,
+    Append, Appends, Cursor, Epoch, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers, Ownership,
+    Page, PutDefinition, Quarantined, Reads, Stats, Stored, Summary, Sweep, Timer, Upkeep,
 };
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -55,15 +54,12 @@ use crate::limits::{
 pub use open::OpenError;
 
 use absence::Absent;
-use ahead::Unsettled;
 use committer::{Committer, InDatabase, Settling};
 use lock::DirectoryLock;
-use look::Look;
 use lookup::Lookup;
 use open::Opened;
-use queue::{Ahead, AllAhead, Batch, Job, Question, Reply, Upkeep};
-use reader::{ReadError, Readers};
-use schema::Nonsense;
+use queue::{Ahead, Batch, Job, Question, Reply};
+use reader::Readers;
 use settler::{Done, Settler, Task, WriteError, panic_text};
 use shared::{OnFatal, Shared};
 use space::Space;
@@ -71,7 +67,7 @@ use space::Space;
 /// What can be chosen when a journal is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteOptions {
-    /// Free space below which [`Journal::is_disk_low`] says so.
+    /// Free space below which [`Appends::is_disk_low`] says so.
     pub disk_reserve_bytes: u64,
     /// How large the database may grow, the log beside it aside; beyond, it takes nothing in. A quota, and the way
     /// to try a full disk out. `None`: as large as the disk.
@@ -113,7 +109,7 @@ impl SqliteJournal {
     pub fn open(directory: &Path, options: SqliteOptions, on_fatal: OnFatal) -> Result<Self, OpenError> {
         let Opened { connection, path, lock, log } = open::open(directory, &options)?;
         let space = Space::new(directory, options.disk_reserve_bytes);
-        let shared = Arc::new(Shared::new(path.clone(), space, on_fatal));
+        let shared = Arc::new(Shared::new(path.clone(), space, Epoch(log.opening), on_fatal));
         let (tasks, to_do) = channel();
         let (done, results) = channel();
         let for_settler = Arc::clone(&shared);
@@ -150,42 +146,12 @@ impl SqliteJournal {
         }
     }
 
-    /// Reads the database once it has everything that was answered; if there is no space for that, the log beside it.
-    fn read_all<T>(
-        &self,
-        read: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
-        read_beside: impl Fn(&Look<'_>, &[Unsettled]) -> Result<T, ReadError>,
-    ) -> Result<T, JournalError> {
+    /// As [`SqliteJournal::catch_up`]; without space for that what is asked is answered as of the last round.
+    fn catch_up_if_there_is_space(&self) -> Result<(), JournalError> {
         match self.catch_up() {
-            Ok(()) => return self.readers.read(read),
-            Err(JournalError::NoSpace(_)) => {}
-            Err(error) => return Err(error),
+            Err(JournalError::NoSpace(_)) => Ok(()),
+            caught_up => caught_up,
         }
-        loop {
-            let AllAhead { settled_to, sagas } = self.ask(|reply| Job::Question(Question::All { reply }))?;
-            let found = self.readers.read(|look| {
-                // There was space after all, meanwhile: then the log says less than this.
-                (look.settled()? == settled_to).then(|| read_beside(look, &sagas)).transpose()
-            })?;
-            if let Some(found) = found {
-                return Ok(found);
-            }
-        }
-    }
-
-    /// As [`Journal::recoverable`], while the database has no space for what the log has.
-    fn recoverable_beside(
-        &self,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<StoredSaga>, JournalError> {
-        let Page { items: ids, next } = self.recoverable_ids(cursor, limit)?;
-        let mut items = Vec::new();
-        for id in ids {
-            // One that ended meanwhile is of no concern.
-            items.extend(self.load(id?)?.filter(|saga| !saga.status.is_ended()));
-        }
-        Ok(Page { items, next })
     }
 
     fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, JournalError> {
@@ -218,33 +184,40 @@ impl Drop for SqliteJournal {
     }
 }
 
-impl Journal for SqliteJournal {
+impl Appends for SqliteJournal {
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers) {
         let Shared { given_ids, forgotten, .. } = &*self.shared;
         let absent = Absent::look_up(&batch, &self.lookups, given_ids, forgotten);
         self.shared.queue.push(Job::Batch(Batch::new(batch, absent, on_answers)));
     }
 
-    fn load(&self, saga: TransactionId) -> Result<Option<StoredSaga>, JournalError> {
+    fn is_disk_low(&self) -> bool {
+        self.shared.space.is_low()
+    }
+}
+
+impl Reads for SqliteJournal {
+    fn load(&self, id: TransactionId) -> Result<Loaded, JournalError> {
         // A second time if it was removed between the two looks, or went to another place: a gap that stays is one.
         for is_last in [false, true] {
             let ahead = match self.shared.is_ahead() {
-                true => self.ask(|reply| Job::Question(Question::Saga { saga, reply }))?,
+                true => self.ask(|reply| Job::Question(Question::Transaction { id, reply }))?,
                 false => None,
             };
             let Shared { given_ids, forgotten, .. } = &*self.shared;
-            let (times, given_number) = (forgotten.times(), given_ids.number(saga));
-            let stored = self.readers.read(|look| look.load(saga, given_number))?;
+            let (times, given_number) = (forgotten.times(), given_ids.number(id));
+            let loaded = self.readers.read(|look| look.load(id, given_number))?;
+            let is_stored = matches!(loaded, Loaded::Stored(_));
             match ahead {
-                None if is_last || stored.is_some() => return Ok(stored),
+                None if is_last || is_stored => return Ok(loaded),
                 // Live when memory was asked, it may have ended before the database was.
                 // The times last: before a number goes, one is added.
-                None if given_ids.number(saga) == given_number && forgotten.times() == times => {
-                    return Ok(None);
+                None if given_ids.number(id) == given_number && forgotten.times() == times => {
+                    return Ok(loaded);
                 }
                 None => {}
-                Some(ahead) if is_last || stored.is_some() || ahead.stored == 0 => {
-                    return Ok(Some(put_together(stored, ahead)));
+                Some(ahead) if is_last || is_stored || ahead.stored == 0 => {
+                    return Ok(Loaded::Stored(put_together(loaded.stored(), ahead)));
                 }
                 Some(_) => {}
             }
@@ -252,45 +225,23 @@ impl Journal for SqliteJournal {
         unreachable!("the second look decides")
     }
 
-    fn recoverable_at_once(&self, limit: usize) -> Result<Vec<StoredSaga>, JournalError> {
-        if !self.shared.is_ahead() {
-            return Ok(Vec::new());
-        }
-        self.ask(|reply| Job::Question(Question::Awake { limit, reply }))
-    }
-
-    fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
-        // What the log had at the start is there from the first page on; what came since is its starter's to know.
-        let caught_up = match cursor {
-            Some(_) if !self.shared.is_stuck() => Ok(()),
-            Some(_) | None => self.catch_up(),
-        };
-        match caught_up {
-            Ok(()) => self.readers.read(|look| look.recoverable(cursor, limit)),
-            Err(JournalError::NoSpace(_)) => self.recoverable_beside(cursor, limit),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn recoverable_ids(
+    /// First those that the committer knows whole: they go on while the rest gets ready to be read.
+    fn recoverable(
         &self,
+        partitions: &Partitions,
         cursor: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<Result<TransactionId, JournalError>>, JournalError> {
-        let limit = limit.max(1);
-        let found = self.read_all(
-            |look| ahead::recoverable(look, &[], cursor, limit),
-            |look, sagas| ahead::recoverable(look, sagas, cursor, limit),
-        )?;
-        let more = found.len() > limit;
-        let last = found.get(limit - 1).filter(|_| more).map(|(no, _)| *no);
-        let next = last.and_then(|no| u64::try_from(no).ok()).map(Cursor);
-        let damaged = |Nonsense(details)| {
-            let what = self.shared.path.display().to_string();
-            JournalError::Damaged { what, details }
-        };
-        let ids = found.into_iter().take(limit).map(|(_, id)| id.map_err(damaged));
-        Ok(Page { items: ids.collect(), next })
+    ) -> Result<Page<Stored>, JournalError> {
+        if cursor.is_none() && self.shared.is_ahead() {
+            let (partitions, limit) = (Box::new(*partitions), limit.max(1));
+            let items = self.ask(|reply| Job::Question(Question::Active { partitions, limit, reply }))?;
+            return Ok(Page { items, next: Some(IN_DATABASE) });
+        }
+        // What the log had at the start is there from the first page on; what came since is its starter's to know.
+        if cursor.is_none_or(|cursor| cursor == IN_DATABASE) {
+            self.catch_up()?;
+        }
+        self.readers.read(|look| look.recoverable(partitions, cursor, limit))
     }
 
     fn list(
@@ -298,27 +249,25 @@ impl Journal for SqliteJournal {
         filter: &Filter,
         cursor: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<SagaSummary>, JournalError> {
-        self.read_all(
-            |look| look.list(filter, cursor, limit),
-            |look, sagas| ahead::list(look, sagas, filter, cursor, limit),
-        )
+    ) -> Result<Page<Summary>, JournalError> {
+        self.catch_up_if_there_is_space()?;
+        self.readers.read(|look| look.list(filter, cursor, limit))
     }
 
     fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
-        self.read_all(|look| look.count(filter), |look, sagas| ahead::count(look, sagas, filter))
+        self.catch_up_if_there_is_space()?;
+        self.readers.read(|look| look.count(filter))
     }
 
     fn timers_due(
         &self,
+        partitions: &Partitions,
         after: Timer,
         until: Time,
         limit: usize,
     ) -> Result<Vec<(Timer, TransactionId)>, JournalError> {
-        self.read_all(
-            |look| look.timers_due(after, until, limit),
-            |look, sagas| ahead::timers_due(look, sagas, after, until, limit),
-        )
+        self.catch_up()?;
+        self.readers.read(|look| look.timers_due(partitions, after, until, limit))
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
@@ -331,42 +280,74 @@ impl Journal for SqliteJournal {
         self.readers.read(|look| look.by_key(key))
     }
 
-    fn quarantine(&self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
-        self.ask(|reply| Job::Upkeep(Upkeep::Quarantine { saga, why: why.to_owned(), reply }))
-    }
-
-    fn remove_ended(
-        &self,
-        before: Time,
-        now: Time,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Sweep, JournalError> {
-        self.ask(|reply| {
-            Job::Upkeep(Upkeep::RemoveEnded { before, now, cursor, limit, except: HashSet::new(), reply })
-        })
-    }
-
-    fn forget_reservations(&self, before: Time, limit: usize) -> Result<usize, JournalError> {
-        self.ask(|reply| Job::Upkeep(Upkeep::ForgetReservations { before, limit, reply }))
-    }
-
-    fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
-        self.ask(|reply| Job::Upkeep(Upkeep::PutDefinition { spec: spec.clone(), reply }))
-    }
-
     fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
         self.readers.read(|look| look.definitions())
     }
 
-    fn is_disk_low(&self) -> bool {
-        self.shared.space.is_low()
+    fn newest_at(&self) -> Result<Option<Time>, JournalError> {
+        self.ask(|reply| Job::Question(Question::NewestAt { reply }))
     }
 
     fn stats(&self) -> Stats {
         self.shared.counters.stats()
     }
 }
+
+impl Upkeep for SqliteJournal {
+    fn quarantine(
+        &self,
+        id: TransactionId,
+        records: u64,
+        epoch: Epoch,
+        why: &str,
+    ) -> Result<Quarantined, JournalError> {
+        let why = why.to_owned();
+        self.ask(|reply| Job::Upkeep(queue::Upkeep::Quarantine { id, records, epoch, why, reply }))
+    }
+
+    fn remove_ended(
+        &self,
+        partitions: &Partitions,
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sweep, JournalError> {
+        let (partitions, except) = (Box::new(*partitions), HashSet::new());
+        self.ask(|reply| {
+            Job::Upkeep(queue::Upkeep::RemoveEnded { partitions, before, now, cursor, limit, except, reply })
+        })
+    }
+
+    fn forget_reservations(
+        &self,
+        partitions: &Partitions,
+        before: Time,
+        limit: usize,
+    ) -> Result<usize, JournalError> {
+        let partitions = Box::new(*partitions);
+        self.ask(|reply| Job::Upkeep(queue::Upkeep::ForgetReservations { partitions, before, limit, reply }))
+    }
+
+    fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
+        self.ask(|reply| Job::Upkeep(queue::Upkeep::PutDefinition { spec: spec.clone(), reply }))
+    }
+}
+
+/// A directory has one user at a time: whoever has it open owns everything, and nobody can take anything over.
+impl Ownership for SqliteJournal {
+    fn acquire(&self, wanted: &Partitions) -> Result<Vec<Lease>, JournalError> {
+        let epoch = self.shared.epoch;
+        Ok(wanted.iter().map(|partition| Lease { partition, epoch }).collect())
+    }
+
+    fn release(&self, _leases: &[Lease]) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+/// Where recovery goes on behind what the committer knows: at the beginning of the database.
+const IN_DATABASE: Cursor = Cursor(0);
 
 /// What a thread says once it is ready, or cannot be.
 type Ready = SyncSender<Result<(), OpenError>>;
@@ -479,9 +460,10 @@ fn commit_over(
     ready: &Ready,
 ) -> Result<Settling, WriteError> {
     let last_no = schema::last_no(connection)?;
-    let in_database = InDatabase { last_no, settled_to: schema::settled(connection)?? };
+    let newest_at = schema::newest_at(connection)??;
+    let in_database = InDatabase { last_no, newest_at, settled_to: schema::settled(connection)?? };
     let lookup = Lookup::prepare(connection, &shared.given_ids)?;
-    let amends_log::Found { log, batches } = log;
+    let amends_log::Found { log, batches, opening: _ } = log;
     let mut committer = Committer::new(Arc::clone(shared), log, lookup, in_database, settler);
     for (number, batch) in batches {
         committer.replay(number, batch)?;
@@ -491,22 +473,22 @@ fn commit_over(
     Ok(committer.run())
 }
 
-/// A saga of which the database may not have all. It was asked after the log was, and may have got on meanwhile.
-fn put_together(stored: Option<StoredSaga>, ahead: Ahead) -> StoredSaga {
-    let Ahead { mut saga, stored: certain, is_unreadable } = ahead;
-    let known = certain as usize + saga.records.len();
+/// A transaction of which the database may not have all. It was asked after the log was, and may have got on meanwhile.
+fn put_together(stored: Option<Stored>, ahead: Ahead) -> Stored {
+    let Ahead { mut transaction, stored: certain, is_unreadable } = ahead;
+    let known = certain as usize + transaction.records.len();
     let Some(stored) = stored else {
         // What the database should have and does not is a gap, which no decoder takes for a record.
-        saga.records.splice(0..0, std::iter::repeat_n(Bytes::new(), certain as usize));
-        return saga;
+        transaction.records.splice(0..0, std::iter::repeat_n(Bytes::new(), certain as usize));
+        return transaction;
     };
     if stored.records.len() >= known {
         return stored;
     }
-    let new = saga.records.split_off(stored.records.len().saturating_sub(certain as usize));
-    saga.records = stored.records;
-    saga.records.resize(known - new.len(), Bytes::new());
-    saga.records.extend(new);
-    saga.unreadable = stored.unreadable.filter(|_| is_unreadable);
-    saga
+    let new = transaction.records.split_off(stored.records.len().saturating_sub(certain as usize));
+    transaction.records = stored.records;
+    transaction.records.resize(known - new.len(), Bytes::new());
+    transaction.records.extend(new);
+    transaction.unreadable = stored.unreadable.filter(|_| is_unreadable);
+    transaction
 }

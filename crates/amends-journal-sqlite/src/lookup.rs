@@ -1,18 +1,20 @@
 //! What the committer asks the database.
 //!
-//! Owns a reading connection and the few questions about single sagas, ids and keys. Promises the database's answer as of
-//! the first question since [`Lookup::end`]: of a saga that `sagas.rs` does not know, that is all there is. Does not write.
+//! Owns a reading connection and the few questions about single transactions, ids and keys. Promises the database's answer as of
+//! the first question since [`Lookup::end`]: of one that `known.rs` does not know, that is all there is. Does not write.
 
 use std::sync::Arc;
 
 use amends_core::{DefinitionName, TransactionId};
-use amends_journal::KeyEntry;
+use amends_journal::{KeyEntry, Presence};
+use bytes::Bytes;
+use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, Result, Row, Statement, params};
 
 use super::archive;
 use super::given_ids::GivenIds;
-use super::sagas::{Chosen, Known, Origin, Stored};
-use super::schema::{self, status_of};
+use super::known::{Chosen, Held, Known, Origin};
+use super::schema::{self, Nonsense, RECORDS_MIN, count_of, fingerprint_of, mode_of, standing_of};
 use super::settler::WriteError;
 
 pub(super) struct Lookup<'c> {
@@ -35,7 +37,7 @@ impl<'c> Lookup<'c> {
     pub(super) fn prepare(connection: &'c Connection, given_ids: &'c GivenIds) -> Result<Self> {
         let ended = |which: &str| {
             connection.prepare(&format!(
-                "SELECT ended.no, name, version, status, started_at, id_given, key, fingerprint, ended_at, records
+                "SELECT ended.no, mode, name, version, standing, started_at, id_given, key, fingerprint, ended_at, records
                  FROM ended JOIN definition ON definition.no = ended.definition WHERE {which}"
             ))
         };
@@ -48,17 +50,18 @@ impl<'c> Lookup<'c> {
             end: connection.prepare("COMMIT")?,
             has_begun: false,
             live: connection.prepare(
-                "SELECT saga.no, name, version, status, started_at, id_given, key, fingerprint, wake_at,
-                        unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = saga.no)
-                 FROM saga JOIN definition ON definition.no = saga.definition WHERE id = ?1",
+                "SELECT live.no, mode, name, version, standing, started_at, id_given, key, fingerprint, wake_at,
+                        unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
+                        (SELECT coalesce(sum(length(body)), 0) FROM record WHERE record.no = live.no)
+                 FROM live JOIN definition ON definition.no = live.definition WHERE id = ?1",
             )?,
             taken_id: connection.prepare(
-                "SELECT fingerprint FROM saga WHERE id = ?1
-                 UNION ALL SELECT fingerprint FROM ended WHERE no = ?2 AND id = ?1
-                 UNION ALL SELECT fingerprint FROM ended WHERE id = ?1 AND id_given = 0
-                 UNION ALL SELECT fingerprint FROM reserved WHERE no = ?2 AND id = ?1",
+                "SELECT fingerprint, 0 FROM live WHERE id = ?1
+                 UNION ALL SELECT fingerprint, 0 FROM ended WHERE no = ?2 AND id = ?1
+                 UNION ALL SELECT fingerprint, 0 FROM ended WHERE id = ?1 AND id_given = 0
+                 UNION ALL SELECT fingerprint, 1 FROM reserved WHERE no = ?2 AND id = ?1",
             )?,
-            key: connection.prepare("SELECT saga, fingerprint FROM start_key WHERE key = ?1")?,
+            key: connection.prepare("SELECT id, fingerprint, removed_at IS NOT NULL FROM start_key WHERE key = ?1")?,
         })
     }
 
@@ -79,16 +82,19 @@ impl<'c> Lookup<'c> {
         Ok(())
     }
 
-    /// The saga of this id, live or ended.
-    pub(super) fn saga(&mut self, id: TransactionId) -> std::result::Result<Option<Known>, WriteError> {
+    /// The transaction of this id, live or ended.
+    pub(super) fn transaction(
+        &mut self,
+        id: TransactionId,
+    ) -> std::result::Result<Option<Known>, WriteError> {
         self.begin()?;
         let bytes = id.to_bytes();
         let mut rows = self.live.query([bytes.as_slice()])?;
         if let Some(row) = rows.next()? {
-            // A saga without a single record cannot be: its start writes one.
-            let sequence = schema::count_of(row.get(10)?)?;
-            let wake_at = row.get(8)?;
-            return Ok(Some(Known { is_unreadable: row.get(9)?, ..known(id, row, sequence, wake_at, 0)? }));
+            let count = row.get::<_, Option<i64>>(11)?.map_or(Ok(RECORDS_MIN), count_of)?;
+            let records = Records { count, bytes: count_of(row.get(12)?)? };
+            let known = known(id, row, records, row.get(9)?, 0)?;
+            return Ok(Some(Known { is_unreadable: row.get(10)?, ..known }));
         }
         drop(rows);
         let mut rows = match self.given_number(id)? {
@@ -96,11 +102,13 @@ impl<'c> Lookup<'c> {
             None => self.made.query([bytes.as_slice()])?,
         };
         let Some(row) = rows.next()? else { return Ok(None) };
-        let sequence = archive::count(row.get_ref(9)?.as_blob()?)?;
-        Ok(Some(known(id, row, sequence, None, row.get(8)?)?))
+        let records = archive::split(Bytes::copy_from_slice(row.get_ref(10)?.as_blob()?))?;
+        let bytes = records.iter().map(|record| record.len() as u64).sum();
+        let records = Records { count: records.len() as u64, bytes };
+        Ok(Some(known(id, row, records, None, row.get(9)?)?))
     }
 
-    /// The number of the newest ended saga that was given this id; it may have been removed, and its reservation too.
+    /// The number of the newest ended transaction that was given this id; it may have been removed, and its reservation too.
     fn given_number(&mut self, id: TransactionId) -> std::result::Result<Option<i64>, WriteError> {
         let in_memory = self.given_ids.number(id);
         let bytes = id.to_bytes();
@@ -119,8 +127,8 @@ impl<'c> Lookup<'c> {
         let given_number = self.given_number(id)?;
         let mut rows = self.taken_id.query(params![bytes.as_slice(), given_number])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let fingerprint = schema::fingerprint_of(row.get_ref(0)?.as_blob_or_null()?)?;
-        Ok(Some(KeyEntry { saga: id, fingerprint }))
+        let fingerprint = fingerprint_of(row.get_ref(0)?.as_blob_or_null()?)?;
+        Ok(Some(KeyEntry { id, fingerprint, presence: presence_of(row.get(1)?) }))
     }
 
     /// Whoever was started with this key.
@@ -128,37 +136,57 @@ impl<'c> Lookup<'c> {
         self.begin()?;
         let mut rows = self.key.query([key])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        let saga = schema::id_of(row.get_ref(0)?.as_blob()?)?;
-        Ok(Some(KeyEntry { saga, fingerprint: schema::fingerprint_of(row.get_ref(1)?.as_blob_or_null()?)? }))
+        key_entry(row).map(Some)
     }
 }
 
-/// The first eight columns are the same for both.
+/// A row of `start_key`: id, fingerprint, whether it was removed.
+pub(super) fn key_entry<E: From<rusqlite::Error> + From<FromSqlError> + From<Nonsense>>(
+    row: &Row<'_>,
+) -> std::result::Result<KeyEntry, E> {
+    let id = schema::id_of(row.get_ref(0)?.as_blob()?)?;
+    let fingerprint = fingerprint_of(row.get_ref(1)?.as_blob_or_null()?)?;
+    Ok(KeyEntry { id, fingerprint, presence: presence_of(row.get(2)?) })
+}
+
+fn presence_of(is_removed: bool) -> Presence {
+    if is_removed { Presence::Removed } else { Presence::Kept }
+}
+
+/// What a transaction's records are together.
+struct Records {
+    count: u64,
+    bytes: u64,
+}
+
+/// The first nine columns are the same for both.
 fn known(
     id: TransactionId,
     row: &Row<'_>,
-    sequence: u64,
+    records: Records,
     wake_at: Option<i64>,
     ended_at: i64,
 ) -> std::result::Result<Known, WriteError> {
-    let status = status_of(row.get(3)?)?;
+    let standing = standing_of(row.get(4)?, wake_at)?;
+    let sequence = records.count;
     Ok(Known {
         origin: Arc::new(Origin {
             id,
             no: row.get(0)?,
-            definition: DefinitionName::new(row.get::<_, String>(1)?),
-            version: row.get(2)?,
-            started_at: row.get(4)?,
-            id_given: row.get(5)?,
-            chosen: Chosen::of(row.get(6)?, schema::fingerprint_of(row.get_ref(7)?.as_blob_or_null()?)?),
+            mode: mode_of(row.get(1)?)?,
+            definition: DefinitionName::new(row.get::<_, String>(2)?),
+            version: row.get(3)?,
+            started_at: row.get(5)?,
+            id_given: row.get(6)?,
+            chosen: Chosen::of(row.get(7)?, fingerprint_of(row.get_ref(8)?.as_blob_or_null()?)?),
         }),
-        status,
+        standing,
         ended_at,
-        wake_at,
         is_unreadable: false,
         clears_mark: false,
         sequence,
-        stored: Some(Stored { status, wake_at, sequence }),
+        bytes: records.bytes,
+        stored: Some(Held { standing, sequence }),
         tail: Vec::new(),
         settling: None,
         dirty_since: None,
@@ -178,8 +206,8 @@ mod tests {
         schema::create(&database).unwrap();
         database
             .execute_batch(&format!(
-                "INSERT INTO definition (no, name, version) VALUES (1, 'Test', 1);
-                 INSERT INTO ended VALUES (9, x'{0}', 1, 4, 0, 0, 1, NULL, NULL, x'0100000061');
+                "INSERT INTO definition (no, mode, name, version) VALUES (1, 1, 'Test', 1);
+                 INSERT INTO ended VALUES (9, x'{0}', 1, 6, 0, 0, 1, NULL, NULL, x'0100000061');
                  INSERT INTO given_id VALUES (x'{0}', 9)",
                 hex(id)
             ))
@@ -187,7 +215,7 @@ mod tests {
         for in_memory in [None, Some(5), Some(-5), Some(9)] {
             check_found(&database, id, in_memory);
         }
-        // Saga 12 was started when nothing was left of the other; the index is still to hear of it.
+        // Number 12 was started when nothing was left of the other; the index is still to hear of it.
         database.execute_batch("UPDATE ended SET no = 12").unwrap();
         check_found(&database, id, Some(12));
         // Its removal is committed, and that its reservation is forgotten is not.
@@ -202,11 +230,14 @@ mod tests {
         let given_ids = GivenIds::with(in_memory.map(|no| (id, no)));
         let mut lookup = Lookup::prepare(database, &given_ids).unwrap();
         assert!(lookup.taken_id(id).unwrap().is_some(), "{in_memory:?}");
-        assert!(lookup.saga(id).unwrap().is_some(), "{in_memory:?}");
+        assert!(lookup.transaction(id).unwrap().is_some(), "{in_memory:?}");
         lookup.end().unwrap();
         drop(lookup);
         let moment = database.unchecked_transaction().unwrap();
-        assert!(Look::at(&moment).load(id, given_ids.number(id)).unwrap().is_some(), "{in_memory:?}");
+        assert!(
+            Look::at(&moment).load(id, given_ids.number(id)).unwrap().stored().is_some(),
+            "{in_memory:?}"
+        );
     }
 
     fn hex(id: TransactionId) -> String {

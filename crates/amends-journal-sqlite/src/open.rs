@@ -65,6 +65,19 @@ pub enum OpenError {
         /// The format this version writes.
         known: i64,
     },
+    /// A version from before the first release laid the data out.
+    #[error(
+        "{} was written by a version of Amends from before its first release: its format is {found}, this version \
+         reads {known}. Start with an empty directory", .path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The format this version writes.
+        known: i64,
+    },
     /// The database does not take a setting that durability hangs on.
     #[error("{} cannot be made durable: {setting} is {found:?}, not {wanted:?}. Use a local disk", .path.display())]
     NotDurable {
@@ -183,6 +196,7 @@ enum Trouble {
     Damaged(String),
     Foreign(i64),
     Newer(i64),
+    Older(i64),
     NotDurable { setting: &'static str, found: String, wanted: &'static str },
     Io(io::Error),
     File(FileError),
@@ -207,6 +221,7 @@ impl Trouble {
         match self {
             Self::Damaged(details) => OpenError::Damaged { path, details },
             Self::Foreign(found) => OpenError::Foreign { path, found },
+            Self::Older(found) => OpenError::Older { path, found, known: FORMAT },
             Self::Newer(found) => OpenError::Newer { path, found, known: FORMAT },
             Self::NotDurable { setting, found, wanted } => {
                 OpenError::NotDurable { path, setting, found, wanted }
@@ -323,6 +338,7 @@ fn check_identity(connection: &Connection) -> Result<(), Trouble> {
     }
     match number(connection, "user_version")? {
         FORMAT => Ok(()),
+        older @ 1..FORMAT => Err(Trouble::Older(older)),
         newer if newer > FORMAT => Err(Trouble::Newer(newer)),
         other => Err(Trouble::Damaged(format!("format {other} was never written"))),
     }

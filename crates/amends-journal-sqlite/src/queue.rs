@@ -10,9 +10,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-use amends_core::{DefinitionSpec, Time, TransactionId};
-use amends_journal::{Append, Cursor, JournalError, KeyEntry, OnAnswers, PutDefinition, StoredSaga, Sweep};
-use amends_log::BatchNumber;
+use amends_core::{DefinitionSpec, Partitions, Time, TransactionId};
+use amends_journal::{
+    Append, Cursor, Epoch, JournalError, KeyEntry, OnAnswers, PutDefinition, Quarantined, Stored, Sweep,
+};
 use amends_sqlite::Courtesy;
 
 use crate::limits::{
@@ -21,7 +22,6 @@ use crate::limits::{
 };
 
 use super::absence::Absent;
-use super::ahead::Unsettled;
 use super::linger::{Linger, linger};
 
 /// Where an answer to a maintenance job goes.
@@ -48,27 +48,20 @@ pub(super) struct Batch {
 pub(super) enum Question {
     /// Have the database brought up to the log.
     Settle { reply: Reply<()> },
-    /// Which sagas owe something and are known whole, as far as that is so? Some of them.
-    Awake { limit: usize, reply: Reply<Vec<StoredSaga>> },
-    /// What does the log have of this saga that the database may not have?
-    Saga { saga: TransactionId, reply: Reply<Option<Ahead>> },
+    /// Which transactions of these partitions owe something and are known whole, as far as that is so? Some of them.
+    Active { partitions: Box<Partitions>, limit: usize, reply: Reply<Vec<Stored>> },
+    /// What does the log have of this transaction that the database may not have?
+    Transaction { id: TransactionId, reply: Reply<Option<Ahead>> },
+    /// What is the time of the newest record?
+    NewestAt { reply: Reply<Option<Time>> },
     /// Whose is this key, if the log says?
     Key { key: String, reply: Reply<Option<KeyEntry>> },
-    /// What does the log have of any saga?
-    All { reply: Reply<AllAhead> },
 }
 
-/// All sagas that the log has something of which the database does not.
-pub(super) struct AllAhead {
-    /// The batch that the database is settled up to when this is all.
-    pub(super) settled_to: BatchNumber,
-    pub(super) sagas: Vec<Unsettled>,
-}
-
-/// A saga as far as the log is ahead of the database.
+/// A transaction as far as the log is ahead of the database.
 pub(super) struct Ahead {
-    /// The saga; its records are those that the database may not have.
-    pub(super) saga: StoredSaga,
+    /// The transaction; its records are those that the database may not have.
+    pub(super) transaction: Stored,
     /// How many records the database has for certain.
     pub(super) stored: u64,
     /// Whether why it was quarantined still counts.
@@ -78,20 +71,25 @@ pub(super) struct Ahead {
 /// Everything else that writes.
 pub(super) enum Upkeep {
     Quarantine {
-        saga: TransactionId,
+        id: TransactionId,
+        /// How many records it was judged by.
+        records: u64,
+        epoch: Epoch,
         why: String,
-        reply: Reply<()>,
+        reply: Reply<Quarantined>,
     },
     RemoveEnded {
+        partitions: Box<Partitions>,
         before: Time,
         now: Time,
         cursor: Option<Cursor>,
         limit: usize,
-        /// Sagas to be left alone; the committer knows.
+        /// Transactions to be left alone; the committer knows.
         except: HashSet<TransactionId>,
         reply: Reply<Sweep>,
     },
     ForgetReservations {
+        partitions: Box<Partitions>,
         before: Time,
         limit: usize,
         reply: Reply<usize>,
@@ -290,10 +288,10 @@ impl Question {
         // Whoever asked may have given up.
         match self {
             Self::Settle { reply } => drop(reply.send(Err(error))),
-            Self::Awake { reply, .. } => drop(reply.send(Err(error))),
-            Self::Saga { reply, .. } => drop(reply.send(Err(error))),
+            Self::Active { reply, .. } => drop(reply.send(Err(error))),
+            Self::Transaction { reply, .. } => drop(reply.send(Err(error))),
+            Self::NewestAt { reply } => drop(reply.send(Err(error))),
             Self::Key { reply, .. } => drop(reply.send(Err(error))),
-            Self::All { reply } => drop(reply.send(Err(error))),
         }
     }
 }
@@ -358,24 +356,30 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use amends_journal::{Expected, Wake};
+    use amends_core::{Standing, Way};
+    use amends_journal::Expected;
     use bytes::Bytes;
 
     fn batch(appends: usize) -> Job {
         let append = Append {
-            saga: TransactionId::from_bytes([0; 16]),
+            id: TransactionId::from_bytes([0; 16]),
+            epoch: Epoch(1),
             expected: Expected::Sequence(1),
             record: Bytes::from_static(b"x"),
             at: Time::from_milliseconds(0),
-            status: None,
-            wake: Wake::Awake,
+            standing: Standing::Active(Way::Forward),
         };
         Job::Batch(Batch::new(vec![append; appends], Absent::default(), Box::new(|_| {})))
     }
 
     fn upkeep() -> Job {
         let (reply, _) = std::sync::mpsc::sync_channel(1);
-        Job::Upkeep(Upkeep::ForgetReservations { before: Time::NEVER, limit: 1, reply })
+        Job::Upkeep(Upkeep::ForgetReservations {
+            partitions: Box::new(Partitions::ALL),
+            before: Time::NEVER,
+            limit: 1,
+            reply,
+        })
     }
 
     fn taken(queue: &Queue) -> String {

@@ -43,16 +43,6 @@ pub(super) enum ReadError {
     Unreadable(#[from] Unreadable),
 }
 
-impl ReadError {
-    /// Whether stored bytes are at fault: then another way to them may do.
-    pub(super) fn is_damage(&self) -> bool {
-        match self {
-            Self::Sqlite(error) => is_damage(error),
-            Self::Nonsense(_) | Self::Unreadable(_) => true,
-        }
-    }
-}
-
 impl From<FromSqlError> for ReadError {
     fn from(error: FromSqlError) -> Self {
         Self::Sqlite(error.into())
@@ -142,7 +132,7 @@ impl Readers {
             ReadError::Sqlite(error) if is_damage(&error) => {
                 JournalError::Damaged { what: path, details: describe(&error) }
             }
-            ReadError::Sqlite(error) => JournalError::Store { path, source: error.into() },
+            ReadError::Sqlite(error) => JournalError::Store { what: path, source: error.into() },
         }
     }
 }

@@ -1,13 +1,14 @@
-//! The database's layout: format 1.
+//! The database's layout: format 2.
 //!
-//! Owns the tables, the format's version and the codes that stand for statuses and moments. Promises that a code
-//! nobody wrote is an error. Does not read or write sagas.
+//! Owns the tables, the format's version and the codes that stand for modes, standings and moments. Promises that a code
+//! nobody wrote is an error. Does not read or write transactions.
 //!
-//! Everything hangs on `no`, an integer that counts sagas by their start: random keys cost a B-tree four fifths of its
-//! speed, so a saga's id is touched once at its end, and one that its caller chose only together with many others. Live sagas lie apart from ended ones, so that
-//! recovery reads nothing else; no row is rewritten from step to step.
+//! Everything hangs on `no`, an integer that counts transactions by their start: random keys cost a B-tree four fifths
+//! of its speed, so an id is touched once at its transaction's end, and one that its caller chose only together with
+//! many others. Live transactions lie apart from ended ones, so that recovery reads nothing else; no row is rewritten
+//! from step to step.
 
-use amends_core::{Status, Time, TransactionId};
+use amends_core::{End, Mode, Standing, StandingKind, Time, TransactionId, Way};
 use amends_journal::{Cursor, Fingerprint};
 use rusqlite::Connection;
 
@@ -15,26 +16,27 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i64 = 0x416D_4A6F;
 
 /// The layout that this version reads and writes.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once released, any
 /// change here is a new format, with a step that upgrades the old one in place.
 const LAYOUT: [&str; 17] = [
-    // `body` is NULL for a definition that sagas name but that was never stored here.
+    // What transactions run, and of which mode they are: one number for both. `body` is NULL for a definition that
+    // transactions name but that was never stored here.
     "CREATE TABLE definition (
     no      INTEGER PRIMARY KEY,
+    mode    INTEGER NOT NULL,
     name    TEXT NOT NULL,
     version INTEGER NOT NULL,
     body    BLOB,
-    UNIQUE (name, version)
+    UNIQUE (mode, name, version)
 ) STRICT",
-    // Live sagas: pending (0), in progress (1), compensating (2), failed (3).
-    // `wake_at` is set while the saga sleeps. `unreadable` tells why it was quarantined.
-    "CREATE TABLE saga (
+    // Live transactions. `wake_at` is set while one sleeps. `unreadable` tells why it was quarantined.
+    "CREATE TABLE live (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL UNIQUE,
     definition  INTEGER NOT NULL,
-    status      INTEGER NOT NULL CHECK (status BETWEEN 0 AND 3),
+    standing    INTEGER NOT NULL CHECK (standing BETWEEN 1 AND 5),
     started_at  INTEGER NOT NULL,
     id_given    INTEGER NOT NULL,
     key         TEXT,
@@ -42,23 +44,22 @@ const LAYOUT: [&str; 17] = [
     wake_at     INTEGER,
     unreadable  TEXT
 ) STRICT",
-    "CREATE INDEX saga_asleep ON saga (wake_at) WHERE wake_at IS NOT NULL",
-    // Measured: 1.5 µs of the writer's 20 for each saga; without it a list of one status walks all that sleep.
-    "CREATE INDEX saga_by_definition ON saga (definition, status)",
-    // The records of live sagas.
+    "CREATE INDEX live_asleep ON live (wake_at) WHERE wake_at IS NOT NULL",
+    // Measured: 1.5 µs of the settler's 20 for each saga; without it a list of one standing walks all that sleep.
+    "CREATE INDEX live_by_definition ON live (definition, standing)",
+    // The records of live transactions.
     "CREATE TABLE record (
     no   INTEGER NOT NULL,
     seq  INTEGER NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (no, seq)
 ) WITHOUT ROWID, STRICT",
-    // Ended sagas: completed (4), compensated (5), abandoned (6). `records`: every record, each after its length
-    // (four bytes, little-endian). An ordinary table: large values in a table without row ids spill and double its size.
+    // Ended transactions. `records`: every record, each after its length (four bytes, little-endian). An ordinary table: large values in a table without row ids spill and double its size.
     "CREATE TABLE ended (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL,
     definition  INTEGER NOT NULL,
-    status      INTEGER NOT NULL CHECK (status BETWEEN 4 AND 6),
+    standing    INTEGER NOT NULL CHECK (standing BETWEEN 6 AND 8),
     started_at  INTEGER NOT NULL,
     ended_at    INTEGER NOT NULL,
     id_given    INTEGER NOT NULL,
@@ -66,10 +67,10 @@ const LAYOUT: [&str; 17] = [
     fingerprint BLOB,
     records     BLOB NOT NULL
 ) STRICT",
-    "CREATE INDEX ended_by_definition ON ended (definition, status)",
+    "CREATE INDEX ended_by_definition ON ended (definition, standing)",
     // Ids that we made: they grow with time, so this one grows at its end.
     "CREATE UNIQUE INDEX ended_by_made_id ON ended (id) WHERE id_given = 0",
-    // Ids that callers gave, of ended and removed sagas: an index that is brought up to date a stretch at a time
+    // Ids that callers gave, of ended and removed transactions: an index that is brought up to date a stretch at a time
     // (`given_ids.rs`), and two tables of what it does not have yet: ids and numbers, all of a round in one row. A number may
     // lead nowhere any more; a negative one in a fresh table says that it does not. Rounds are counted across both tables.
     "CREATE TABLE given_id (
@@ -84,15 +85,15 @@ const LAYOUT: [&str; 17] = [
     round INTEGER PRIMARY KEY,
     ids BLOB NOT NULL
 ) STRICT",
-    // Idempotency keys. `removed_at` is set when the saga was removed: from then on the key may be forgotten.
+    // Idempotency keys. `removed_at` is set when the transaction was removed: from then on the key may be forgotten.
     "CREATE TABLE start_key (
     key         TEXT PRIMARY KEY,
-    saga        BLOB NOT NULL,
+    id          BLOB NOT NULL,
     fingerprint BLOB,
     removed_at  INTEGER
 ) WITHOUT ROWID, STRICT",
     "CREATE INDEX start_key_of_removed ON start_key (removed_at) WHERE removed_at IS NOT NULL",
-    // Removed sagas whose id was given: what of them says that the id is taken.
+    // Removed transactions whose id was given: what of them says that the id is taken.
     "CREATE TABLE reserved (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL,
@@ -100,19 +101,21 @@ const LAYOUT: [&str; 17] = [
     removed_at  INTEGER NOT NULL
 ) STRICT",
     "CREATE INDEX reserved_by_removal ON reserved (removed_at)",
-    // The last batch of the log whose every record is here, and the highest number that a saga ever had: one is never given
-    // again, though its saga be removed. And up to which id the older fresh table is in the index, if it has begun to be. One row.
+    // The last batch of the log whose every record is here; the highest number that a transaction ever had (one is never
+    // given again, though its transaction be removed); and the time of the newest record that there ever was. And up to
+    // which id the older fresh table is in the index, if it has begun to be. One row.
     "CREATE TABLE settled (
     batch      INTEGER NOT NULL,
     last_no    INTEGER NOT NULL,
+    newest_at  INTEGER,
     indexed_to BLOB
 ) STRICT",
-    // How many sagas there are, so that nobody has to count them.
+    // How many transactions there are, so that nobody has to count them.
     "CREATE TABLE tally (
-    definition INTEGER NOT NULL,
-    status     INTEGER NOT NULL,
-    sagas      INTEGER NOT NULL CHECK (sagas >= 0),
-    PRIMARY KEY (definition, status)
+    definition   INTEGER NOT NULL,
+    standing     INTEGER NOT NULL,
+    transactions INTEGER NOT NULL CHECK (transactions >= 0),
+    PRIMARY KEY (definition, standing)
 ) WITHOUT ROWID, STRICT",
 ];
 
@@ -142,35 +145,95 @@ pub(super) fn settled(connection: &Connection) -> rusqlite::Result<Result<u64, N
     Ok(count_of(batch))
 }
 
-/// The highest number that a saga in the database has, or had before it was removed.
+/// The highest number that a transaction in the database has, or had before it was removed.
 pub(super) fn last_no(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT last_no FROM settled", [], |row| row.get(0))
 }
+
+/// The time of the newest record that the database ever had.
+pub(super) fn newest_at(connection: &Connection) -> rusqlite::Result<Result<Option<Time>, Nonsense>> {
+    let newest: Option<i64> = connection.query_row("SELECT newest_at FROM settled", [], |row| row.get(0))?;
+    Ok(newest.map(time_of).transpose())
+}
+
+/// Records of a transaction, at least: its start writes one. Where there is none, that one is missing.
+pub(super) const RECORDS_MIN: u64 = 1;
 
 /// A stored value that nobody wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Nonsense(pub(super) String);
 
-/// A status as stored.
-pub(super) const fn status_code(status: Status) -> i64 {
-    match status {
-        Status::Pending => 0,
-        Status::InProgress => 1,
-        Status::Compensating => 2,
-        Status::Failed => 3,
-        Status::Completed => 4,
-        Status::Compensated => 5,
-        Status::Abandoned => 6,
+/// A mode as stored.
+pub(super) const fn mode_code(mode: Mode) -> i64 {
+    match mode {
+        Mode::Saga => 1,
     }
 }
 
-/// The status behind a code.
-pub(super) fn status_of(code: i64) -> Result<Status, Nonsense> {
-    Status::ALL
-        .into_iter()
-        .find(|status| status_code(*status) == code)
-        .ok_or_else(|| Nonsense(format!("{code} is no status")))
+/// The mode behind a code.
+pub(super) fn mode_of(code: i64) -> Result<Mode, Nonsense> {
+    match code {
+        1 => Ok(Mode::Saga),
+        _ => Err(Nonsense(format!("{code} is not the code of a mode"))),
+    }
+}
+
+const ACTIVE_FORWARD: i64 = 1;
+const ACTIVE_BACK: i64 = 2;
+const ASLEEP_FORWARD: i64 = 3;
+const ASLEEP_BACK: i64 = 4;
+const PARKED: i64 = 5;
+const COMPLETED: i64 = 6;
+const COMPENSATED: i64 = 7;
+const ABANDONED: i64 = 8;
+
+/// A standing as stored; its moment lies beside it.
+pub(super) const fn standing_code(standing: StandingKind) -> i64 {
+    match standing {
+        StandingKind::Active(Way::Forward) => ACTIVE_FORWARD,
+        StandingKind::Active(Way::Back) => ACTIVE_BACK,
+        StandingKind::Asleep(Way::Forward) => ASLEEP_FORWARD,
+        StandingKind::Asleep(Way::Back) => ASLEEP_BACK,
+        StandingKind::Parked => PARKED,
+        StandingKind::Ended(End::Completed) => COMPLETED,
+        StandingKind::Ended(End::Compensated) => COMPENSATED,
+        StandingKind::Ended(End::Abandoned) => ABANDONED,
+    }
+}
+
+/// The standing behind a code.
+pub(super) fn standing_kind_of(code: i64) -> Result<StandingKind, Nonsense> {
+    match code {
+        ACTIVE_FORWARD => Ok(StandingKind::Active(Way::Forward)),
+        ACTIVE_BACK => Ok(StandingKind::Active(Way::Back)),
+        ASLEEP_FORWARD => Ok(StandingKind::Asleep(Way::Forward)),
+        ASLEEP_BACK => Ok(StandingKind::Asleep(Way::Back)),
+        PARKED => Ok(StandingKind::Parked),
+        COMPLETED => Ok(StandingKind::Ended(End::Completed)),
+        COMPENSATED => Ok(StandingKind::Ended(End::Compensated)),
+        ABANDONED => Ok(StandingKind::Ended(End::Abandoned)),
+        _ => Err(Nonsense(format!("{code} is not the code of a standing"))),
+    }
+}
+
+/// The standing behind a code and the moment beside it, which one that sleeps has, and no other.
+pub(super) fn standing_of(code: i64, wake_at: Option<i64>) -> Result<Standing, Nonsense> {
+    match (standing_kind_of(code)?, wake_at) {
+        (StandingKind::Active(way), None) => Ok(Standing::Active(way)),
+        (StandingKind::Asleep(way), Some(until)) => Ok(Standing::Asleep { way, until: time_of(until)? }),
+        (StandingKind::Parked, None) => Ok(Standing::Parked),
+        (StandingKind::Ended(end), None) => Ok(Standing::Ended(end)),
+        (StandingKind::Asleep(_), None) => Err(Nonsense("one that sleeps has no moment".to_owned())),
+        (StandingKind::Active(_) | StandingKind::Parked | StandingKind::Ended(_), Some(_)) => {
+            Err(Nonsense("one that does not sleep has a moment to wake".to_owned()))
+        }
+    }
+}
+
+/// The moment beside a standing.
+pub(super) fn wake_code(standing: Standing) -> Option<i64> {
+    standing.until().map(time_code)
 }
 
 /// A moment as stored. What lies beyond the signed range (in 292 million years) is never.
@@ -195,9 +258,9 @@ pub(super) fn number_after(cursor: Option<Cursor>) -> i64 {
     cursor.map_or(0, |cursor| i64::try_from(cursor.0).unwrap_or(i64::MAX))
 }
 
-/// The cursor behind a saga's number.
+/// The cursor behind a transaction's number.
 pub(super) fn cursor_at(no: i64) -> Result<Cursor, Nonsense> {
-    u64::try_from(no).map(Cursor).map_err(|_| Nonsense(format!("{no} is no saga's number")))
+    u64::try_from(no).map(Cursor).map_err(|_| Nonsense(format!("{no} is no transaction's number")))
 }
 
 /// A limit as SQL wants it.
@@ -214,7 +277,7 @@ pub(super) fn count_of(stored: i64) -> Result<u64, Nonsense> {
 pub(super) fn id_of(stored: &[u8]) -> Result<TransactionId, Nonsense> {
     match <[u8; 16]>::try_from(stored) {
         Ok(bytes) => Ok(TransactionId::from_bytes(bytes)),
-        Err(_) => Err(Nonsense(format!("a saga's id has {} bytes, not 16", stored.len()))),
+        Err(_) => Err(Nonsense(format!("an id has {} bytes, not 16", stored.len()))),
     }
 }
 
@@ -232,17 +295,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_has_a_code_of_its_own() {
-        for status in Status::ALL {
-            assert_eq!(status_of(status_code(status)), Ok(status));
+    fn every_standing_has_a_code_of_its_own() {
+        for kind in StandingKind::ALL {
+            assert_eq!(standing_kind_of(standing_code(kind)), Ok(kind));
         }
-        assert!(status_of(7).is_err() && status_of(-1).is_err());
+        assert!(standing_kind_of(0).is_err() && standing_kind_of(9).is_err());
+        assert_eq!(mode_of(mode_code(Mode::Saga)), Ok(Mode::Saga));
+        assert!(mode_of(0).is_err() && mode_of(2).is_err());
     }
 
     #[test]
-    fn live_and_ended_statuses_lie_apart_as_the_tables_check() {
-        for status in Status::ALL {
-            assert_eq!(status.is_ended(), (4..=6).contains(&status_code(status)));
+    fn a_moment_lies_beside_those_that_sleep_and_no_other() {
+        let until = Time::from_milliseconds(7);
+        let asleep = Standing::Asleep { way: Way::Back, until };
+        assert_eq!(standing_of(ASLEEP_BACK, wake_code(asleep)), Ok(asleep));
+        assert!(standing_of(ASLEEP_BACK, None).is_err());
+        for code in [ACTIVE_FORWARD, PARKED, COMPLETED] {
+            assert!(standing_of(code, None).is_ok() && standing_of(code, Some(7)).is_err());
+        }
+    }
+
+    #[test]
+    fn live_and_ended_standings_lie_apart_as_the_tables_check() {
+        for kind in StandingKind::ALL {
+            let code = standing_code(kind);
+            let is_ended = matches!(kind, StandingKind::Ended(_));
+            assert_eq!((1..=5).contains(&code), !is_ended);
+            assert_eq!((6..=8).contains(&code), is_ended);
         }
     }
 

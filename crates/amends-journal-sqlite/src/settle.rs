@@ -1,30 +1,33 @@
-//! Sagas as the database is to have them.
+//! Transactions as the database is to have them.
 //!
-//! Owns the rows that a saga has: live or ended, its records, its key, its place in the counts. Promises to write what came
-//! together in one go: a saga that started and ended since the last round costs one row, and no row is rewritten from step
+//! Owns the rows that one has: live or ended, its records, its key, its place in the counts. Promises to write what came
+//! together in one go: one that started and ended since the last round costs one row, and no row is rewritten from step
 //! to step. Does not judge anything: the log has it, so it is true. Does not commit.
 
-use amends_core::DefinitionName;
 use bytes::Bytes;
 
 use crate::limits::ARCHIVE_BUFFER_KEPT_BYTES;
 
 use super::archive;
-use super::sagas::{Row, Stored};
-use super::schema::{Nonsense, count_of, status_code};
+use super::known::{Held, Origin, Row};
+use super::schema::{Nonsense, count_of, mode_code, standing_code, wake_code};
 use super::settler::{Settler, WriteError};
 
 impl Settler<'_> {
     pub(super) fn settle_row(&mut self, row: &Row) -> Result<(), WriteError> {
-        let definition = self.definition_number(&row.origin.definition, row.origin.version)?;
-        self.tally.moved(definition, row.before.map(|before| before.status), Some(row.status));
+        let definition = self.definition_number(&row.origin)?;
+        self.tally.moved(
+            definition,
+            row.before.map(|before| before.standing.kind()),
+            Some(row.standing.kind()),
+        );
         if row.before.is_none()
             && let Some(key) = row.origin.key()
         {
             self.insert_key(key, row)?;
         }
-        let was_ended = row.before.is_some_and(|before| before.status.is_ended());
-        match (row.before, row.status.is_ended()) {
+        let was_ended = row.before.is_some_and(|before| before.standing.is_ended());
+        match (row.before, row.standing.is_ended()) {
             (None, true) => self.insert_ended(row, definition, &[]),
             (None, false) => {
                 self.insert_live(row, definition)?;
@@ -39,7 +42,7 @@ impl Settler<'_> {
                 self.delete_live(row.origin.no)?;
                 self.insert_ended(row, definition, &records)
             }
-            // An ended saga comes back to life (the verb `reverse`), or gets one more record where it is.
+            // An ended one comes back to life (the verb `reverse`), or gets one more record where it is.
             (Some(_), is_ended) => {
                 let records = self.archived_records(row.origin.no)?;
                 self.delete_ended(row.origin.no)?;
@@ -63,27 +66,27 @@ impl Settler<'_> {
     }
 
     fn insert_live(&mut self, row: &Row, definition: i64) -> Result<(), WriteError> {
-        let insert = &mut self.statements.insert_saga;
+        let insert = &mut self.statements.insert_live;
         insert.raw_bind_parameter(1, row.origin.no)?;
         insert.raw_bind_parameter(2, row.origin.id.to_bytes().as_slice())?;
         insert.raw_bind_parameter(3, definition)?;
-        insert.raw_bind_parameter(4, status_code(row.status))?;
+        insert.raw_bind_parameter(4, standing_code(row.standing.kind()))?;
         insert.raw_bind_parameter(5, row.origin.started_at)?;
         insert.raw_bind_parameter(6, row.origin.id_given)?;
         insert.raw_bind_parameter(7, row.origin.key())?;
         insert.raw_bind_parameter(8, fingerprint(row))?;
-        insert.raw_bind_parameter(9, row.wake_at)?;
+        insert.raw_bind_parameter(9, wake_code(row.standing))?;
         insert.raw_execute()?;
         Ok(())
     }
 
     /// The row is touched only when something in it changes.
-    fn update_live(&mut self, row: &Row, before: Stored) -> Result<(), WriteError> {
-        if (row.status, row.wake_at) != (before.status, before.wake_at) {
-            let update = &mut self.statements.update_saga;
+    fn update_live(&mut self, row: &Row, before: Held) -> Result<(), WriteError> {
+        if row.standing != before.standing {
+            let update = &mut self.statements.update_live;
             update.raw_bind_parameter(1, row.origin.no)?;
-            update.raw_bind_parameter(2, status_code(row.status))?;
-            update.raw_bind_parameter(3, row.wake_at)?;
+            update.raw_bind_parameter(2, standing_code(row.standing.kind()))?;
+            update.raw_bind_parameter(3, wake_code(row.standing))?;
             expect_one(row.origin.no, update.raw_execute()?)?;
         }
         if row.clears_mark {
@@ -98,7 +101,8 @@ impl Settler<'_> {
         for (record, sequence) in records.iter().zip(first..) {
             let insert = &mut self.statements.insert_record;
             insert.raw_bind_parameter(1, no)?;
-            insert.raw_bind_parameter(2, i64::try_from(sequence).expect("no saga has 2^63 records"))?;
+            insert
+                .raw_bind_parameter(2, i64::try_from(sequence).expect("no transaction has 2^63 records"))?;
             insert.raw_bind_parameter(3, record.as_ref())?;
             insert.raw_execute()?;
         }
@@ -109,7 +113,7 @@ impl Settler<'_> {
         let mut records = Vec::new();
         let mut rows = self.statements.records.query([no])?;
         while let Some(row) = rows.next()? {
-            // A gap is this saga's damage: it goes along as a record that no decoder takes for one.
+            // A gap is this transaction's damage: it goes along as a record that no decoder takes for one.
             let sequence = count_of(row.get(0)?)?;
             let missing = sequence.min(count).saturating_sub(records.len() as u64 + 1);
             records.extend((0..missing).map(|_| Bytes::new()));
@@ -118,13 +122,15 @@ impl Settler<'_> {
         if records.len() as u64 == count {
             Ok(records)
         } else {
-            Err(Nonsense(format!("saga number {no} has {} records, not {count}", records.len())).into())
+            Err(Nonsense(format!("transaction number {no} has {} records, not {count}", records.len()))
+                .into())
         }
     }
 
     fn archived_records(&mut self, no: i64) -> Result<Vec<Bytes>, WriteError> {
         let mut rows = self.statements.archived_records.query([no])?;
-        let row = rows.next()?.ok_or_else(|| Nonsense(format!("the ended saga number {no} is gone")))?;
+        let row =
+            rows.next()?.ok_or_else(|| Nonsense(format!("the ended transaction number {no} is gone")))?;
         Ok(archive::split(Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?))?)
     }
 
@@ -132,9 +138,9 @@ impl Settler<'_> {
         let records = &mut self.statements.delete_records;
         records.raw_bind_parameter(1, no)?;
         records.raw_execute()?;
-        let saga = &mut self.statements.delete_saga;
-        saga.raw_bind_parameter(1, no)?;
-        expect_one(no, saga.raw_execute()?)
+        let live = &mut self.statements.delete_live;
+        live.raw_bind_parameter(1, no)?;
+        expect_one(no, live.raw_execute()?)
     }
 
     fn delete_ended(&mut self, no: i64) -> Result<(), WriteError> {
@@ -143,7 +149,7 @@ impl Settler<'_> {
         expect_one(no, delete.raw_execute()?)
     }
 
-    /// The saga's records are those given and then its tail.
+    /// Its records are those given and then its tail.
     fn insert_ended(&mut self, row: &Row, definition: i64, records: &[Bytes]) -> Result<(), WriteError> {
         self.value.clear();
         for record in records.iter().chain(&row.tail) {
@@ -153,7 +159,7 @@ impl Settler<'_> {
         insert.raw_bind_parameter(1, row.origin.no)?;
         insert.raw_bind_parameter(2, row.origin.id.to_bytes().as_slice())?;
         insert.raw_bind_parameter(3, definition)?;
-        insert.raw_bind_parameter(4, status_code(row.status))?;
+        insert.raw_bind_parameter(4, standing_code(row.standing.kind()))?;
         insert.raw_bind_parameter(5, row.origin.started_at)?;
         insert.raw_bind_parameter(6, row.ended_at)?;
         insert.raw_bind_parameter(7, row.origin.id_given)?;
@@ -164,20 +170,22 @@ impl Settler<'_> {
         if row.origin.id_given {
             self.note_given_id(row.origin.id, row.origin.no);
         }
-        // One huge saga must not leave its size behind.
+        // One that is huge must not leave its size behind.
         self.value.shrink_to(ARCHIVE_BUFFER_KEPT_BYTES);
         Ok(())
     }
 
-    fn definition_number(&mut self, name: &DefinitionName, version: u32) -> Result<i64, WriteError> {
-        if let Some(number) = self.definitions.find(name, version) {
+    fn definition_number(&mut self, origin: &Origin) -> Result<i64, WriteError> {
+        let Origin { mode, definition, version, .. } = origin;
+        if let Some(number) = self.definitions.find(*mode, definition, *version) {
             return Ok(number);
         }
-        let number = self.definitions.give(name, version);
+        let number = self.definitions.give(*mode, definition, *version);
         let insert = &mut self.statements.insert_definition;
         insert.raw_bind_parameter(1, number)?;
-        insert.raw_bind_parameter(2, name.as_str())?;
-        insert.raw_bind_parameter(3, version)?;
+        insert.raw_bind_parameter(2, mode_code(*mode))?;
+        insert.raw_bind_parameter(3, definition.as_str())?;
+        insert.raw_bind_parameter(4, version)?;
         insert.raw_execute()?;
         Ok(number)
     }
@@ -185,7 +193,7 @@ impl Settler<'_> {
 
 /// A row that is not where it was: somebody else wrote to the database.
 fn expect_one(no: i64, rows: usize) -> Result<(), WriteError> {
-    if rows == 1 { Ok(()) } else { Err(Nonsense(format!("saga number {no} has {rows} rows")).into()) }
+    if rows == 1 { Ok(()) } else { Err(Nonsense(format!("transaction number {no} has {rows} rows")).into()) }
 }
 
 fn fingerprint(row: &Row) -> Option<&[u8]> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
+use amends_core::Time;
 use amends_journal::JournalError;
 use amends_log::BatchNumber;
 use amends_sqlite::{describe, is_damage};
@@ -24,9 +25,9 @@ use crate::limits::{CHECKPOINT_PAGES, NO_SPACE_RETRY};
 
 use super::definitions::DefinitionNumbers;
 use super::given_ids::{IdIndex, Numbered};
+use super::known::Row;
 use super::queue::Upkeep;
-use super::sagas::Row;
-use super::schema::Nonsense;
+use super::schema::{Nonsense, time_code};
 use super::shared::Shared;
 use super::space;
 use super::statements::Statements;
@@ -34,7 +35,7 @@ use super::tally::TallyChanges;
 
 /// What the settler is to do.
 pub(super) enum Task {
-    /// Write these sagas down; then everything up to this batch of the log is.
+    /// Write these transactions down; then everything up to this batch of the log is.
     Settle(Round),
     /// Something else.
     Upkeep(Upkeep),
@@ -42,10 +43,12 @@ pub(super) enum Task {
     Retry,
 }
 
-/// Sagas that are written down together.
+/// Transactions that are written down together.
 pub(super) struct Round {
     pub(super) rows: Vec<Arc<Row>>,
     pub(super) settled_to: BatchNumber,
+    /// The time of the newest record that there ever was.
+    pub(super) newest_at: Option<Time>,
 }
 
 /// What became of a task.
@@ -243,6 +246,7 @@ impl<'c> Settler<'c> {
             let set = &mut settler.statements.set_settled;
             set.raw_bind_parameter(1, i64::try_from(round.settled_to).expect("no log has 2^63 batches"))?;
             set.raw_bind_parameter(2, last_no)?;
+            set.raw_bind_parameter(3, round.newest_at.map(time_code))?;
             let changed = set.raw_execute()?;
             if changed == 1 {
                 Ok(())
@@ -304,17 +308,17 @@ impl<'c> Settler<'c> {
     }
 
     fn write_tally(&mut self) -> Result<(), WriteError> {
-        for (definition, status, change) in self.tally.take() {
+        for (definition, standing, change) in self.tally.take() {
             let write = if change > 0 {
                 &mut self.statements.add_to_tally
             } else {
                 &mut self.statements.take_from_tally
             };
             write.raw_bind_parameter(1, definition)?;
-            write.raw_bind_parameter(2, status)?;
+            write.raw_bind_parameter(2, standing)?;
             write.raw_bind_parameter(3, change)?;
             let changed = write.raw_execute()?;
-            assert_eq!(changed, 1, "sagas that leave a status were counted there");
+            assert_eq!(changed, 1, "transactions that leave a standing were counted there");
         }
         Ok(())
     }
@@ -411,14 +415,14 @@ impl<'c> Settler<'c> {
 
     fn do_upkeep(&mut self, upkeep: Upkeep) {
         match upkeep {
-            Upkeep::Quarantine { saga, why, reply } => {
-                let _ = reply.send(self.quarantine(saga, &why));
+            Upkeep::Quarantine { id, records, epoch: _, why, reply } => {
+                let _ = reply.send(self.quarantine(id, records, &why));
             }
-            Upkeep::RemoveEnded { before, now, cursor, limit, except, reply } => {
-                let _ = reply.send(self.remove_ended(before, now, cursor, limit, &except));
+            Upkeep::RemoveEnded { partitions, before, now, cursor, limit, except, reply } => {
+                let _ = reply.send(self.remove_ended(&partitions, before, now, cursor, limit, &except));
             }
-            Upkeep::ForgetReservations { before, limit, reply } => {
-                let _ = reply.send(self.forget_reservations(before, limit));
+            Upkeep::ForgetReservations { partitions, before, limit, reply } => {
+                let _ = reply.send(self.forget_reservations(&partitions, before, limit));
             }
             Upkeep::PutDefinition { spec, reply } => {
                 let _ = reply.send(self.put_definition(&spec));
@@ -438,5 +442,5 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// An error of the store, or damage if that is what SQLite calls it.
 pub(super) fn store_error(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> JournalError {
-    JournalError::Store { path: path.display().to_string(), source }
+    JournalError::Store { what: path.display().to_string(), source }
 }

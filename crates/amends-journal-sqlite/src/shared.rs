@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use amends_journal::Stats;
+use amends_journal::{Epoch, Stats};
 
 use super::absence::Forgotten;
 use super::given_ids::GivenIds;
@@ -22,18 +22,18 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) given_ids: GivenIds,
     pub(super) forgotten: Forgotten,
+    /// Under which everything is held.
+    pub(super) epoch: Epoch,
     on_fatal: OnFatal,
     has_died: AtomicBool,
     /// Whether the log has what the database does not.
     is_ahead: AtomicBool,
-    /// Whether the database has no space for what the log has.
-    is_stuck: AtomicBool,
     /// Whether the settler is at work.
     is_settling: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, space: Space, on_fatal: OnFatal) -> Self {
+    pub(super) fn new(path: PathBuf, space: Space, epoch: Epoch, on_fatal: OnFatal) -> Self {
         Self {
             path,
             space,
@@ -41,10 +41,10 @@ impl Shared {
             counters: Counters::default(),
             given_ids: GivenIds::default(),
             forgotten: Forgotten::default(),
+            epoch,
             on_fatal,
             has_died: AtomicBool::new(false),
             is_ahead: AtomicBool::new(false),
-            is_stuck: AtomicBool::new(false),
             is_settling: AtomicBool::new(false),
         }
     }
@@ -67,15 +67,6 @@ impl Shared {
         self.is_ahead.store(ahead, Ordering::Release);
     }
 
-    /// Whether waiting for the database is of no use for now.
-    pub(super) fn is_stuck(&self) -> bool {
-        self.is_stuck.load(Ordering::Acquire)
-    }
-
-    pub(super) fn set_stuck(&self, stuck: bool) {
-        self.is_stuck.store(stuck, Ordering::Release);
-    }
-
     /// Whether the settler may be using a processor: a guess, for whoever would let others have theirs.
     pub(super) fn is_settling(&self) -> bool {
         self.is_settling.load(Ordering::Relaxed)
@@ -92,7 +83,7 @@ pub(super) struct Counters {
     appends: AtomicU64,
     record_bytes: AtomicU64,
     commits: AtomicU64,
-    log_flushes: AtomicU64,
+    flushes: AtomicU64,
 }
 
 impl Counters {
@@ -103,8 +94,8 @@ impl Counters {
     }
 
     /// Of the log since it was opened.
-    pub(super) fn set_log_flushes(&self, flushes: u64) {
-        self.log_flushes.store(flushes, Ordering::Relaxed);
+    pub(super) fn set_flushes(&self, flushes: u64) {
+        self.flushes.store(flushes, Ordering::Relaxed);
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -112,7 +103,7 @@ impl Counters {
             appends: self.appends.load(Ordering::Relaxed),
             record_bytes: self.record_bytes.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
-            log_flushes: self.log_flushes.load(Ordering::Relaxed),
+            flushes: self.flushes.load(Ordering::Relaxed),
         }
     }
 }

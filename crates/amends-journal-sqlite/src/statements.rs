@@ -9,10 +9,10 @@ pub(super) struct Statements<'c> {
     pub(super) begin: Statement<'c>,
     pub(super) commit: Statement<'c>,
     pub(super) rollback: Statement<'c>,
-    pub(super) insert_saga: Statement<'c>,
-    pub(super) update_saga: Statement<'c>,
+    pub(super) insert_live: Statement<'c>,
+    pub(super) update_live: Statement<'c>,
     pub(super) clear_unreadable: Statement<'c>,
-    pub(super) delete_saga: Statement<'c>,
+    pub(super) delete_live: Statement<'c>,
     pub(super) insert_record: Statement<'c>,
     pub(super) delete_records: Statement<'c>,
     pub(super) records: Statement<'c>,
@@ -38,18 +38,18 @@ impl<'c> Statements<'c> {
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
             rollback: prepare("ROLLBACK")?,
-            insert_saga: prepare(
-                "INSERT INTO saga (no, id, definition, status, started_at, id_given, key, fingerprint, wake_at)
+            insert_live: prepare(
+                "INSERT INTO live (no, id, definition, standing, started_at, id_given, key, fingerprint, wake_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?,
-            update_saga: prepare("UPDATE saga SET status = ?2, wake_at = ?3 WHERE no = ?1")?,
-            clear_unreadable: prepare("UPDATE saga SET unreadable = NULL WHERE no = ?1")?,
-            delete_saga: prepare("DELETE FROM saga WHERE no = ?1")?,
+            update_live: prepare("UPDATE live SET standing = ?2, wake_at = ?3 WHERE no = ?1")?,
+            clear_unreadable: prepare("UPDATE live SET unreadable = NULL WHERE no = ?1")?,
+            delete_live: prepare("DELETE FROM live WHERE no = ?1")?,
             insert_record: prepare("INSERT INTO record (no, seq, body) VALUES (?1, ?2, ?3)")?,
             delete_records: prepare("DELETE FROM record WHERE no = ?1")?,
             records: prepare("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?,
             insert_ended: prepare(
-                "INSERT INTO ended (no, id, definition, status, started_at, ended_at, id_given, key, fingerprint, records)
+                "INSERT INTO ended (no, id, definition, standing, started_at, ended_at, id_given, key, fingerprint, records)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
@@ -57,7 +57,7 @@ impl<'c> Statements<'c> {
                 prepare("INSERT INTO fresh_id_0 (round, ids) VALUES (?1, ?2)")?,
                 prepare("INSERT INTO fresh_id_1 (round, ids) VALUES (?1, ?2)")?,
             ],
-            // Never back to an older saga, whatever is told twice.
+            // Never back to an older one, whatever is told twice.
             insert_given_id: prepare(
                 "INSERT INTO given_id (id, no) VALUES (?1, ?2)
                  ON CONFLICT (id) DO UPDATE SET no = excluded.no WHERE excluded.no > no",
@@ -65,17 +65,19 @@ impl<'c> Statements<'c> {
             // What it has may be older still: pairs in between that were out of date were passed over.
             delete_given_id: prepare("DELETE FROM given_id WHERE id = ?1 AND no <= ?2")?,
             clear_fresh_ids: [prepare("DELETE FROM fresh_id_0")?, prepare("DELETE FROM fresh_id_1")?],
-            insert_key: prepare("INSERT INTO start_key (key, saga, fingerprint) VALUES (?1, ?2, ?3)")?,
-            insert_definition: prepare("INSERT INTO definition (no, name, version) VALUES (?1, ?2, ?3)")?,
+            insert_key: prepare("INSERT INTO start_key (key, id, fingerprint) VALUES (?1, ?2, ?3)")?,
+            insert_definition: prepare("INSERT INTO definition (no, mode, name, version) VALUES (?1, ?2, ?3, ?4)")?,
             archived_records: prepare("SELECT records FROM ended WHERE no = ?1")?,
-            set_settled: prepare("UPDATE settled SET batch = ?1, last_no = max(last_no, ?2)")?,
+            set_settled: prepare(
+                "UPDATE settled SET batch = ?1, last_no = max(last_no, ?2), newest_at = ?3",
+            )?,
             set_indexed_to: prepare("UPDATE settled SET indexed_to = ?1")?,
             add_to_tally: prepare(
-                "INSERT INTO tally (definition, status, sagas) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (definition, status) DO UPDATE SET sagas = sagas + excluded.sagas",
+                "INSERT INTO tally (definition, standing, transactions) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (definition, standing) DO UPDATE SET transactions = transactions + excluded.transactions",
             )?,
             // Not an insert as well: its check for negative counts comes before the conflict.
-            take_from_tally: prepare("UPDATE tally SET sagas = sagas + ?3 WHERE definition = ?1 AND status = ?2")?,
+            take_from_tally: prepare("UPDATE tally SET transactions = transactions + ?3 WHERE definition = ?1 AND standing = ?2")?,
         })
     }
 }

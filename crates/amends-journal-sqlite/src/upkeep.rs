@@ -1,52 +1,66 @@
 //! Writing that is not appending.
 //!
-//! Owns quarantine, retention, the end of reservations, and definitions. Promises small transactions, so that sagas
-//! never wait long behind retention. Does not decide what is old: the caller does.
+//! Owns quarantine, retention, the end of reservations, and definitions. Promises small steps, so that nobody
+//! waits long behind retention. Does not decide what is old: the caller does.
 
 use std::collections::HashSet;
 
-use amends_core::{DefinitionSpec, Status, Time, TransactionId};
-use amends_journal::record;
-use amends_journal::{Cursor, JournalError, PutDefinition, Sweep};
+use amends_core::{DefinitionSpec, Mode, Partition, Partitions, StandingKind, Time, TransactionId};
+use amends_journal::{Cursor, JournalError, PutDefinition, Quarantined, Sweep, record};
 use rusqlite::params;
 
 use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
 
-use super::schema::{cursor_at, id_of, number_after, row_limit, status_code, status_of, time_code};
+use super::schema::{
+    RECORDS_MIN, count_of, cursor_at, id_of, mode_code, number_after, row_limit, standing_code,
+    standing_kind_of, time_code,
+};
 use super::settler::{Failure, Settler, WriteError};
 
-/// What the retention looks at in an ended saga.
+/// What retention looks at in an ended transaction.
 struct Candidate {
     no: i64,
     id: TransactionId,
     definition: i64,
-    status: Status,
+    standing: StandingKind,
     ended_at: i64,
     id_given: bool,
     is_keyed: bool,
 }
 
 impl Settler<'_> {
-    pub(super) fn quarantine(&mut self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
+    pub(super) fn quarantine(
+        &mut self,
+        id: TransactionId,
+        records: u64,
+        why: &str,
+    ) -> Result<Quarantined, JournalError> {
         let done = self.transaction(why.len(), |settler| {
-            let sql = "SELECT no, definition, status FROM saga WHERE id = ?1";
-            let mut find = settler.connection.prepare_cached(sql)?;
-            let mut rows = find.query([saga.to_bytes().as_slice()])?;
-            let Some(row) = rows.next()? else { return Ok(()) };
-            let (no, definition, status): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            settler.tally.moved(definition, Some(status_of(status)?), Some(Status::Failed));
-            let mut park = settler.connection.prepare_cached(
-                "UPDATE saga SET status = ?2, wake_at = NULL, unreadable = ?3 WHERE no = ?1",
+            let mut find = settler.connection.prepare_cached(
+                "SELECT no, definition, standing, (SELECT max(seq) FROM record WHERE record.no = live.no)
+                 FROM live WHERE id = ?1",
             )?;
-            let changed = park.execute(params![no, status_code(Status::Failed), why])?;
-            assert_eq!(changed, 1, "a live saga has one row");
-            Ok(())
+            let mut rows = find.query([id.to_bytes().as_slice()])?;
+            let Some(row) = rows.next()? else { return Ok(Quarantined::MovedOn(None)) };
+            let (no, definition, standing): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let has = row.get::<_, Option<i64>>(3)?.map_or(Ok(RECORDS_MIN), count_of)?;
+            if has != records {
+                return Ok(Quarantined::MovedOn(Some(has)));
+            }
+            settler.tally.moved(definition, Some(standing_kind_of(standing)?), Some(StandingKind::Parked));
+            let mut park = settler.connection.prepare_cached(
+                "UPDATE live SET standing = ?2, wake_at = NULL, unreadable = ?3 WHERE no = ?1",
+            )?;
+            let changed = park.execute(params![no, standing_code(StandingKind::Parked), why])?;
+            assert_eq!(changed, 1, "a live transaction has one row");
+            Ok(Quarantined::Parked)
         });
         done.map_err(|(_, error)| error)
     }
 
     pub(super) fn remove_ended(
         &mut self,
+        partitions: &Partitions,
         before: Time,
         now: Time,
         cursor: Option<Cursor>,
@@ -60,7 +74,9 @@ impl Settler<'_> {
             candidates.truncate(limit);
             let next = candidates.last().filter(|_| more).map(|last| cursor_at(last.no)).transpose()?;
             let goes = |candidate: &Candidate| {
-                candidate.ended_at < time_code(before) && !except.contains(&candidate.id)
+                candidate.ended_at < time_code(before)
+                    && partitions.contains(Partition::of(candidate.id))
+                    && !except.contains(&candidate.id)
             };
             let runs = candidates.chunk_by(|one, next| goes(one) == goes(next)).filter(|run| goes(&run[0]));
             let mut removed = 0;
@@ -79,7 +95,7 @@ impl Settler<'_> {
 
     fn candidates(&self, cursor: Option<Cursor>, limit: usize) -> Result<Vec<Candidate>, WriteError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT no, definition, status, ended_at, id_given, key IS NOT NULL, id
+            "SELECT no, definition, standing, ended_at, id_given, key IS NOT NULL, id
              FROM ended WHERE no > ?1 ORDER BY no LIMIT ?2",
         )?;
         let mut rows = statement.query(params![number_after(cursor), row_limit(limit)])?;
@@ -88,7 +104,7 @@ impl Settler<'_> {
             candidates.push(Candidate {
                 no: row.get(0)?,
                 definition: row.get(1)?,
-                status: status_of(row.get(2)?)?,
+                standing: standing_kind_of(row.get(2)?)?,
                 ended_at: row.get(3)?,
                 id_given: row.get(4)?,
                 is_keyed: row.get(5)?,
@@ -121,14 +137,14 @@ impl Settler<'_> {
         }
         let deleted =
             connection.prepare_cached("DELETE FROM ended WHERE no BETWEEN ?1 AND ?2")?.execute(neighbours)?;
-        assert_eq!(deleted, run.len(), "an ended saga has one row");
+        assert_eq!(deleted, run.len(), "an ended transaction has one row");
         for ended in run {
-            self.tally.moved(ended.definition, Some(ended.status), None);
+            self.tally.moved(ended.definition, Some(ended.standing), None);
         }
         Ok(())
     }
 
-    /// Gives free pages back to the file system, a few at a time, but not those that the next sagas are going to use.
+    /// Gives free pages back to the file system, a few at a time, but not those that the next transactions are going to use.
     fn give_space_back(&mut self) -> Result<(), WriteError> {
         let free: i64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
         let surplus = (free - FREE_PAGES_KEPT).min(PAGES_GIVEN_BACK_PER_SWEEP_MAX);
@@ -141,29 +157,40 @@ impl Settler<'_> {
         Ok(())
     }
 
-    pub(super) fn forget_reservations(&mut self, before: Time, limit: usize) -> Result<usize, JournalError> {
+    pub(super) fn forget_reservations(
+        &mut self,
+        partitions: &Partitions,
+        before: Time,
+        limit: usize,
+    ) -> Result<usize, JournalError> {
         let done = self.transaction(0, |settler| {
-            let forgotten = settler.forget_ids(before, limit)?;
+            let ids = settler.forget_ids(partitions, before, limit)?;
             settler.index_some_ids()?;
-            let mut keys = settler.connection.prepare_cached(
-                "DELETE FROM start_key WHERE key IN
-                 (SELECT key FROM start_key WHERE removed_at < ?1 ORDER BY removed_at, key LIMIT ?2)",
-            )?;
-            Ok(forgotten + keys.execute(params![time_code(before), row_limit(limit - forgotten)])?)
+            Ok(ids + settler.forget_keys(partitions, before, limit - ids)?)
         });
         done.map_err(|(_, error)| error)
     }
 
     /// Removes reservations; their index hears of it with the ids that it hears of.
-    fn forget_ids(&mut self, before: Time, limit: usize) -> Result<usize, WriteError> {
-        let mut find = self.connection.prepare_cached(
-            "SELECT no, id FROM reserved WHERE removed_at < ?1 ORDER BY removed_at, no LIMIT ?2",
-        )?;
+    fn forget_ids(
+        &mut self,
+        partitions: &Partitions,
+        before: Time,
+        limit: usize,
+    ) -> Result<usize, WriteError> {
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT no, id FROM reserved WHERE removed_at < ?1 ORDER BY removed_at, no")?;
         let mut remove = self.connection.prepare_cached("DELETE FROM reserved WHERE no = ?1")?;
-        let mut rows = find.query(params![time_code(before), row_limit(limit)])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push((id_of(row.get_ref(1)?.as_blob()?)?, row.get(0)?));
+        let mut rows = find.query([time_code(before)])?;
+        let mut found: Vec<(TransactionId, i64)> = Vec::new();
+        while found.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            let id = id_of(row.get_ref(1)?.as_blob()?)?;
+            if partitions.contains(Partition::of(id)) {
+                found.push((id, row.get(0)?));
+            }
         }
         for (id, no) in &found {
             let deleted = remove.execute([no])?;
@@ -173,14 +200,47 @@ impl Settler<'_> {
         Ok(found.len())
     }
 
+    fn forget_keys(
+        &mut self,
+        partitions: &Partitions,
+        before: Time,
+        limit: usize,
+    ) -> Result<usize, WriteError> {
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT key, id FROM start_key WHERE removed_at < ?1 ORDER BY removed_at, key")?;
+        let mut remove = self.connection.prepare_cached("DELETE FROM start_key WHERE key = ?1")?;
+        let mut rows = find.query([time_code(before)])?;
+        let mut found: Vec<String> = Vec::new();
+        while found.len() < limit
+            && let Some(row) = rows.next()?
+        {
+            if partitions.contains(Partition::of(id_of(row.get_ref(1)?.as_blob()?)?)) {
+                found.push(row.get(0)?);
+            }
+        }
+        for key in &found {
+            let deleted = remove.execute([key])?;
+            assert_eq!(deleted, 1, "a key has one row");
+        }
+        Ok(found.len())
+    }
+
     pub(super) fn put_definition(&mut self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
         let frame = record::encode_definition(spec);
         let done = self.transaction(frame.len(), |settler| {
-            let Some(number) = settler.definitions.find(&spec.name, spec.version) else {
-                let number = settler.definitions.give(&spec.name, spec.version);
-                let sql = "INSERT INTO definition (no, name, version, body) VALUES (?1, ?2, ?3, ?4)";
+            let Some(number) = settler.definitions.find(MODE, &spec.name, spec.version) else {
+                let number = settler.definitions.give(MODE, &spec.name, spec.version);
+                let sql =
+                    "INSERT INTO definition (no, mode, name, version, body) VALUES (?1, ?2, ?3, ?4, ?5)";
                 let mut insert = settler.connection.prepare_cached(sql)?;
-                insert.execute(params![number, spec.name.as_str(), spec.version, frame.as_ref()])?;
+                insert.execute(params![
+                    number,
+                    mode_code(MODE),
+                    spec.name.as_str(),
+                    spec.version,
+                    frame.as_ref()
+                ])?;
                 return Ok(Ok(PutDefinition::New));
             };
             let sql = "SELECT body FROM definition WHERE no = ?1";
@@ -201,10 +261,13 @@ impl Settler<'_> {
     }
 }
 
+/// Of whatever has steps and undo.
+const MODE: Mode = Mode::Saga;
+
 /// What was removed is removed, also when there is no space to give space back: the next step of a sweep tries again.
 fn but_for_space(given_back: Result<(), (Failure, JournalError)>) -> Result<(), JournalError> {
     match given_back {
-        // Until then the free pages serve the next sagas.
+        // Until then the free pages serve the next transactions.
         Ok(()) | Err((Failure::NoSpace, _)) => Ok(()),
         Err((Failure::Damage(_) | Failure::Fatal, error)) => Err(error),
     }

@@ -11,10 +11,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use amends_core::{DefinitionName, DefinitionSpec, Event, Status, StepIndex, Time, TransactionId};
-use amends_journal::conformance::submit;
+use amends_core::{
+    DefinitionName, DefinitionSpec, End, Event, Mode, Partition, Partitions, Standing, StepIndex, Time,
+    TransactionId, Way,
+};
+use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
-    Append, AppendAnswer, Expected, Filter, Fingerprint, Journal, NewSaga, Record, StartKey, Wake, record,
+    Append, AppendAnswer, Expected, Filter, Fingerprint, NewTransaction, Ownership, Quarantined, Reads,
+    Record, StartKey, Upkeep, record,
 };
 use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -27,13 +31,16 @@ const INDEX: &str = "journal.db-shm";
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
+const FORWARD: Standing = Standing::Active(Way::Forward);
+
 fn id(number: u64) -> TransactionId {
     TransactionId::from_parts(number, 0)
 }
 
-fn append(number: u64, sequence: u64, status: Option<Status>) -> Append {
+fn append(number: u64, sequence: u64, standing: Standing) -> Append {
     let (expected, event) = if sequence == 1 {
-        let new = NewSaga {
+        let new = NewTransaction {
+            mode: Mode::Saga,
             definition: DefinitionName::new("Test"),
             version: 1,
             id_given: true,
@@ -49,7 +56,7 @@ fn append(number: u64, sequence: u64, status: Option<Status>) -> Append {
     };
     let at = Time::from_milliseconds(number);
     let record = record::encode(id(number), sequence, &Record { at, events: vec![event] });
-    Append { saga: id(number), expected, record, at, status, wake: Wake::Awake }
+    Append { id: id(number), epoch: NOBODY, expected, record, at, standing }
 }
 
 /// One round: what is appended is in the database when this returns.
@@ -75,21 +82,23 @@ const SAGAS: Range<u64> = 1..14;
 
 /// Everything that can be written, the last of it a round.
 fn live(journal: &SqliteJournal) {
-    let started = Some(Status::InProgress);
+    let started = FORWARD;
     journal.put_definition(&definition(1)).unwrap();
     round(journal, (1..7).map(|number| append(number, 1, started)));
-    round(journal, (1..4).map(|number| append(number, 2, Some(Status::Completed))));
+    round(journal, (1..4).map(|number| append(number, 2, Standing::Ended(End::Completed))));
     for number in [1, 2] {
         let (before, now) = (Time::from_milliseconds(number + 1), Time::from_milliseconds(100 * number));
-        assert_eq!(journal.remove_ended(before, now, None, 100).unwrap().removed, 1);
+        assert_eq!(journal.remove_ended(&Partitions::ALL, before, now, None, 100).unwrap().removed, 1);
     }
     round(journal, (7..10).map(|number| append(number, 1, started)));
     journal.put_definition(&definition(2)).unwrap();
-    journal.quarantine(id(5), "a test says so").unwrap();
-    assert_eq!(journal.forget_reservations(Time::from_milliseconds(101), 100).unwrap(), 2);
-    round(journal, [append(7, 2, Some(Status::Compensated)), append(10, 1, started)]);
-    round(journal, [append(11, 1, started), append(8, 2, None)]);
-    round(journal, [append(12, 1, started), append(8, 3, None)]);
+    let lease = journal.acquire(&[Partition::of(id(5))].into_iter().collect()).unwrap()[0];
+    let parked = journal.quarantine(id(5), 1, lease.epoch, "a test says so").unwrap();
+    assert_eq!(parked, Quarantined::Parked);
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::from_milliseconds(101), 100).unwrap(), 2);
+    round(journal, [append(7, 2, Standing::Ended(End::Compensated)), append(10, 1, started)]);
+    round(journal, [append(11, 1, started), append(8, 2, FORWARD)]);
+    round(journal, [append(12, 1, started), append(8, 3, FORWARD)]);
 }
 
 /// All that a journal knows.
@@ -99,7 +108,7 @@ fn knows(journal: &SqliteJournal) -> String {
     let list = journal.list(&Filter::default(), None, 100).unwrap();
     let definitions = journal.definitions().unwrap();
     // The id of a saga that was removed is its for as long as it is reserved.
-    let reserved = submit(journal, vec![append(2, 1, None)]);
+    let reserved = submit(journal, vec![append(2, 1, FORWARD)]);
     format!("{sagas:?} {keys:?} {list:?} {definitions:?} {reserved:?}")
 }
 
@@ -107,7 +116,7 @@ fn knows(journal: &SqliteJournal) -> String {
 struct Place(TempDir);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum Ending {
     /// The process died: the log's index in shared memory says what was flushed.
     Kill,
     /// The machine died, and the index with it.
@@ -129,11 +138,11 @@ impl Place {
     }
 
     /// The directory as this end would leave it now.
-    fn left_by(&self, end: End) -> Self {
+    fn left_by(&self, end: Ending) -> Self {
         let copy = Self::new();
         for entry in fs::read_dir(self.0.path()).unwrap() {
             let name = entry.unwrap().file_name();
-            if end == End::Kill || Path::new(&name) != Path::new(INDEX) {
+            if end == Ending::Kill || Path::new(&name) != Path::new(INDEX) {
                 fs::copy(self.0.path().join(&name), copy.0.path().join(&name)).unwrap();
             }
         }
@@ -190,7 +199,7 @@ impl Wal {
 }
 
 /// A journal that did all there is to do and then ended so, and what it knew.
-fn ended_by(end: End) -> (Place, Wal, String) {
+fn ended_by(end: Ending) -> (Place, Wal, String) {
     let place = Place::new();
     let journal = place.open().unwrap();
     live(&journal);
@@ -204,7 +213,7 @@ fn ended_by(end: End) -> (Place, Wal, String) {
 
 /// Opens a copy with this in place of its log.
 fn open_with(place: &Place, wal: &[u8]) -> Result<(Place, SqliteJournal), String> {
-    let copy = place.left_by(End::Kill);
+    let copy = place.left_by(Ending::Kill);
     fs::write(copy.file(WAL), wal).unwrap();
     let opened = copy.open().map_err(|error| error.to_string());
     opened.map(|journal| (copy, journal))
@@ -218,7 +227,7 @@ fn check_refused(place: &Place, wal: &[u8], file: &str, what: &str) {
 
 #[test]
 fn after_a_kill_a_break_in_any_frame_is_refused() {
-    let (place, wal, _) = ended_by(End::Kill);
+    let (place, wal, _) = ended_by(Ending::Kill);
     for frame in 0..wal.frames.len() {
         for (how, bytes) in wal.broken(frame) {
             check_refused(&place, &bytes, WAL, &format!("frame {frame}, {how}"));
@@ -232,7 +241,7 @@ fn after_a_kill_a_break_in_any_frame_is_refused() {
 /// answered. Here it is a round, and our own log has all that it held.
 #[test]
 fn after_a_power_cut_a_break_is_refused_or_in_a_round_that_is_done_again() {
-    let (place, wal, known) = ended_by(End::PowerCut);
+    let (place, wal, known) = ended_by(Ending::PowerCut);
     for frame in 0..wal.frames.len() {
         for (how, bytes) in wal.broken(frame) {
             let what = format!("frame {frame}, {how}");
@@ -254,7 +263,7 @@ fn after_a_power_cut_a_break_is_refused_or_in_a_round_that_is_done_again() {
 fn a_journal_that_lost_its_layout_is_not_laid_out_again() {
     let fresh = Place::new();
     let _journal = fresh.open().unwrap();
-    let place = fresh.left_by(End::PowerCut);
+    let place = fresh.left_by(Ending::PowerCut);
     let wal = Wal::of(&place);
     assert_eq!(wal.commits, [wal.frames.len() - 1]);
     for frame in 0..wal.frames.len() {

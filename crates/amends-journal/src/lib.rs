@@ -1,20 +1,31 @@
-//! The memory: what is kept of every saga, and where.
+//! The memory: what is kept of every transaction, and where.
 //!
 //! Owns the stored shapes ([`record`]), the [`Journal`] trait, the suite that its backends pass (feature
 //! `conformance`), and the backend in memory. Promises that every append is conditional and answered. Does not
 //! decide anything, and never turns unreadable data into a default. Start reading at [`journal`].
 
+pub mod appends;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod error;
 mod id_hash;
 pub mod journal;
+pub mod limits;
 pub mod memory;
+pub mod ownership;
+pub mod reads;
 pub mod record;
+pub mod upkeep;
 
-pub use id_hash::IdHash;
-pub use journal::{
-    Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, KeyEntry,
-    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, StartKey, Stats, StoredSaga, Sweep, Timer, Wake,
+pub use appends::{
+    Append, AppendAnswer, Appends, Conflict, Expected, Fingerprint, KeyEntry, NewTransaction, OnAnswers,
+    Presence, StartKey,
 };
+pub use error::JournalError;
+pub use id_hash::IdHash;
+pub use journal::Journal;
 pub use memory::MemoryJournal;
+pub use ownership::{Epoch, Lease, Ownership};
+pub use reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, Summary, Timer};
 pub use record::{Record, Unreadable};
+pub use upkeep::{PutDefinition, Quarantined, Sweep, Upkeep};

@@ -1,66 +1,88 @@
 //! The journal that forgets: everything in memory, for tests, simulation and embedding without a disk.
 //!
-//! Owns a backend that keeps every promise of [`Journal`] but durability, in the plainest way there is: it is what
+//! Owns a backend that keeps every promise of [`crate::Journal`] but durability, in the plainest way there is: it is what
 //! the model tests hold other backends to. Answers before `submit` returns, on the caller's thread. Does not survive
 //! its process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amends_core::{DefinitionName, DefinitionSpec, Status, Time, TransactionId};
+use amends_core::{
+    DefinitionName, DefinitionSpec, Mode, Partition, Partitions, Standing, StandingKind, Time, TransactionId,
+};
 use bytes::Bytes;
 
-use crate::journal::{
-    Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, JournalError, KeyEntry,
-    NewSaga, OnAnswers, Page, PutDefinition, SagaSummary, Stats, StoredSaga, Sweep, Timer, Wake,
+use crate::appends::{
+    Append, AppendAnswer, Appends, Conflict, Expected, Fingerprint, KeyEntry, NewTransaction, OnAnswers,
+    Presence,
 };
+use crate::error::JournalError;
+use crate::limits::TRANSACTION_BYTES_MAX;
+use crate::ownership::{Epoch, Lease, Ownership};
+use crate::reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, Summary, Timer};
+use crate::upkeep::{PutDefinition, Quarantined, Sweep, Upkeep};
 
-/// The backend in memory.
+/// The backend in memory; one coordinator's handle on it.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    coordinator: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     last_number: u64,
-    sagas: BTreeMap<u64, Saga>,
+    transactions: BTreeMap<u64, Transaction>,
     numbers: BTreeMap<TransactionId, u64>,
     ended: BTreeSet<u64>,
     timers: BTreeSet<(Time, u64)>,
     keys: BTreeMap<String, Key>,
     reserved: BTreeMap<TransactionId, Reserved>,
-    tally: BTreeMap<(DefinitionName, Status), u64>,
+    tally: BTreeMap<Group, u64>,
     definitions: BTreeMap<(DefinitionName, u32), DefinitionSpec>,
+    newest_at: Option<Time>,
+    coordinators: u64,
+    held: BTreeMap<Partition, Held>,
+    last_epoch: u64,
     stats: Stats,
 }
 
+/// What is counted together.
+type Group = (Mode, DefinitionName, StandingKind);
+
 #[derive(Debug)]
-struct Saga {
+struct Transaction {
     id: TransactionId,
-    new: NewSaga,
-    status: Status,
+    new: NewTransaction,
+    standing: Standing,
     started_at: Time,
     ended_at: Option<Time>,
-    wake: Wake,
     unreadable: Option<String>,
     records: Vec<Bytes>,
 }
 
 #[derive(Debug)]
 struct Key {
-    entry: KeyEntry,
-    /// When its saga was removed, if it was: from then on the key may be forgotten.
+    id: TransactionId,
+    fingerprint: Option<Fingerprint>,
+    /// When its transaction was removed, if it was: from then on the key may be forgotten.
     removed_at: Option<Time>,
 }
 
 #[derive(Debug)]
 struct Reserved {
-    /// Of the saga.
+    /// Of the transaction.
     number: u64,
     fingerprint: Option<Fingerprint>,
     removed_at: Time,
+}
+
+/// Who holds a partition.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    coordinator: u64,
+    epoch: Epoch,
 }
 
 impl MemoryJournal {
@@ -70,13 +92,21 @@ impl MemoryJournal {
         Self::default()
     }
 
+    /// Another coordinator's handle on the same journal: what it acquires is taken from those that held it.
+    #[must_use]
+    pub fn another_coordinator(&self) -> Self {
+        let mut state = self.state();
+        state.coordinators += 1;
+        Self { state: Arc::clone(&self.state), coordinator: state.coordinators }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No code of others runs under the lock; a panic of our own leaves nothing half-done that matters here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Journal for MemoryJournal {
+impl Appends for MemoryJournal {
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers) {
         let answers = {
             let mut state = self.state();
@@ -86,34 +116,34 @@ impl Journal for MemoryJournal {
         };
         on_answers(answers);
     }
+}
 
-    fn load(&self, saga: TransactionId) -> Result<Option<StoredSaga>, JournalError> {
+impl Reads for MemoryJournal {
+    fn load(&self, id: TransactionId) -> Result<Loaded, JournalError> {
         let state = self.state();
-        Ok(state.numbers.get(&saga).map(|number| state.sagas[number].stored()))
+        Ok(match state.numbers.get(&id) {
+            Some(number) => Loaded::Stored(state.transactions[number].stored()),
+            None if state.reserved.contains_key(&id) => Loaded::Removed,
+            None => Loaded::Nothing,
+        })
     }
 
-    fn recoverable_at_once(&self, limit: usize) -> Result<Vec<StoredSaga>, JournalError> {
-        Ok(self.recoverable(None, limit)?.items)
-    }
-
-    fn recoverable(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page<StoredSaga>, JournalError> {
+    fn recoverable(
+        &self,
+        partitions: &Partitions,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Stored>, JournalError> {
         let state = self.state();
         let first = cursor.map_or(0, |cursor| cursor.0 + 1);
         let owing = state
-            .sagas
+            .transactions
             .range(first..)
-            .filter(|(_, saga)| is_owing(saga.status) && saga.wake == Wake::Awake)
-            .map(|(number, saga)| (*number, saga.stored()));
+            .filter(|(_, transaction)| {
+                is_active(transaction.standing) && partitions.contains(Partition::of(transaction.id))
+            })
+            .map(|(number, transaction)| (*number, transaction.stored()));
         Ok(page(owing, limit))
-    }
-
-    fn recoverable_ids(
-        &self,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Result<TransactionId, JournalError>>, JournalError> {
-        let Page { items, next } = self.recoverable(cursor, limit)?;
-        Ok(Page { items: items.into_iter().map(|saga| Ok(saga.id)).collect(), next })
     }
 
     fn list(
@@ -121,57 +151,85 @@ impl Journal for MemoryJournal {
         filter: &Filter,
         cursor: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<SagaSummary>, JournalError> {
+    ) -> Result<Page<Summary>, JournalError> {
         let state = self.state();
         let end = cursor.map_or(u64::MAX, |cursor| cursor.0);
-        let matching = state
-            .sagas
-            .range(..end)
-            .rev()
-            .filter(|(_, saga)| matches(filter, &saga.new.definition, saga.status))
-            .map(|(number, saga)| (*number, saga.summary()));
-        Ok(page(matching, limit))
+        let matching = state.transactions.range(..end).rev().filter(|(_, transaction)| {
+            let Transaction { new, standing, .. } = transaction;
+            filter.matches(new.mode, &new.definition, standing.kind())
+        });
+        Ok(page(matching.map(|(number, transaction)| (*number, transaction.summary())), limit))
     }
 
     fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
         let state = self.state();
-        let counts = state.tally.iter().filter(|((name, status), _)| matches(filter, name, *status));
-        Ok(counts.map(|(_, count)| count).sum())
+        let groups = state.tally.iter();
+        Ok(groups
+            .filter(|((mode, definition, standing), _)| filter.matches(*mode, definition, *standing))
+            .map(|(_, count)| count)
+            .sum())
     }
 
     fn timers_due(
         &self,
+        partitions: &Partitions,
         after: Timer,
         until: Time,
         limit: usize,
     ) -> Result<Vec<(Timer, TransactionId)>, JournalError> {
         let state = self.state();
         let later = (Bound::Excluded((after.at, after.number)), Bound::Unbounded);
-        let due = state.timers.range(later).take_while(|(at, _)| *at <= until).take(limit);
-        Ok(due.map(|&(at, number)| (Timer { at, number }, state.sagas[&number].id)).collect())
+        let due = state.timers.range(later).take_while(|(at, _)| *at <= until);
+        let due = due.map(|&(at, number)| (Timer { at, number }, state.transactions[&number].id));
+        Ok(due.filter(|(_, id)| partitions.contains(Partition::of(*id))).take(limit).collect())
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
-        Ok(self.state().keys.get(key).map(|key| key.entry))
+        Ok(self.state().keys.get(key).map(Key::entry))
     }
 
-    fn quarantine(&self, saga: TransactionId, why: &str) -> Result<(), JournalError> {
-        self.state().quarantine(saga, why);
-        Ok(())
+    fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
+        Ok(self.state().definitions.values().cloned().collect())
+    }
+
+    fn newest_at(&self) -> Result<Option<Time>, JournalError> {
+        Ok(self.state().newest_at)
+    }
+
+    fn stats(&self) -> Stats {
+        self.state().stats
+    }
+}
+
+impl Upkeep for MemoryJournal {
+    fn quarantine(
+        &self,
+        id: TransactionId,
+        records: u64,
+        epoch: Epoch,
+        why: &str,
+    ) -> Result<Quarantined, JournalError> {
+        Ok(self.state().quarantine(id, records, epoch, why))
     }
 
     fn remove_ended(
         &self,
+        partitions: &Partitions,
         before: Time,
         now: Time,
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Sweep, JournalError> {
-        Ok(self.state().remove_ended(before, now, cursor, limit))
+        Ok(self.state().remove_ended(partitions, before, now, cursor, limit))
     }
 
-    fn forget_reservations(&self, before: Time, limit: usize) -> Result<usize, JournalError> {
-        Ok(self.state().forget_reservations(before, limit))
+    fn forget_reservations(
+        &self,
+        partitions: &Partitions,
+        before: Time,
+        limit: usize,
+    ) -> Result<usize, JournalError> {
+        Ok(self.state().forget_reservations(partitions, before, limit))
     }
 
     fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
@@ -186,127 +244,165 @@ impl Journal for MemoryJournal {
             }
         })
     }
+}
 
-    fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
-        Ok(self.state().definitions.values().cloned().collect())
+impl Ownership for MemoryJournal {
+    fn acquire(&self, wanted: &Partitions) -> Result<Vec<Lease>, JournalError> {
+        let mut state = self.state();
+        let coordinator = self.coordinator;
+        let holds = |held: Option<&Held>| held.is_some_and(|held| held.coordinator == coordinator);
+        if wanted.iter().any(|partition| !holds(state.held.get(&partition))) {
+            state.last_epoch += 1;
+        }
+        let epoch = Epoch(state.last_epoch);
+        let leases = wanted.iter().map(|partition| {
+            let held = state.held.entry(partition).or_insert(Held { coordinator, epoch });
+            if held.coordinator != coordinator {
+                *held = Held { coordinator, epoch };
+            }
+            Lease { partition, epoch: held.epoch }
+        });
+        Ok(leases.collect())
     }
 
-    fn is_disk_low(&self) -> bool {
-        false
-    }
-
-    fn stats(&self) -> Stats {
-        self.state().stats
+    fn release(&self, leases: &[Lease]) -> Result<(), JournalError> {
+        let mut state = self.state();
+        for lease in leases {
+            if state.is_held(lease.partition, lease.epoch) {
+                state.held.remove(&lease.partition);
+            }
+        }
+        Ok(())
     }
 }
 
 impl State {
     fn append(&mut self, append: Append) -> AppendAnswer {
-        let bytes = append.record.len() as u64;
-        let outcome = match append.expected {
-            Expected::New(ref new) => match self.conflict_of_start(append.saga, new) {
-                Some(entry) => Err(Conflict::Exists(entry)),
-                None => {
-                    self.start(append);
-                    Ok(())
-                }
+        if !self.is_held(Partition::of(append.id), append.epoch) {
+            return AppendAnswer::Fenced;
+        }
+        let (bytes, at) = (append.record.len() as u64, append.at);
+        let answer = match append.expected {
+            Expected::New(ref new) => match self.conflict_of_start(append.id, new) {
+                Some(entry) => AppendAnswer::Conflict(Conflict::Exists(entry)),
+                None if bytes > TRANSACTION_BYTES_MAX => AppendAnswer::TooLarge { bytes },
+                None => self.start(append),
             },
             Expected::Sequence(expected) => self.follow(expected, append),
         };
-        match outcome {
-            Ok(()) => {
-                self.stats.appends += 1;
-                self.stats.record_bytes += bytes;
-                AppendAnswer::Committed
-            }
-            Err(conflict) => AppendAnswer::Conflict(conflict),
+        if answer == AppendAnswer::Committed {
+            self.stats.appends += 1;
+            self.stats.record_bytes += bytes;
+            self.newest_at = self.newest_at.max(Some(at));
         }
+        answer
+    }
+
+    fn is_held(&self, partition: Partition, epoch: Epoch) -> bool {
+        self.held.get(&partition).is_some_and(|held| held.epoch == epoch)
     }
 
     /// What stands in a start's way. The key goes first: it is what the caller asked to be the same.
-    fn conflict_of_start(&self, id: TransactionId, new: &NewSaga) -> Option<KeyEntry> {
-        let by_key = new.key.as_ref().and_then(|key| self.keys.get(&key.0)).map(|key| key.entry);
+    fn conflict_of_start(&self, id: TransactionId, new: &NewTransaction) -> Option<KeyEntry> {
+        let by_key = new.key.as_ref().and_then(|key| self.keys.get(&key.0)).map(Key::entry);
         let by_id = || {
             let number = self.numbers.get(&id)?;
-            Some(KeyEntry { saga: id, fingerprint: self.sagas[number].new.fingerprint })
+            let fingerprint = self.transactions[number].new.fingerprint;
+            Some(KeyEntry { id, fingerprint, presence: Presence::Kept })
         };
         let by_reservation = || {
             let reserved = self.reserved.get(&id)?;
-            Some(KeyEntry { saga: id, fingerprint: reserved.fingerprint })
+            Some(KeyEntry { id, fingerprint: reserved.fingerprint, presence: Presence::Removed })
         };
         by_key.or_else(by_id).or_else(by_reservation)
     }
 
-    fn start(&mut self, append: Append) {
-        let Append { saga: id, expected: Expected::New(new), record, at, status, wake } = append else {
+    fn start(&mut self, append: Append) -> AppendAnswer {
+        let Append { id, expected: Expected::New(new), record, at, standing, .. } = append else {
             unreachable!("only starts get here")
         };
         self.last_number += 1;
         let number = self.last_number;
         if let Some(key) = &new.key {
-            let entry = KeyEntry { saga: id, fingerprint: new.fingerprint };
-            self.keys.insert(key.0.clone(), Key { entry, removed_at: None });
+            let fingerprint = new.fingerprint;
+            self.keys.insert(key.0.clone(), Key { id, fingerprint, removed_at: None });
         }
         self.numbers.insert(id, number);
-        let saga = Saga {
-            id,
-            new,
-            status: status.unwrap_or(Status::Pending),
-            started_at: at,
-            ended_at: None,
-            wake,
-            unreadable: None,
-            records: vec![record],
+        let ended_at = standing.is_ended().then_some(at);
+        let records = vec![record];
+        let transaction =
+            Transaction { id, new, standing, started_at: at, ended_at, unreadable: None, records };
+        self.put(number, transaction);
+        AppendAnswer::Committed
+    }
+
+    fn follow(&mut self, expected: u64, append: Append) -> AppendAnswer {
+        let Some(&number) = self.numbers.get(&append.id) else {
+            return AppendAnswer::Conflict(Conflict::Sequence(None));
         };
-        self.put(number, saga, at);
-    }
-
-    fn follow(&mut self, expected: u64, append: Append) -> Result<(), Conflict> {
-        let Some(&number) = self.numbers.get(&append.saga) else { return Err(Conflict::Sequence(None)) };
-        let sequence = self.sagas[&number].records.len() as u64;
+        let records = &self.transactions[&number].records;
+        let sequence = records.len() as u64;
         if sequence != expected {
-            return Err(Conflict::Sequence(Some(sequence)));
+            return AppendAnswer::Conflict(Conflict::Sequence(Some(sequence)));
         }
-        let mut saga = self.take(number);
-        saga.records.push(append.record);
-        saga.wake = append.wake;
-        if let Some(status) = append.status {
-            saga.status = status;
-            saga.unreadable = None;
-            saga.ended_at = None;
+        let bytes = records.iter().chain([&append.record]).map(|record| record.len() as u64).sum();
+        if bytes > TRANSACTION_BYTES_MAX {
+            return AppendAnswer::TooLarge { bytes };
         }
-        self.put(number, saga, append.at);
-        Ok(())
+        let mut transaction = self.take(number);
+        transaction.records.push(append.record);
+        // Whoever appends has read it.
+        transaction.unreadable = None;
+        if append.standing.kind() != transaction.standing.kind() {
+            transaction.ended_at = append.standing.is_ended().then_some(append.at);
+        }
+        transaction.standing = append.standing;
+        self.put(number, transaction);
+        AppendAnswer::Committed
     }
 
-    fn quarantine(&mut self, id: TransactionId, why: &str) {
-        let Some(&number) = self.numbers.get(&id) else { return };
+    fn quarantine(&mut self, id: TransactionId, records: u64, epoch: Epoch, why: &str) -> Quarantined {
+        if !self.is_held(Partition::of(id), epoch) {
+            return Quarantined::Fenced;
+        }
+        let Some(&number) = self.numbers.get(&id) else { return Quarantined::MovedOn(None) };
         if self.ended.contains(&number) {
-            return;
+            return Quarantined::Ended;
         }
-        let mut saga = self.take(number);
-        saga.status = Status::Failed;
-        saga.wake = Wake::Awake;
-        saga.unreadable = Some(why.to_owned());
-        let at = saga.started_at;
-        self.put(number, saga, at);
+        let sequence = self.transactions[&number].records.len() as u64;
+        if sequence != records {
+            return Quarantined::MovedOn(Some(sequence));
+        }
+        let mut transaction = self.take(number);
+        transaction.standing = Standing::Parked;
+        transaction.unreadable = Some(why.to_owned());
+        self.put(number, transaction);
+        Quarantined::Parked
     }
 
-    fn remove_ended(&mut self, before: Time, now: Time, cursor: Option<Cursor>, limit: usize) -> Sweep {
+    fn remove_ended(
+        &mut self,
+        partitions: &Partitions,
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Sweep {
         let first = cursor.map_or(0, |cursor| cursor.0 + 1);
         let looked_at: Vec<u64> = self.ended.range(first..).take(limit.max(1)).copied().collect();
         let mut removed = 0;
         for &number in &looked_at {
-            if self.sagas[&number].ended_at.is_none_or(|at| at >= before) {
+            let Transaction { id, ended_at, .. } = &self.transactions[&number];
+            if ended_at.is_none_or(|at| at >= before) || !partitions.contains(Partition::of(*id)) {
                 continue;
             }
-            let saga = self.take(number);
-            self.numbers.remove(&saga.id);
-            if saga.new.id_given {
-                let fingerprint = saga.new.fingerprint;
-                self.reserved.insert(saga.id, Reserved { number, fingerprint, removed_at: now });
+            let Transaction { id, new, .. } = self.take(number);
+            self.numbers.remove(&id);
+            if new.id_given {
+                let fingerprint = new.fingerprint;
+                self.reserved.insert(id, Reserved { number, fingerprint, removed_at: now });
             }
-            if let Some(key) = saga.new.key.as_ref().and_then(|key| self.keys.get_mut(&key.0)) {
+            if let Some(key) = new.key.as_ref().and_then(|key| self.keys.get_mut(&key.0)) {
                 key.removed_at = Some(now);
             }
             removed += 1;
@@ -316,18 +412,18 @@ impl State {
         Sweep { removed, next }
     }
 
-    fn forget_reservations(&mut self, before: Time, limit: usize) -> usize {
+    fn forget_reservations(&mut self, partitions: &Partitions, before: Time, limit: usize) -> usize {
+        let goes = |removed_at: Time, id| removed_at < before && partitions.contains(Partition::of(id));
         let reserved = self.reserved.iter();
         let mut ids: Vec<(Time, u64, TransactionId)> =
             reserved.map(|(id, reserved)| (reserved.removed_at, reserved.number, *id)).collect();
-        ids.retain(|(removed_at, ..)| *removed_at < before);
+        ids.retain(|(removed_at, _, id)| goes(*removed_at, *id));
         ids.sort_unstable();
         ids.truncate(limit);
-        let mut keys: Vec<(Time, String)> = self
-            .keys
-            .iter()
+        let keys = self.keys.iter();
+        let mut keys: Vec<(Time, String)> = keys
+            .filter(|(_, key)| key.removed_at.is_some_and(|removed_at| goes(removed_at, key.id)))
             .filter_map(|(text, key)| Some((key.removed_at?, text.clone())))
-            .filter(|(removed_at, _)| *removed_at < before)
             .collect();
         keys.sort_unstable();
         keys.truncate(limit - ids.len());
@@ -340,71 +436,72 @@ impl State {
         ids.len() + keys.len()
     }
 
-    /// Takes a saga out of every index.
-    fn take(&mut self, number: u64) -> Saga {
-        let saga = self.sagas.remove(&number).expect("numbers and sagas go together");
+    /// Takes a transaction out of every index.
+    fn take(&mut self, number: u64) -> Transaction {
+        let transaction = self.transactions.remove(&number).expect("numbers and transactions go together");
         self.ended.remove(&number);
-        if let Wake::At(time) = saga.wake {
-            self.timers.remove(&(time, number));
+        if let Some(until) = transaction.standing.until() {
+            self.timers.remove(&(until, number));
         }
-        let place = (saga.new.definition.clone(), saga.status);
-        let count = self.tally.get_mut(&place).expect("every saga is counted");
-        *count -= 1;
-        saga
+        *self.tally.get_mut(&transaction.group()).expect("every transaction is counted") -= 1;
+        transaction
     }
 
-    /// Puts a saga into every index; `at` is when it ended, if it just did.
-    fn put(&mut self, number: u64, mut saga: Saga, at: Time) {
-        if saga.status.is_ended() {
-            saga.ended_at = saga.ended_at.or(Some(at));
-            saga.wake = Wake::Awake;
+    /// Puts a transaction into every index.
+    fn put(&mut self, number: u64, transaction: Transaction) {
+        if transaction.standing.is_ended() {
             self.ended.insert(number);
         }
-        if let Wake::At(time) = saga.wake
-            && time != Time::NEVER
-        {
-            self.timers.insert((time, number));
+        if let Some(until) = transaction.standing.until().filter(|until| *until != Time::NEVER) {
+            self.timers.insert((until, number));
         }
-        *self.tally.entry((saga.new.definition.clone(), saga.status)).or_insert(0) += 1;
-        self.sagas.insert(number, saga);
+        *self.tally.entry(transaction.group()).or_insert(0) += 1;
+        self.transactions.insert(number, transaction);
     }
 }
 
-impl Saga {
-    fn stored(&self) -> StoredSaga {
-        StoredSaga {
+impl Key {
+    fn entry(&self) -> KeyEntry {
+        let presence = if self.removed_at.is_some() { Presence::Removed } else { Presence::Kept };
+        KeyEntry { id: self.id, fingerprint: self.fingerprint, presence }
+    }
+}
+
+impl Transaction {
+    fn group(&self) -> Group {
+        (self.new.mode, self.new.definition.clone(), self.standing.kind())
+    }
+
+    fn stored(&self) -> Stored {
+        Stored {
             id: self.id,
+            mode: self.new.mode,
             definition: self.new.definition.clone(),
             version: self.new.version,
-            status: self.status,
-            wake: self.wake,
+            standing: self.standing,
             unreadable: self.unreadable.clone(),
             records: self.records.clone(),
         }
     }
 
-    fn summary(&self) -> SagaSummary {
-        SagaSummary {
+    fn summary(&self) -> Summary {
+        Summary {
             id: self.id,
+            mode: self.new.mode,
             definition: self.new.definition.clone(),
             version: self.new.version,
-            status: self.status,
+            standing: self.standing,
             started_at: self.started_at,
             ended_at: self.ended_at,
         }
     }
 }
 
-const fn is_owing(status: Status) -> bool {
-    match status {
-        Status::Pending | Status::InProgress | Status::Compensating => true,
-        Status::Failed | Status::Completed | Status::Compensated | Status::Abandoned => false,
+const fn is_active(standing: Standing) -> bool {
+    match standing {
+        Standing::Active(_) => true,
+        Standing::Asleep { .. } | Standing::Parked | Standing::Ended(_) => false,
     }
-}
-
-fn matches(filter: &Filter, definition: &DefinitionName, status: Status) -> bool {
-    filter.status.is_none_or(|wanted| wanted == status)
-        && filter.definition.as_ref().is_none_or(|wanted| wanted == definition)
 }
 
 /// The first `limit` of the items; a limit of zero counts as one, so that whoever pages always gets on.

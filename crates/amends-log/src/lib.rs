@@ -69,6 +69,8 @@ struct Segment {
 pub struct Found {
     /// The log.
     pub log: Log,
+    /// How often the log was opened, this time included: durable, and so never the same twice.
+    pub opening: u64,
     /// Every batch after the one that was released last, in order.
     pub batches: BTreeMap<BatchNumber, Vec<u8>>,
 }
@@ -176,7 +178,7 @@ pub fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> Result<F
     if batches.is_empty() {
         log.keep_few();
     }
-    Ok(Found { log, batches })
+    Ok(Found { log, opening: promised.opening, batches })
 }
 
 /// Files that are always there: one to write, one to go on with when the disk is full.
@@ -192,6 +194,8 @@ impl Log {
         if self.used.last().is_some_and(|segment| segment.at.saturating_add(bytes) <= segment.size) {
             return Ok(());
         }
+        // One that room was made in, for a batch that came to nothing.
+        self.free.extend(self.used.pop_if(|segment| segment.at == frame::FILE_HEADER_BYTES as u64));
         let used: u64 = self.used.iter().map(|segment| segment.size).sum();
         if !self.used.is_empty() && used + bytes.max(SEGMENT_BYTES) > self.bytes_max {
             return Err(NoRoom::Full);

@@ -43,7 +43,7 @@ impl Place {
         let mut bytes = fs::read(&path).unwrap();
         let fresh = tempfile::tempdir().unwrap();
         End::create(fresh.path()).unwrap();
-        bytes[..12].copy_from_slice(&fs::read(fresh.path().join("journal.end")).unwrap()[..12]);
+        bytes[..1024].copy_from_slice(&fs::read(fresh.path().join("journal.end")).unwrap()[..1024]);
         fs::write(path, bytes).unwrap();
     }
 }
@@ -311,19 +311,56 @@ fn a_lost_or_broken_memory_of_the_end_is_damage() {
     fill(&mut place.open(0).log, 1..=3);
     let path = place.directory.path().join("journal.end");
     let bytes = fs::read(&path).unwrap();
-    for at in 0..28 {
-        let mut broken = bytes.clone();
-        broken[at] ^= 4;
-        fs::write(&path, broken).unwrap();
-        if at < 16 {
-            // As a power cut may tear it.
-            check(&place.open(0), 1..=3);
-        } else {
-            assert_eq!(place.damage(0), LogDamage::End, "byte {at}");
+    // One of the two places, as a power cut may tear it; the salt; both places.
+    for at in 0..20 {
+        for (broken, is_damage) in [(&[0][..], false), (&[512], false), (&[1024], true), (&[0, 512], true)] {
+            let mut bytes = bytes.clone();
+            broken.iter().for_each(|place| bytes[place + at] ^= 4);
+            fs::write(&path, bytes).unwrap();
+            if is_damage {
+                assert_eq!(place.damage(0), LogDamage::End, "byte {at} at {broken:?}");
+            } else {
+                check(&place.open(0), 1..=3);
+            }
         }
     }
-    fs::write(&path, &bytes[..20]).unwrap();
-    assert_eq!(place.damage(0), LogDamage::End);
+    for length in [0, 19, 512, 1024] {
+        fs::write(&path, &bytes[..length]).unwrap();
+        assert_eq!(place.damage(0), LogDamage::End);
+    }
     fs::remove_file(&path).unwrap();
     assert_eq!(place.damage(0), LogDamage::End);
+}
+
+#[test]
+fn room_that_was_made_for_nothing_is_no_room_lost() {
+    let place = Place::new();
+    let mut log = open(place.directory.path(), 0, 4 * SEGMENT_BYTES).unwrap().log;
+    log.make_room(100).unwrap();
+    append(&mut log, b"small");
+    // Each of these would fill the log; none is written.
+    for bytes in [2 * SEGMENT_BYTES, 3 * SEGMENT_BYTES - 100, 2 * SEGMENT_BYTES] {
+        log.make_room(bytes as usize).unwrap();
+    }
+    append(&mut log, b"small again");
+    assert_eq!(place.open(0).batches.len(), 2);
+}
+
+#[test]
+fn each_opening_has_a_number_of_its_own() {
+    let place = Place::new();
+    let mut last = 0;
+    for number in 1..=5 {
+        let mut found = place.open(0);
+        assert!(found.opening > last);
+        last = found.opening;
+        append(&mut found.log, &text(number));
+        // Whatever a kill or a power cut leaves of the number of batches.
+        if number == 3 {
+            let path = place.directory.path().join("journal.end");
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[512] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }
+    }
 }

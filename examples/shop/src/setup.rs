@@ -169,6 +169,6 @@ impl OpenShop {
         // When nothing was under way at the server, the engine has not been told yet.
         engine.stop(GRACE).await;
         let commits = ServiceName::ALL.map(|name| services.service(name).database().commits());
-        Flushes { journal: engine.journal_stats().log_flushes, services: commits.iter().sum() }
+        Flushes { journal: engine.journal_stats().flushes, services: commits.iter().sum() }
     }
 }

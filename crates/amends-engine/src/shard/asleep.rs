@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use amends_core::{
     By, Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome,
-    RetryPolicy, Saga, StepIndex, StepSpec, StepState, Time, TransactionId, Verb,
+    RetryPolicy, Saga, Standing, StepIndex, StepSpec, StepState, Time, TransactionId, Verb, Way,
 };
-use amends_journal::{AppendAnswer, Wake};
+use amends_journal::{AppendAnswer, Epoch};
 use bytes::Bytes;
 
+use crate::leases::Leases;
 use crate::registry::Plan;
 use crate::shard::Shard;
 use crate::shard::gate::{Gate, ParticipantIndex};
@@ -41,7 +42,7 @@ struct Story {
     /// As its records make it.
     stored: Saga,
     sequence: u64,
-    wake: Wake,
+    standing: Standing,
     now: Moment,
 }
 
@@ -65,8 +66,9 @@ impl Story {
         let now = Moment { now: Time::from_milliseconds(1_000), entropy: Entropy(1) };
         let (id, input) = (TransactionId::from_parts(1, 1), Bytes::from_static(b"{}"));
         let (stored, _) = Saga::start(id, plan.definition.clone(), input.clone(), now);
-        let shard = Shard::new(vec![Gate::new(1)]);
-        let mut story = Self { shard, plan, stored, sequence: 1, wake: Wake::Awake, now };
+        let shard = Shard::new(vec![Gate::new(1)], Arc::new(Leases::all(Epoch(1))));
+        let mut story =
+            Self { shard, plan, stored, sequence: 1, standing: Standing::Active(Way::Forward), now };
         let start = Start {
             ticket: Waiter::default(),
             id,
@@ -104,7 +106,7 @@ impl Story {
         let (step, direction) = STEP;
         let command = Command::Answer { step, direction, attempt: 1, outcome: tomorrow() };
         self.stored.decide(command, self.now).expect("an answer is never rejected");
-        (self.sequence, self.wake) = (2, output.appends[0].wake);
+        (self.sequence, self.standing) = (2, output.appends[0].standing);
         self.give(Input::Appended(vec![AppendAnswer::Committed]))
     }
 
@@ -116,7 +118,7 @@ impl Story {
 
     fn found(&self) -> Found {
         let (saga, plan) = (Box::new(self.stored.clone()), self.plan.clone());
-        Found::Saga { saga, sequence: self.sequence, plan, wake: self.wake }
+        Found::Saga { saga, sequence: self.sequence, plan, standing: self.standing }
     }
 
     fn pass(&mut self, time: Duration) -> Output<Waiter> {
@@ -125,7 +127,7 @@ impl Story {
     }
 
     fn check_asleep(&self, output: &Output<Waiter>) {
-        let Wake::At(timer) = self.wake else { panic!("the journal knows no timer") };
+        let timer = self.standing.until().expect("the journal knows the timer");
         assert_eq!((self.shard.population(), output.sleeps_until), (0, Some(timer)));
     }
 }
@@ -175,7 +177,7 @@ fn whoever_waits_keeps_a_saga_in_memory_until_he_gives_up() {
 fn that_somebody_waits_is_not_told_to_the_journal() {
     let mut story = Story::new(Until::Rest);
     let output = story.fall_asleep();
-    assert!(matches!(story.wake, Wake::At(_)), "or a restart would keep it in memory for nobody");
+    assert!(story.standing.until().is_some(), "or a restart would keep it in memory for nobody");
     assert_eq!((story.shard.population(), output.sleeps_until), (1, None));
 }
 
@@ -183,14 +185,14 @@ fn that_somebody_waits_is_not_told_to_the_journal() {
 fn a_success_that_comes_while_the_saga_sleeps_counts() {
     let mut story = Story::new(Until::Now);
     // The attempt's limit passes, and the next attempt is a day away.
-    let wake = story.pass(Duration::from_secs(2)).appends[0].wake;
+    let standing = story.pass(Duration::from_secs(2)).appends[0].standing;
     let (step, direction) = STEP;
     let unknown = Outcome::unknown(amends_core::Reason::TIMED_OUT, "no answer within 1000 ms".to_owned());
     story
         .stored
         .decide(Command::Answer { step, direction, attempt: 1, outcome: unknown }, story.now)
         .unwrap();
-    (story.sequence, story.wake) = (2, wake);
+    (story.sequence, story.standing) = (2, standing);
     let output = story.give(Input::Appended(vec![AppendAnswer::Committed]));
     story.check_asleep(&output);
 

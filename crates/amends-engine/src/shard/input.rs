@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use amends_core::{By, Direction, Outcome, Rejected, Saga, StepIndex, Time, TransactionId, Verb};
-use amends_journal::{Append, AppendAnswer, Fingerprint, StartKey, Wake};
+use amends_core::{By, Direction, Outcome, Rejected, Saga, Standing, StepIndex, Time, TransactionId, Verb};
+use amends_journal::{Append, AppendAnswer, Fingerprint, StartKey};
 use bytes::Bytes;
 
 use crate::call::Call;
@@ -135,15 +135,15 @@ pub enum Found {
         sequence: u64,
         /// What it runs, and who carries it out.
         plan: Arc<Plan>,
-        /// The timer that the journal holds for it.
-        wake: Wake,
+        /// Where it stands for the journal.
+        standing: Standing,
     },
     /// Records that cannot be read.
     Unreadable {
         /// What is wrong with them.
         why: String,
-        /// Whether the journal knows that already, or need not: it is then not marked.
-        quarantined: bool,
+        /// How many records that was judged by; `None` if the journal knows already, or need not: it is then not marked.
+        judged_by: Option<u64>,
     },
     /// The journal itself could not be read.
     Failed {
@@ -203,8 +203,8 @@ pub struct Output<T> {
     pub replies: Vec<(T, Reply)>,
     /// Sagas to read, to be answered by [`Input::Loaded`].
     pub loads: Vec<TransactionId>,
-    /// Live sagas to mark as unreadable.
-    pub quarantines: Vec<(TransactionId, String)>,
+    /// Live sagas to mark as unreadable, with how many records that was judged by.
+    pub quarantines: Vec<(TransactionId, u64, String)>,
     /// When the first of the sagas that went to sleep wakes; their timers are in the journal.
     pub sleeps_until: Option<Time>,
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use amends_core::{
     By, Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, Saga,
-    Status, StepIndex, StepSpec, Time, TransactionId, Verb,
+    Standing, Status, StepIndex, StepSpec, Time, TransactionId, Verb, Way,
 };
-use amends_journal::{AppendAnswer, Wake};
+use amends_journal::{AppendAnswer, Epoch};
 use bytes::Bytes;
 
+use crate::leases::Leases;
 use crate::registry::Plan;
 use crate::shard::Shard;
 use crate::shard::gate::{Gate, ParticipantIndex};
@@ -76,10 +77,10 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     for command in [Command::Operate { verb: Verb::Pause, by: by() }, first] {
         paused.decide(command, NOW).unwrap();
     }
-    let stored =
-        || Found::Saga { saga: Box::new(paused.clone()), sequence: 3, plan: plan.clone(), wake: Wake::Awake };
+    let standing = Standing::Active(Way::Forward);
+    let stored = || Found::Saga { saga: Box::new(paused.clone()), sequence: 3, plan: plan.clone(), standing };
 
-    let mut shard = Shard::new(vec![Gate::new(1)]);
+    let mut shard = Shard::new(vec![Gate::new(1)], Arc::new(Leases::all(Epoch(1))));
     let resume = Input::Operate { ticket: 1, saga: id, verb: Verb::Resume, by: by() };
     assert_eq!(give(&mut shard, resume).loads, [id]);
     let output = give(&mut shard, Input::Loaded { saga: id, found: stored() });
@@ -92,7 +93,8 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     let mut ended = paused.clone();
     ended.decide(Command::Operate { verb: Verb::Abandon, by: by() }, NOW).unwrap();
     give(&mut shard, Input::Ask { ticket: 2, saga: id, until: Until::Rest });
-    let found = Found::Saga { saga: Box::new(ended), sequence: 4, plan, wake: Wake::Awake };
+    let standing = ended.status().standing();
+    let found = Found::Saga { saga: Box::new(ended), sequence: 4, plan, standing };
     let replies = give(&mut shard, Input::Loaded { saga: id, found }).replies;
     let [(2, Reply::State { saga, .. })] = &replies[..] else { panic!("one answer: {replies:?}") };
     assert_eq!(saga.status(), Status::Abandoned);

@@ -5,9 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use amends_core::{By, CallParticipant, Command, Saga, Status, Time, Verb};
-
-use amends_journal::Wake;
+use amends_core::{By, CallParticipant, Command, Saga, Standing, Status, Time, Verb};
 
 use crate::registry::Plan;
 use crate::shard::input::{Ticket, Until};
@@ -23,8 +21,8 @@ pub(crate) struct Live<T> {
     /// Whether a record is on its way to the disk. Everything else waits in the backlog meanwhile, so at most one is,
     /// and whatever is said or sent follows from durable records.
     pub(crate) appending: bool,
-    /// The timer that the journal holds for it, as of its last durable record.
-    pub(crate) wake: Wake,
+    /// Where it stands for the journal, as of its last durable record.
+    pub(crate) standing: Standing,
     /// Calls that are owed and were given to the gate.
     pub(crate) under_way: Vec<UnderWay>,
     /// Who waits for the saga to rest.
@@ -53,13 +51,13 @@ pub(crate) enum Backlog<T> {
 }
 
 impl<T> Live<T> {
-    pub(crate) fn new(saga: Saga, plan: Arc<Plan>, sequence: u64, wake: Wake) -> Self {
+    pub(crate) fn new(saga: Saga, plan: Arc<Plan>, sequence: u64, standing: Standing) -> Self {
         Self {
             saga,
             plan,
             sequence,
             appending: false,
-            wake,
+            standing,
             under_way: Vec::new(),
             waiters: Vec::new(),
             on_commit: Vec::new(),
@@ -140,7 +138,8 @@ mod tests {
         let (saga, _) =
             Saga::start(TransactionId::from_parts(1, 1), definition.clone(), bytes::Bytes::new(), moment);
         let plan = Arc::new(Plan { definition, participants: vec![ParticipantIndex(0)] });
-        let mut live = Live::new(saga, plan, 1, Wake::Awake);
+        let standing = saga.status().standing();
+        let mut live = Live::new(saga, plan, 1, standing);
         live.wait(Waiter(false));
         for _ in 0..10_000 {
             live.wait(Waiter(true));

@@ -17,15 +17,18 @@ mod simulation;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{
-    CallParticipant, Command, Direction, Event, Moment, Outcome, Reason, Saga, Status, Time, TransactionId,
+    CallParticipant, Command, Direction, Event, Mode, Moment, Outcome, Reason, Saga, Standing, Status, Time,
+    TransactionId,
 };
 use amends_journal::record::{self, Record};
-use amends_journal::{Append, AppendAnswer, Conflict, Expected, IdHash, NewSaga, Wake};
+use amends_journal::{Append, AppendAnswer, Conflict, Epoch, Expected, IdHash, NewTransaction};
 
 use crate::call::Call;
+use crate::leases::Leases;
 use crate::limits::{NO_SPACE_RETRY, READ_RETRY, SLEEP_AT_LEAST};
 use crate::registry::Plan;
 use crate::shard::gate::{Attempt, Gate};
@@ -50,6 +53,7 @@ pub struct Shard<T> {
     read_again_at: Time,
     agenda: BTreeSet<(Time, TransactionId)>,
     gates: Vec<Gate>,
+    leases: Arc<Leases>,
     /// Appends that met a full disk, and when to try them again.
     without_space: Vec<Append>,
     space_retry_at: Time,
@@ -83,7 +87,7 @@ enum InFlight<T> {
 impl<T: Ticket> Shard<T> {
     /// A shard without sagas.
     #[must_use]
-    pub fn new(gates: Vec<Gate>) -> Self {
+    pub fn new(gates: Vec<Gate>, leases: Arc<Leases>) -> Self {
         Self {
             live: HashMap::default(),
             in_flight: VecDeque::new(),
@@ -94,6 +98,7 @@ impl<T: Ticket> Shard<T> {
             read_again_at: Time::NEVER,
             agenda: BTreeSet::new(),
             gates,
+            leases,
             without_space: Vec::new(),
             space_retry_at: Time::NEVER,
             output: Output::new(),
@@ -157,8 +162,10 @@ impl<T: Ticket> Shard<T> {
         let (saga, events) = Saga::start(start.id, definition, start.input.clone(), moment);
         let record = Record { at: moment.now, events };
         self.output.appends.push(Append {
-            saga: start.id,
-            expected: Expected::New(NewSaga {
+            id: start.id,
+            epoch: self.epoch(start.id),
+            expected: Expected::New(NewTransaction {
+                mode: Mode::Saga,
                 definition: saga.definition().name().clone(),
                 version: saga.definition().version(),
                 id_given: start.id_given,
@@ -167,8 +174,7 @@ impl<T: Ticket> Shard<T> {
             }),
             record: record::encode(start.id, 1, &record),
             at: moment.now,
-            status: Some(saga.status()),
-            wake: Wake::Awake,
+            standing: saga.status().standing(),
         });
         #[cfg(any(test, feature = "sabotage"))]
         if self.sabotage_early_effects {
@@ -177,8 +183,14 @@ impl<T: Ticket> Shard<T> {
             }
         }
         self.starts_in_flight += 1;
-        let live = Box::new(Live::new(saga, start.plan.clone(), 1, Wake::Awake));
+        let standing = saga.status().standing();
+        let live = Box::new(Live::new(saga, start.plan.clone(), 1, standing));
         self.in_flight.push_back(InFlight::Start { start: Box::new(start), live });
+    }
+
+    /// Under which its partition is held; what nobody holds is fenced.
+    fn epoch(&self, id: TransactionId) -> Epoch {
+        self.leases.epoch(id).unwrap_or(Epoch(0))
     }
 
     /// Does something with a saga that must be in memory for it.
@@ -258,13 +270,13 @@ impl<T: Ticket> Shard<T> {
                     self.read_again_at = self.read_again_at.min(moment.now.after(READ_RETRY));
                 }
             }
-            Found::Unreadable { why, quarantined } => {
-                if !quarantined {
-                    self.output.quarantines.push((saga, why.clone()));
+            Found::Unreadable { why, judged_by } => {
+                if let Some(records) = judged_by {
+                    self.output.quarantines.push((saga, records, why.clone()));
                 }
                 self.reply_all(questions, || Reply::Unreadable { saga, why: why.clone() });
             }
-            Found::Saga { saga: state, sequence, plan, wake } => {
+            Found::Saga { saga: state, sequence, plan, standing } => {
                 let is_operated = questions.iter().any(|item| matches!(item, Backlog::Operate { .. }));
                 let is_only_looked_at =
                     questions.iter().all(|item| matches!(item, Backlog::Ask { until: Until::Now, .. }));
@@ -272,7 +284,7 @@ impl<T: Ticket> Shard<T> {
                 if !stays {
                     return self.reply_all(questions, || Reply::State { saga: state.clone(), sequence });
                 }
-                let mut live = Live::new(*state, plan, sequence, wake);
+                let mut live = Live::new(*state, plan, sequence, standing);
                 if !live.saga.status().is_ended() {
                     live.backlog.push_back(Backlog::Command(Command::Recover));
                 }
@@ -371,9 +383,10 @@ impl<T: Ticket> Shard<T> {
             }
             AppendAnswer::Conflict(Conflict::Exists(entry)) => {
                 let same = fingerprint.is_some() && entry.fingerprint == fingerprint;
-                if same { Reply::Exists { saga: entry.saga } } else { Reply::KeyReused { saga: entry.saga } }
+                if same { Reply::Exists { saga: entry.id } } else { Reply::KeyReused { saga: entry.id } }
             }
             AppendAnswer::NoSpace => Reply::NoSpace,
+            AppendAnswer::TooLarge { bytes } => Reply::Failed { why: too_large(bytes) },
             AppendAnswer::Conflict(Conflict::Sequence(_)) | AppendAnswer::Fenced | AppendAnswer::Unknown => {
                 // It may have been started: the journal is asked, and if it was, it goes on.
                 self.outdate(id);
@@ -385,13 +398,13 @@ impl<T: Ticket> Shard<T> {
     }
 
     fn further_decided(&mut self, append: Append, answer: AppendAnswer, moment: Moment) {
-        let saga = append.saga;
+        let saga = append.id;
         let live = self.live.get_mut(&saga).expect("a saga stays in memory while its record is on its way");
         match answer {
             AppendAnswer::Committed => {
                 live.sequence += 1;
                 live.appending = false;
-                live.wake = append.wake;
+                live.standing = append.standing;
                 let tickets = std::mem::take(&mut live.on_commit);
                 for ticket in tickets {
                     let reply = Reply::State { saga: Box::new(live.saga.clone()), sequence: live.sequence };
@@ -404,6 +417,7 @@ impl<T: Ticket> Shard<T> {
                 self.without_space.push(append);
                 self.space_retry_at = self.space_retry_at.min(moment.now.after(NO_SPACE_RETRY));
             }
+            AppendAnswer::TooLarge { bytes } => self.quarantine(saga, None, &too_large(bytes), moment),
             AppendAnswer::Conflict(_) | AppendAnswer::Fenced | AppendAnswer::Unknown => {
                 // Memory is wrong, or may be: what the journal has is true.
                 let live = self.forget(saga, moment);
@@ -449,7 +463,7 @@ impl<T: Ticket> Shard<T> {
             if let Some(ticket) = last {
                 self.output.replies.push((ticket, Reply::State { saga: Box::new(saga), sequence }));
             }
-        } else if let Wake::At(timer) = live.wake
+        } else if let Some(timer) = live.standing.until()
             && timer > moment.now
             && timer <= live.saga.wake_at()
             && is_idle(live)
@@ -476,16 +490,16 @@ impl<T: Ticket> Shard<T> {
                 }
             }
             Backlog::Command(command) => match decide(&mut live.saga, command, moment) {
-                Ok(Ok(Decided { events, .. })) if events.is_empty() => {}
-                Ok(Ok(decided)) => self.append(id, decided, moment),
+                Ok(Ok(events)) if events.is_empty() => {}
+                Ok(Ok(events)) => self.append(id, events, moment),
                 Ok(Err(rejected)) => unreachable!("only verbs are rejected: {rejected}"),
                 Err(why) => self.quarantine(id, None, &why, moment),
             },
             Backlog::Operate { ticket, verb, by } => {
                 match decide(&mut live.saga, Command::Operate { verb, by }, moment) {
-                    Ok(Ok(decided)) => {
+                    Ok(Ok(events)) => {
                         live.on_commit.push(ticket);
-                        self.append(id, decided, moment);
+                        self.append(id, events, moment);
                     }
                     Ok(Err(rejected)) => self.output.replies.push((ticket, Reply::Rejected(rejected))),
                     Err(why) => self.quarantine(id, Some(ticket), &why, moment),
@@ -494,18 +508,17 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
-    fn append(&mut self, id: TransactionId, Decided { events, status_before }: Decided, moment: Moment) {
+    fn append(&mut self, id: TransactionId, events: Vec<Event>, moment: Moment) {
+        let epoch = self.epoch(id);
         let live = self.live.get_mut(&id).expect("whoever appends has the saga");
-        let status = live.saga.status();
-        let status = (status != status_before).then_some(status);
         live.appending = true;
         let append = Append {
-            saga: id,
+            id,
+            epoch,
             expected: Expected::Sequence(live.sequence),
             record: record::encode(id, live.sequence + 1, &Record { at: moment.now, events }),
             at: moment.now,
-            status,
-            wake: wake_of(live, moment.now),
+            standing: standing_of(live, moment.now),
         };
         self.output.appends.push(append.clone());
         self.in_flight.push_back(InFlight::Further { append });
@@ -538,7 +551,7 @@ impl<T: Ticket> Shard<T> {
         let live = self.live.get_mut(&id).expect("whoever schedules has the saga");
         let attempts = live.under_way.iter().filter_map(|under_way| under_way.deadline).min();
         let mut due = live.saga.wake_at().min(attempts.unwrap_or(Time::NEVER));
-        if matches!(live.wake, Wake::At(_)) {
+        if live.standing.until().is_some() {
             // Most likely it is here only because somebody waits: they may give up, and nobody tells.
             due = due.min(moment.now.after(SLEEP_AT_LEAST));
         }
@@ -603,7 +616,7 @@ impl<T: Ticket> Shard<T> {
     /// Parks a saga whose state has turned out to be wrong.
     fn quarantine(&mut self, id: TransactionId, ticket: Option<T>, why: &str, moment: Moment) {
         let live = self.forget(id, moment);
-        self.output.quarantines.push((id, why.to_owned()));
+        self.output.quarantines.push((id, live.sequence, why.to_owned()));
         for ticket in ticket.into_iter().chain(live.waiters).chain(live.on_commit) {
             self.output.replies.push((ticket, Reply::Unreadable { saga: id, why: why.to_owned() }));
         }
@@ -636,22 +649,13 @@ impl<T: Ticket> Shard<T> {
     }
 }
 
-/// What core decided.
-struct Decided {
-    events: Vec<Event>,
-    status_before: Status,
-}
-
 /// What core decides; the saga is then ahead of the journal. A broken invariant stops this saga, not the others.
 fn decide(
     saga: &mut Saga,
     command: Command,
     moment: Moment,
-) -> Result<Result<Decided, amends_core::Rejected>, String> {
-    let decided = catch_unwind(AssertUnwindSafe(|| {
-        let status_before = saga.status();
-        Ok(Decided { events: saga.decide(command, moment)?, status_before })
-    }));
+) -> Result<Result<Vec<Event>, amends_core::Rejected>, String> {
+    let decided = catch_unwind(AssertUnwindSafe(|| saga.decide(command, moment)));
     decided.map_err(|panic| {
         let what = panic.downcast_ref::<String>().map(String::as_str);
         let what = what.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words");
@@ -677,14 +681,21 @@ fn try_call<T>(
     Some(moment.now.after(call.limit))
 }
 
-/// What the journal is to know of the saga's timer: whether it may leave memory, because there is nothing to do for a good
-/// while. That somebody waits for its end is for memory to know, not for the journal.
-fn wake_of<T: Ticket>(live: &Live<T>, now: Time) -> Wake {
-    if live.is_at_rest() || !is_idle(live) {
-        return Wake::Awake;
+/// What the journal is to know of where the saga stands: also whether it may leave memory, because there is nothing to do
+/// for a good while. That somebody waits for its end is for memory to know, not for the journal.
+fn standing_of<T: Ticket>(live: &Live<T>, now: Time) -> Standing {
+    let standing = live.saga.status().standing();
+    match standing {
+        Standing::Active(way) if is_idle(live) => {
+            let until = live.saga.wake_at();
+            if until >= now.after(SLEEP_AT_LEAST) { Standing::Asleep { way, until } } else { standing }
+        }
+        Standing::Active(_) | Standing::Asleep { .. } | Standing::Parked | Standing::Ended(_) => standing,
     }
-    let timer = live.saga.wake_at();
-    if timer >= now.after(SLEEP_AT_LEAST) { Wake::At(timer) } else { Wake::Awake }
+}
+
+fn too_large(bytes: u64) -> String {
+    format!("its records would have {bytes} bytes: more than the journal takes of one")
 }
 
 /// Whether nothing is to be done for the saga before its timer.

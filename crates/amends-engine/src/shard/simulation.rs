@@ -13,13 +13,16 @@ use std::time::Duration;
 use amends_core::retry::splitmix64;
 use amends_core::{
     By, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, RetryPolicy, Saga,
-    Status, StepSpec, Time, TransactionId, Verb,
+    Standing, Status, StepSpec, Time, TransactionId, Verb,
 };
 use amends_journal::record;
-use amends_journal::{Append, AppendAnswer, Conflict, Expected, Fingerprint, KeyEntry, StartKey, Wake};
+use amends_journal::{
+    Append, AppendAnswer, Conflict, Epoch, Expected, Fingerprint, KeyEntry, Presence, StartKey,
+};
 use bytes::Bytes;
 
 use crate::call::Call;
+use crate::leases::Leases;
 use crate::registry::Plan;
 use crate::shard::Shard;
 use crate::shard::gate::{Gate, ParticipantIndex};
@@ -42,7 +45,7 @@ enum Effect {
 struct Stored {
     plan: Arc<Plan>,
     records: Vec<Bytes>,
-    wake: Wake,
+    standing: Standing,
 }
 
 /// The pass over what is live after a start: a page is read, and handed over later.
@@ -102,7 +105,7 @@ impl World {
             seed,
             now: Time::from_milliseconds(1_000_000),
             plans: vec![linear(), diamond()],
-            shard: Shard::new(gates()),
+            shard: Shard::new(gates(), Arc::new(Leases::all(Epoch(1)))),
             durable: BTreeMap::new(),
             keys: BTreeMap::new(),
             queued: VecDeque::new(),
@@ -198,7 +201,7 @@ impl World {
                 assert!(count <= stored.records.len(), "a reply says only what is durable");
                 assert_eq!(**saga, Self::rebuild(stored, saga.id(), count), "a reply says what is durable");
                 if let Some(key) = &asked.key {
-                    assert_eq!(self.keys[key].saga, saga.id(), "a key gives its own saga");
+                    assert_eq!(self.keys[key].id, saga.id(), "a key gives its own saga");
                 }
                 if let Some((id, told)) = asked.told {
                     assert_eq!(saga.id(), id, "a question is answered about its own saga");
@@ -219,12 +222,12 @@ impl World {
             }
             Reply::Exists { saga } => {
                 let entry = self.keys[&asked.key.expect("only a named start exists")];
-                assert_eq!(entry.saga, *saga, "a key gives its own saga");
+                assert_eq!(entry.id, *saga, "a key gives its own saga");
                 assert_eq!(entry.fingerprint, asked.fingerprint, "another input is not the same start");
             }
             Reply::KeyReused { saga } => {
                 let entry = self.keys[&asked.key.expect("only a named start is in conflict")];
-                assert_eq!(entry.saga, *saga, "a key names its own saga");
+                assert_eq!(entry.id, *saga, "a key names its own saga");
                 assert_ne!(entry.fingerprint, asked.fingerprint, "the same start is no conflict");
             }
             Reply::NotFound => {
@@ -308,28 +311,30 @@ impl World {
             Expected::New(new) => {
                 // An id that the caller chose is a key like any other.
                 let name = new.key.as_ref().map(|key| key.0.clone());
-                let name = name.or_else(|| new.id_given.then(|| append.saga.to_string()));
+                let name = name.or_else(|| new.id_given.then(|| append.id.to_string()));
                 if let Some(entry) = name.as_ref().and_then(|name| self.keys.get(name)) {
                     return AppendAnswer::Conflict(Conflict::Exists(*entry));
                 }
-                assert!(!self.durable.contains_key(&append.saga), "ids are new");
+                assert!(!self.durable.contains_key(&append.id), "ids are new");
                 if let Some(name) = name {
-                    let entry = KeyEntry { saga: append.saga, fingerprint: new.fingerprint };
+                    let entry =
+                        KeyEntry { id: append.id, fingerprint: new.fingerprint, presence: Presence::Kept };
                     self.keys.insert(name, entry);
                 }
                 let known = |plan: &&Arc<Plan>| *plan.definition.name() == new.definition;
                 let plan = self.plans.iter().find(known).unwrap().clone();
-                let stored = Stored { plan, records: vec![append.record.clone()], wake: append.wake };
-                self.durable.insert(append.saga, stored);
+                let records = vec![append.record.clone()];
+                let stored = Stored { plan, records, standing: append.standing };
+                self.durable.insert(append.id, stored);
             }
             Expected::Sequence(sequence) => {
-                let stored = self.durable.get_mut(&append.saga).expect("only stored sagas go on");
+                let stored = self.durable.get_mut(&append.id).expect("only stored sagas go on");
                 if stored.records.len() as u64 != *sequence {
                     let found = Some(stored.records.len() as u64);
                     return AppendAnswer::Conflict(Conflict::Sequence(found));
                 }
                 stored.records.push(append.record.clone());
-                stored.wake = append.wake;
+                stored.standing = append.standing;
             }
         }
         AppendAnswer::Committed
@@ -457,8 +462,7 @@ impl World {
     }
 
     fn is_awake(&self, id: TransactionId) -> bool {
-        let status = self.stored_state(id).expect("it is stored").status();
-        self.durable[&id].wake == Wake::Awake && !status.is_ended() && status != Status::Failed
+        matches!(self.durable[&id].standing, Standing::Active(_))
     }
 
     fn found(&self, saga: TransactionId) -> Found {
@@ -467,17 +471,14 @@ impl World {
                 saga: Box::new(state),
                 sequence: stored.records.len() as u64,
                 plan: stored.plan.clone(),
-                wake: stored.wake,
+                standing: stored.standing,
             },
             _ => Found::Nothing,
         }
     }
 
     fn earliest_timer(&self) -> Time {
-        let timers = self.durable.values().filter_map(|stored| match stored.wake {
-            Wake::At(time) => Some(time),
-            Wake::Awake => None,
-        });
+        let timers = self.durable.values().filter_map(|stored| stored.standing.until());
         timers.min().unwrap_or(Time::NEVER)
     }
 
@@ -488,7 +489,7 @@ impl World {
         let due: Vec<TransactionId> = self
             .durable
             .iter()
-            .filter(|(_, stored)| matches!(stored.wake, Wake::At(at) if at <= self.now))
+            .filter(|(_, stored)| stored.standing.until().is_some_and(|at| at <= self.now))
             .map(|(id, _)| *id)
             .collect();
         for saga in due {
@@ -509,7 +510,7 @@ impl World {
         self.loads.clear();
         self.read.clear();
         self.asked.clear();
-        self.shard = Shard::new(gates());
+        self.shard = Shard::new(gates(), Arc::new(Leases::all(Epoch(1))));
         self.shard.sabotage_early_effects = self.sabotaged;
         self.recovery = Recovery::After(None);
         self.sleeper_looks_at = self.earliest_timer();
@@ -599,10 +600,7 @@ impl World {
     }
 
     fn has_sleepers(&self) -> bool {
-        self.durable.iter().any(|(id, stored)| {
-            let state = Self::rebuild(stored, *id, stored.records.len());
-            stored.wake != Wake::Awake && !state.status().is_ended() && state.status() != Status::Failed
-        })
+        self.durable.values().any(|stored| stored.standing.until().is_some())
     }
 
     fn check_effects(&self) -> BTreeMap<Status, usize> {

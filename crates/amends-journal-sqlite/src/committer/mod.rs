@@ -1,6 +1,6 @@
 //! The one thread that makes appends durable.
 //!
-//! Owns the log and what is known of the sagas in it. Promises that an append is judged by everything before it, and answered
+//! Owns the log and what is known of the transactions in it. Promises that an append is judged by everything before it, and answered
 //! after the flush that makes it durable; that everything queued shares one flush, without a timer; and that what the log has
 //! reaches the database, in rounds, before the log's files are used again. Does not write to the database: the settler
 //! does. Start reading at [`Committer::run`].
@@ -14,9 +14,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use amends_core::TransactionId;
+use amends_core::{Partition, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, AppendAnswer, Conflict, Expected, JournalError, KeyEntry, NewSaga, OnAnswers, Stats, StoredSaga,
+    Append, AppendAnswer, Conflict, Expected, KeyEntry, NewTransaction, OnAnswers, Stats, Stored, limits,
 };
 use amends_log::{BatchNumber, Log, NoRoom};
 use bytes::Bytes;
@@ -25,9 +25,9 @@ use crate::limits::SETTLE_AFTER;
 
 use super::absence::Absent;
 use super::entry;
+use super::known::{Known, KnownTransactions};
 use super::lookup::Lookup;
-use super::queue::{Ahead, AllAhead, Batch, Question, Work};
-use super::sagas::{Known, Sagas};
+use super::queue::{Ahead, Batch, Question, Work};
 use super::schema::Nonsense;
 use super::settler::{WriteError, panic_text, store_error};
 use super::shared::Shared;
@@ -40,10 +40,10 @@ pub(super) struct Committer<'c> {
     shared: Arc<Shared>,
     log: Log,
     lookup: Lookup<'c>,
-    sagas: Sagas,
-    /// Keys of sagas that the database does not have yet.
+    known: KnownTransactions,
+    /// Keys of transactions that the database does not have yet.
     keys: HashMap<String, TransactionId>,
-    /// Sagas with a tail, by the batch where it begins.
+    /// Transactions with a tail, by the batch where it begins.
     dirty: VecDeque<TransactionId>,
     /// Bytes of the log since the last round.
     unsettled_bytes: usize,
@@ -52,10 +52,10 @@ pub(super) struct Committer<'c> {
     /// The last batch when the last round began: who has been dirty since before is not going to end any moment.
     last_round: BatchNumber,
     round_began: Instant,
-    /// The sagas of the last round that is done, if the log is still needed for others that are as old: what it has of these is
+    /// The transactions of the last round that is done, if the log is still needed for others that are as old: what it has of these is
     /// then read again by the next start.
     settled_last: Vec<TransactionId>,
-    /// Sagas that wait for somebody, and that the database had all of at that moment.
+    /// Transactions that wait for somebody, and that the database had all of at that moment.
     idle: VecDeque<(Instant, Vec<TransactionId>)>,
     settler: Settling,
     /// Who waits until the database is settled up to a batch.
@@ -63,7 +63,9 @@ pub(super) struct Committer<'c> {
     /// The batch that the database is settled up to.
     settled_to: BatchNumber,
     last_no: i64,
-    /// The highest number of a saga in the database when it was opened.
+    /// The time of the newest record that there ever was.
+    newest_at: Option<Time>,
+    /// The highest number in the database when it was opened.
     highest_in_database: i64,
     /// Why nothing is written any more.
     dead: Option<String>,
@@ -85,8 +87,10 @@ impl Asked {
 
 /// What the database says at the start.
 pub(super) struct InDatabase {
-    /// The highest number of a saga.
+    /// The highest number of a transaction.
     pub(super) last_no: i64,
+    /// The time of the newest record that there ever was.
+    pub(super) newest_at: Option<Time>,
     /// The last batch of the log whose every record is there.
     pub(super) settled_to: BatchNumber,
 }
@@ -99,13 +103,13 @@ impl<'c> Committer<'c> {
         in_database: InDatabase,
         settler: Settling,
     ) -> Self {
-        let InDatabase { last_no, settled_to } = in_database;
+        let InDatabase { last_no, newest_at, settled_to } = in_database;
         Self {
             shared,
             last_round: log.last(),
             log,
             lookup,
-            sagas: Sagas::default(),
+            known: KnownTransactions::default(),
             keys: HashMap::new(),
             dirty: VecDeque::new(),
             unsettled_bytes: 0,
@@ -117,26 +121,27 @@ impl<'c> Committer<'c> {
             round_began: Instant::now(),
             settled_to,
             last_no,
+            newest_at,
             highest_in_database: last_no,
             dead: None,
         }
     }
 
-    /// Takes in what the log had when it was opened. A saga may be in the database already, when a round was told of it
+    /// Takes in what the log had when it was opened. A transaction may be in the database already, when a round was told of it
     /// and of later things at once.
     pub(super) fn replay(&mut self, number: BatchNumber, batch: Vec<u8>) -> Result<(), WriteError> {
         self.unsettled_bytes += batch.len();
         let mut batch = Bytes::from(batch);
         while !batch.is_empty() {
             let entry::Entry { no, append } = entry::take(&mut batch)?;
-            let id = append.saga;
-            // The database cannot have a saga with a number beyond its highest.
+            let id = append.id;
+            // The database cannot have one with a number beyond its highest.
             let is_known = if matches!(append.expected, Expected::New(_)) && no > self.highest_in_database {
-                self.sagas.contains_key(&id)
+                self.known.contains_key(&id)
             } else {
                 self.know(id)?
             };
-            let has = if is_known { self.sagas[&id].sequence } else { 0 };
+            let has = if is_known { self.known[&id].sequence } else { 0 };
             let expected = match append.expected {
                 Expected::New(_) => 0,
                 Expected::Sequence(sequence) => sequence,
@@ -146,7 +151,7 @@ impl<'c> Committer<'c> {
             }
             if expected > has {
                 return Err(Nonsense(format!(
-                    "saga {id} has {has} records, and the log goes on after {expected}"
+                    "the transaction {id} has {has} records, and the log goes on after {expected}"
                 ))
                 .into());
             }
@@ -161,7 +166,7 @@ impl<'c> Committer<'c> {
     pub(super) fn replayed(&mut self) -> Result<(), WriteError> {
         // What the database has already is not needed here, but the log is not released yet: see `settled_last`.
         let mut idle = Vec::new();
-        self.sagas.retain(|id, known| {
+        self.known.retain(|id, known| {
             if known.rests_in_database() {
                 self.settled_last.push(*id);
                 return false;
@@ -222,32 +227,24 @@ impl<'c> Committer<'c> {
         }
         match question {
             Question::Settle { reply } => self.wait(Waiting::Reply(reply)),
-            Question::Awake { limit, reply } => drop(reply.send(Ok(self.awake(limit)))),
-            Question::Saga { saga, reply } => drop(reply.send(Ok(self.look(saga)))),
+            Question::Active { partitions, limit, reply } => {
+                drop(reply.send(Ok(self.active(&partitions, limit))));
+            }
+            Question::Transaction { id, reply } => drop(reply.send(Ok(self.look(id)))),
+            Question::NewestAt { reply } => drop(reply.send(Ok(self.newest_at))),
             Question::Key { key, reply } => {
-                let entry = self.keys.get(&key).map(|id| self.sagas[id].entry());
+                let entry = self.keys.get(&key).map(|id| self.known[id].entry());
                 drop(reply.send(Ok(entry)));
             }
-            Question::All { reply } => drop(reply.send(self.all_ahead())),
         }
     }
 
-    /// Sagas whose every record is at hand, as far as they owe something.
-    fn awake(&self, limit: usize) -> Vec<StoredSaga> {
-        let whole = self.sagas.iter().filter(|(_, known)| known.is_awake());
-        let ahead = whole.filter_map(|(id, _)| self.look(*id)).filter(|ahead| ahead.stored == 0);
-        ahead.take(limit).map(|ahead| ahead.saga).collect()
-    }
-
-    fn all_ahead(&self) -> Result<AllAhead, JournalError> {
-        let mut sagas = Vec::new();
-        for known in self.sagas.values() {
-            if !known.tail.is_empty() || known.settling.is_some() {
-                let unsettled = known.unsettled();
-                sagas.push(unsettled.map_err(|error| store_error(&self.shared.path, error.into()))?);
-            }
-        }
-        Ok(AllAhead { settled_to: self.settled_to, sagas })
+    /// Transactions whose every record is at hand, as far as they owe something.
+    fn active(&self, partitions: &Partitions, limit: usize) -> Vec<Stored> {
+        let active = self.known.iter().filter(|(_, known)| known.is_active()).map(|(id, _)| *id);
+        let wanted = active.filter(|id| partitions.contains(Partition::of(*id)));
+        let ahead = wanted.filter_map(|id| self.look(id));
+        ahead.filter(|ahead| ahead.stored == 0).take(limit).map(|ahead| ahead.transaction).collect()
     }
 
     fn commit_group(&mut self, group: Vec<Batch>) {
@@ -340,7 +337,7 @@ impl<'c> Committer<'c> {
         let mut batch = self.log.batch();
         let mut written = Stats { commits: 1, ..Stats::default() };
         let mut answers = Vec::with_capacity(batches.len());
-        // One look for all of them. The log may have room while the services behind have none: whoever starts a saga now
+        // One look for all of them. The log may have room while the services behind have none: whoever starts something now
         // would only wait.
         let low = OnceCell::new();
         let shared = Arc::clone(&self.shared);
@@ -348,8 +345,8 @@ impl<'c> Committer<'c> {
         for Asked { appends, absent } in batches {
             let mut answered = Vec::with_capacity(appends.len());
             for append in appends {
-                answered.push(match self.conflict(&append, &absent)? {
-                    Some(conflict) => AppendAnswer::Conflict(conflict),
+                answered.push(match self.refusal(&append, &absent)? {
+                    Some(refusal) => refusal,
                     None if matches!(append.expected, Expected::New(_)) && is_low() => AppendAnswer::NoSpace,
                     None => {
                         written.appends += 1;
@@ -373,11 +370,11 @@ impl<'c> Committer<'c> {
         self.log.append(batch).map_err(WriteError::Log)?;
         self.has_changed();
         self.shared.counters.add(written);
-        self.shared.counters.set_log_flushes(self.log.flushes());
+        self.shared.counters.set_flushes(self.log.flushes());
         Ok(answers)
     }
 
-    /// A new saga's number.
+    /// A new transaction's number.
     fn number_for(&mut self, append: &Append) -> i64 {
         match append.expected {
             Expected::New(_) => {
@@ -390,18 +387,19 @@ impl<'c> Committer<'c> {
 
     /// Remembers an append that takes place.
     fn take_in(&mut self, append: Append, no: i64, number: BatchNumber) {
-        let id = append.saga;
+        self.newest_at = self.newest_at.max(Some(append.at));
+        let id = append.id;
         if matches!(append.expected, Expected::New(_)) {
             let known = Known::start(&append, no);
             self.last_no = self.last_no.max(no);
             if let Some(key) = known.origin.key() {
                 self.keys.insert(key.to_owned(), id);
             }
-            self.sagas.insert(id, Box::new(known));
+            self.known.insert(id, Box::new(known));
         } else {
-            self.sagas.get_mut(&id).expect("its condition was judged").add(append);
+            self.known.get_mut(&id).expect("its condition was judged").add(append);
         }
-        let known = self.sagas.get_mut(&id).expect("it was just there");
+        let known = self.known.get_mut(&id).expect("it was just there");
         if known.dirty_since.is_none() {
             known.dirty_since = Some(number);
             self.dirty.push_back(id);
@@ -415,23 +413,43 @@ impl<'c> Committer<'c> {
         }
     }
 
-    fn conflict(&mut self, append: &Append, absent: &Absent) -> Result<Option<Conflict>, WriteError> {
-        match &append.expected {
-            Expected::New(new) => Ok(self.in_the_way(append.saga, new, absent)?.map(Conflict::Exists)),
-            Expected::Sequence(expected) => {
-                let sequence = self.know(append.saga)?.then(|| self.sagas[&append.saga].sequence);
-                if sequence == Some(*expected) {
-                    return Ok(None);
-                }
-                // What came to nothing must not leave it in memory. It is no news to any `Absent`: the database had it before
-                // this look, and whatever comes into it is forgotten after `Forgotten` was raised.
-                if let Entry::Occupied(known) = self.sagas.entry(append.saga)
-                    && known.get().is_in_database()
-                {
-                    known.remove();
-                }
-                Ok(Some(Conflict::Sequence(sequence)))
+    /// Why an append does not take place, if it does not.
+    fn refusal(&mut self, append: &Append, absent: &Absent) -> Result<Option<AppendAnswer>, WriteError> {
+        if append.epoch != self.shared.epoch {
+            return Ok(Some(AppendAnswer::Fenced));
+        }
+        let refusal = match &append.expected {
+            Expected::New(new) => {
+                let entry = self.in_the_way(append.id, new, absent)?;
+                entry
+                    .map(|entry| AppendAnswer::Conflict(Conflict::Exists(entry)))
+                    .or_else(|| too_large(0, append))
             }
+            Expected::Sequence(expected) => {
+                let known = if self.know(append.id)? { self.known.get(&append.id) } else { None };
+                let refusal = match known.map(|known| (known.sequence, known.bytes)) {
+                    Some((sequence, bytes)) if sequence == *expected => too_large(bytes, append),
+                    other => {
+                        let sequence = other.map(|(sequence, _)| sequence);
+                        Some(AppendAnswer::Conflict(Conflict::Sequence(sequence)))
+                    }
+                };
+                if refusal.is_some() {
+                    self.forget_if_settled(append.id);
+                }
+                refusal
+            }
+        };
+        Ok(refusal)
+    }
+
+    /// What came to nothing must not leave its transaction in memory. It is no news to any [`Absent`]: the database had it
+    /// before this look, and whatever comes into it is forgotten after `Forgotten` was raised.
+    fn forget_if_settled(&mut self, id: TransactionId) {
+        if let Entry::Occupied(known) = self.known.entry(id)
+            && known.get().is_in_database()
+        {
+            known.remove();
         }
     }
 
@@ -440,19 +458,19 @@ impl<'c> Committer<'c> {
     fn in_the_way(
         &mut self,
         id: TransactionId,
-        new: &NewSaga,
+        new: &NewTransaction,
         absent: &Absent,
     ) -> Result<Option<KeyEntry>, WriteError> {
         if let Some(key) = &new.key {
             if let Some(other) = self.keys.get(&key.0) {
-                return Ok(Some(self.sagas[other].entry()));
+                return Ok(Some(self.known[other].entry()));
             }
             let stored = self.lookup.key(&key.0)?;
             if stored.is_some() {
                 return Ok(stored);
             }
         }
-        if let Some(known) = self.sagas.get(&id) {
+        if let Some(known) = self.known.get(&id) {
             return Ok(Some(known.entry()));
         }
         if !new.id_given || absent.is_certain(id, &self.shared.forgotten) {
@@ -461,40 +479,40 @@ impl<'c> Committer<'c> {
         self.lookup.taken_id(id)
     }
 
-    /// Sees to it that the saga is known, if there is one.
+    /// Sees to it that the transaction is known, if there is one.
     fn know(&mut self, id: TransactionId) -> Result<bool, WriteError> {
-        if self.sagas.contains_key(&id) {
+        if self.known.contains_key(&id) {
             return Ok(true);
         }
-        let Some(known) = self.lookup.saga(id)? else { return Ok(false) };
-        self.sagas.insert(id, Box::new(known));
+        let Some(known) = self.lookup.transaction(id)? else { return Ok(false) };
+        self.known.insert(id, Box::new(known));
         Ok(true)
     }
 
     fn look(&self, id: TransactionId) -> Option<Ahead> {
-        let known = self.sagas.get(&id)?;
+        let known = self.known.get(&id)?;
         let (stored, records) = known.ahead();
         if records.is_empty() {
             return None;
         }
-        let saga = StoredSaga {
+        let transaction = Stored {
             id,
+            mode: known.origin.mode,
             definition: known.origin.definition.clone(),
             version: known.origin.version,
-            status: known.status,
-            wake: known.wake(),
+            standing: known.standing,
             unreadable: None,
             records,
         };
-        Some(Ahead { saga, stored, is_unreadable: known.is_unreadable })
+        Some(Ahead { transaction, stored, is_unreadable: known.is_unreadable })
     }
 
-    /// Whether this may go on with a saga that only the database knows. A start never does: whatever it finds under its id or
+    /// Whether this may go on with a transaction that only the database knows. A start never does: whatever it finds under its id or
     /// key is left as it is.
     fn may_take_up(&self, append: &Append) -> bool {
         match &append.expected {
             Expected::New(_) => false,
-            Expected::Sequence(_) => !self.sagas.contains_key(&append.saga),
+            Expected::Sequence(_) => !self.known.contains_key(&append.id),
         }
     }
 
@@ -507,4 +525,10 @@ impl<'c> Committer<'c> {
             self.refuse_waiting();
         }
     }
+}
+
+/// Whether the records would be too large together, with what there is of them before.
+fn too_large(before: u64, append: &Append) -> Option<AppendAnswer> {
+    let bytes = before + append.record.len() as u64;
+    (bytes > limits::TRANSACTION_BYTES_MAX).then_some(AppendAnswer::TooLarge { bytes })
 }

@@ -1,6 +1,6 @@
 //! What the committer has the settler do, and who waits for it.
 //!
-//! Owns rounds: when one begins, which sagas it takes, and what may be forgotten once it is done. Promises that whoever waits for the
+//! Owns rounds: when one begins, which transactions it takes, and what may be forgotten once it is done. Promises that whoever waits for the
 //! database is served when it has what the log had then, or told why not. The other half of [`Committer`].
 
 use std::collections::{HashSet, VecDeque};
@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use amends_core::TransactionId;
-use amends_journal::JournalError;
+use amends_journal::{Epoch, JournalError, Quarantined};
 
+use crate::known::Row;
 use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_AT_ONCE_MAX, SETTLE_BYTES, SETTLE_WHEN_ASKED_EVERY};
 use crate::queue::{Reply, Upkeep};
-use crate::sagas::Row;
 use crate::settler::{Done, Round, Task, WriteError, store_error};
 
 use super::Committer;
@@ -121,16 +121,25 @@ impl Committer<'_> {
         match waiting {
             // Whoever asked may have given up.
             Waiting::Reply(reply) => drop(reply.send(Ok(()))),
-            Waiting::Upkeep(Upkeep::Quarantine { saga, why, reply }) => {
-                let quarantine = Upkeep::Quarantine { saga, why, reply };
-                if self.sagas.get(&saga).is_some_and(|known| !known.is_in_database()) {
-                    // It got on while this waited.
-                    return self.waiting.push((self.log.last(), Waiting::Upkeep(quarantine)));
+            Waiting::Upkeep(Upkeep::Quarantine { id, records, epoch, why, reply }) => {
+                match self.judge_quarantine(id, records, epoch) {
+                    // Whoever asked may have given up.
+                    Ok(Some(no)) => drop(reply.send(Ok(no))),
+                    Err(error) => {
+                        drop(reply.send(Err(store_error(&self.shared.path, error.to_string().into()))));
+                        self.die(&error);
+                    }
+                    Ok(None) => {
+                        let quarantine = Upkeep::Quarantine { id, records, epoch, why, reply };
+                        if self.known.get(&id).is_some_and(|known| !known.is_in_database()) {
+                            return self.waiting.push((self.log.last(), Waiting::Upkeep(quarantine)));
+                        }
+                        // It is read back when somebody asks.
+                        self.shared.forgotten.raise();
+                        self.known.remove(&id);
+                        self.do_upkeep(quarantine);
+                    }
                 }
-                // It is read back when somebody asks.
-                self.shared.forgotten.raise();
-                self.sagas.remove(&saga);
-                self.do_upkeep(quarantine);
             }
             Waiting::Upkeep(mut upkeep) => {
                 if let Upkeep::RemoveEnded { except, .. } = &mut upkeep {
@@ -139,6 +148,34 @@ impl Committer<'_> {
                 self.do_upkeep(upkeep);
             }
         }
+    }
+
+    /// Why a transaction is left alone, if it is.
+    fn judge_quarantine(
+        &mut self,
+        id: TransactionId,
+        records: u64,
+        epoch: Epoch,
+    ) -> Result<Option<Quarantined>, WriteError> {
+        if epoch != self.shared.epoch {
+            return Ok(Some(Quarantined::Fenced));
+        }
+        let is_there = self.know(id)?;
+        self.lookup.end()?;
+        if !is_there {
+            return Ok(Some(Quarantined::MovedOn(None)));
+        }
+        let known = &self.known[&id];
+        let (sequence, has_ended) = (known.sequence, known.standing.is_ended());
+        let no = match (has_ended, sequence == records) {
+            (true, _) => Some(Quarantined::Ended),
+            (false, false) => Some(Quarantined::MovedOn(Some(sequence))),
+            (false, true) => None,
+        };
+        if no.is_some() {
+            self.forget_if_settled(id);
+        }
+        Ok(no)
     }
 
     /// There is no space for what is waited for. Retention goes on without: it may be what makes some.
@@ -161,10 +198,10 @@ impl Committer<'_> {
         JournalError::NoSpace(directory.display().to_string())
     }
 
-    /// Ended sagas that the log may still have something of: were one removed, the next start would bring it back.
+    /// Ended transactions that the log may still have something of: were one removed, the next start would bring it back.
     fn not_to_be_removed(&self) -> HashSet<TransactionId> {
-        let known = self.sagas.iter().filter(|(_, known)| {
-            known.settling.is_some() || known.dirty_since.is_some() || known.status.is_ended()
+        let known = self.known.iter().filter(|(_, known)| {
+            known.settling.is_some() || known.dirty_since.is_some() || known.standing.is_ended()
         });
         known.map(|(id, _)| *id).chain(self.settled_last.iter().copied()).collect()
     }
@@ -206,9 +243,9 @@ impl Committer<'_> {
         let mut rows = Vec::with_capacity(self.dirty.len());
         let mut left = VecDeque::new();
         for id in std::mem::take(&mut self.dirty) {
-            let known = self.sagas.get_mut(&id).expect("dirty sagas are known");
+            let known = self.known.get_mut(&id).expect("what is dirty is known");
             let since = known.dirty_since.expect("it is listed as dirty");
-            if all || !known.is_awake() || since <= self.last_round {
+            if all || !known.is_active() || since <= self.last_round {
                 rows.push(known.take_row());
             } else {
                 left.push_back(id);
@@ -219,10 +256,11 @@ impl Committer<'_> {
         self.last_round = self.log.last();
         self.unsettled_bytes = 0;
         self.settle_at = (!self.dirty.is_empty()).then(|| Instant::now() + SETTLE_AFTER);
-        let first_left = self.dirty.front().and_then(|id| self.sagas[id].dirty_since);
+        let first_left = self.dirty.front().and_then(|id| self.known[id].dirty_since);
         let settled_to = first_left.map_or(self.log.last(), |since| since - 1);
         self.settler.has_round = true;
-        self.give(Task::Settle(Round { rows, settled_to }));
+        let newest_at = self.newest_at;
+        self.give(Task::Settle(Round { rows, settled_to, newest_at }));
     }
 
     fn give(&mut self, task: Task) {
@@ -244,7 +282,6 @@ impl Committer<'_> {
         match done {
             Done::Stuck => {
                 self.settler.is_stuck = true;
-                self.shared.set_stuck(true);
                 self.serve_without_space();
             }
             Done::Upkeep { indexed } => {
@@ -257,11 +294,10 @@ impl Committer<'_> {
                 self.dead = Some(why);
                 self.refuse_waiting();
             }
-            Done::Settled { round: Round { rows, settled_to }, indexed } => {
+            Done::Settled { round: Round { rows, settled_to, newest_at: _ }, indexed } => {
                 self.shared.forgotten.raise();
                 self.shared.given_ids.are_indexed(&indexed);
                 (self.settler.has_round, self.settler.is_stuck) = (false, false);
-                self.shared.set_stuck(false);
                 self.settled_last.clear();
                 let is_partial = settled_to < self.last_round;
                 let mut idle = Vec::new();
@@ -286,10 +322,10 @@ impl Committer<'_> {
         }
     }
 
-    /// Whether the saga is still known although the database has all of it.
+    /// Whether it is still known although the database has all of it.
     fn forget_row(&mut self, row: &Row) -> bool {
         let known =
-            self.sagas.get_mut(&row.origin.id).expect("a saga is known as long as the database is not told");
+            self.known.get_mut(&row.origin.id).expect("one is known as long as the database is not told");
         known.settling = None;
         if row.before.is_none()
             && let Some(key) = row.origin.key()
@@ -297,7 +333,7 @@ impl Committer<'_> {
             self.keys.remove(key);
         }
         if known.rests_in_database() {
-            self.sagas.remove(&row.origin.id);
+            self.known.remove(&row.origin.id);
             return false;
         }
         known.is_in_database()
@@ -319,13 +355,13 @@ impl Committer<'_> {
         let (_, ids) = self.idle.pop_front().expect("it was just there");
         self.shared.forgotten.raise();
         for id in ids {
-            if self.sagas.get(&id).is_some_and(|known| known.is_in_database()) {
-                self.sagas.remove(&id);
+            if self.known.get(&id).is_some_and(|known| known.is_in_database()) {
+                self.known.remove(&id);
             }
         }
         // Many at once must not leave their room behind.
-        if self.sagas.capacity() / 8 > self.sagas.len() {
-            self.sagas.shrink_to(2 * self.sagas.len());
+        if self.known.capacity() / 8 > self.known.len() {
+            self.known.shrink_to(2 * self.known.len());
         }
     }
 }

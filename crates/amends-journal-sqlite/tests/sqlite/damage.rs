@@ -2,14 +2,17 @@
 
 use std::fs;
 
-use amends_core::{DefinitionName, Status, Time};
+use amends_core::{DefinitionName, Partitions, Time};
 use amends_journal::conformance::submit;
-use amends_journal::{Append, AppendAnswer, Cursor, Journal, JournalError, Page, Unreadable, record};
+use amends_journal::{
+    Append, AppendAnswer, Cursor, JournalError, Loaded, Quarantined, Reads, Unreadable, Upkeep, record,
+};
 use amends_journal_sqlite::{SqliteOptions, limits};
 use bytes::Bytes;
 
 use crate::place::{
-    Place, check_filled, commit, count, database_of, ending, fill, id, next, record_of, settle, start,
+    COMPLETED, Place, check_filled, commit, count, database_of, ending, fill, id, next, quarantine,
+    record_of, recoverable, settle, start,
 };
 
 /// Expects a refusal that says damaged, names the file and says what to do.
@@ -116,8 +119,8 @@ fn damaged_pages_are_found_at_opening_or_by_a_checksum() {
             Ok(journal) => {
                 for number in 1..=20 {
                     match journal.load(id(number)) {
-                        Ok(None) => {}
-                        Ok(Some(stored)) => {
+                        Ok(Loaded::Nothing | Loaded::Removed) => {}
+                        Ok(Loaded::Stored(stored)) => {
                             for (frame, sequence) in stored.records.iter().zip(1..) {
                                 match record::decode(stored.id, sequence, frame.clone()) {
                                     Ok(_) => assert_eq!(*frame, record_of(id(number), sequence)),
@@ -162,10 +165,10 @@ fn a_flipped_bit_in_a_record_damages_that_saga_and_no_other() {
         fill(&place.open());
         damage_record(&place, &record_of(id(number), 2));
         let journal = place.open();
-        let stored = journal.load(id(number)).unwrap().unwrap();
+        let stored = journal.load(id(number)).unwrap().stored().unwrap();
         let decoded = record::decode(stored.id, 2, stored.records[1].clone());
         assert!(matches!(decoded, Err(Unreadable::Damaged { .. })), "{decoded:?}");
-        let other = journal.load(id(number + 1)).unwrap().unwrap();
+        let other = journal.load(id(number + 1)).unwrap().stored().unwrap();
         assert!(record::decode(other.id, 2, other.records[1].clone()).is_ok());
     }
 }
@@ -180,10 +183,13 @@ fn a_missing_record_is_damage_of_its_saga_alone() {
     drop(database);
     let journal = place.open();
     for number in [15, 16] {
-        let stored = journal.load(id(number)).unwrap().unwrap();
+        let stored = journal.load(id(number)).unwrap().stored().unwrap();
         assert!(record::decode(stored.id, 1, stored.records[0].clone()).is_err());
     }
-    assert_eq!(journal.recoverable(None, 100).unwrap().items.len(), 8, "the others are found as ever");
+    assert_eq!(recoverable(&journal).len(), 8, "the others are found as ever");
+    assert_eq!(quarantine(&journal, id(15), 2), Quarantined::Parked);
+    assert_eq!(quarantine(&journal, id(16), 1), Quarantined::Parked);
+    assert_eq!(recoverable(&journal).len(), 6);
 }
 
 #[test]
@@ -203,15 +209,15 @@ fn an_archived_value_that_does_not_come_out_even_is_damaged() {
 }
 
 #[test]
-fn a_status_that_nobody_wrote_is_damage() {
+fn a_standing_that_nobody_wrote_is_damage() {
     let place = Place::new();
     fill(&place.open());
     let database = database_of(&place);
     database
-        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no = 15")
+        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE live SET standing = 9 WHERE no = 15")
         .unwrap();
     drop(database);
-    check_damage_refused(&place, "journal.db", "a status");
+    check_damage_refused(&place, "journal.db", "a standing");
 }
 
 #[test]
@@ -252,11 +258,11 @@ fn a_database_damaged_under_way_is_said_to_be_damaged() {
     fill(&journal);
     settle(&journal);
     let database = database_of(&place);
-    database.execute("UPDATE saga SET id = x'00' WHERE no = 15", []).unwrap();
+    database.execute("UPDATE live SET id = x'00' WHERE no = 15", []).unwrap();
     database
-        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no = 11")
+        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE live SET standing = 9 WHERE no = 11")
         .unwrap();
-    let error = journal.recoverable(None, 100).unwrap_err();
+    let error = journal.recoverable(&Partitions::ALL, None, 100).unwrap_err();
     assert!(error.to_string().contains("damaged"), "{error}");
     // Asleep, so not in the writer's memory: it is read back.
     assert_eq!(submit(&journal, vec![next(11, 3)]), [AppendAnswer::Unknown]);
@@ -272,54 +278,26 @@ fn damage_that_upkeep_meets_is_told_and_stops_nobody_else() {
     settle(&journal);
     database_of(&place)
         .execute_batch(
-            "PRAGMA ignore_check_constraints = ON; UPDATE ended SET status = 9 WHERE no = 3;
-             UPDATE saga SET status = 9 WHERE no = 14",
+            "PRAGMA ignore_check_constraints = ON; UPDATE ended SET standing = 9 WHERE no = 3;
+             UPDATE live SET standing = 9 WHERE no = 14",
         )
         .unwrap();
     let damaged = |found: Result<(), JournalError>| {
         assert!(matches!(&found, Err(JournalError::Damaged { .. })), "{found:?}");
     };
     // Nothing is that old: nothing would have been removed.
-    damaged(journal.remove_ended(Time::from_milliseconds(0), Time::NEVER, None, 100).map(drop));
-    damaged(journal.remove_ended(Time::NEVER, Time::NEVER, None, 100).map(drop));
-    damaged(journal.quarantine(id(14), "why"));
+    damaged(
+        journal.remove_ended(&Partitions::ALL, Time::from_milliseconds(0), Time::NEVER, None, 100).map(drop),
+    );
+    damaged(journal.remove_ended(&Partitions::ALL, Time::NEVER, Time::NEVER, None, 100).map(drop));
     assert_eq!(place.fatal(), [""; 0]);
     commit(&journal, next(13, 2));
-    assert_eq!(count(&journal, Status::Completed), 10, "nothing was removed");
+    assert_eq!(count(&journal, COMPLETED), 10, "nothing was removed");
     // From behind it retention gets on.
-    let swept = journal.remove_ended(Time::NEVER, Time::NEVER, Some(Cursor(3)), 100).unwrap();
+    let swept =
+        journal.remove_ended(&Partitions::ALL, Time::NEVER, Time::NEVER, Some(Cursor(3)), 100).unwrap();
     assert_eq!((swept.removed, swept.next), (7, None));
-    assert_eq!(count(&journal, Status::Completed), 3);
-}
-
-#[test]
-fn what_cannot_be_recovered_together_is_named_one_by_one() {
-    let place = Place::new();
-    let journal = place.open();
-    fill(&journal);
-    settle(&journal);
-    database_of(&place)
-        .execute_batch(
-            "PRAGMA ignore_check_constraints = ON; UPDATE saga SET status = 9 WHERE no = 14;
-             UPDATE saga SET id = x'00' WHERE no = 17",
-        )
-        .unwrap();
-    assert!(matches!(journal.recoverable(None, 100), Err(JournalError::Damaged { .. })));
-    let Page { items, next } = journal.recoverable_ids(None, 100).unwrap();
-    assert_eq!(next, None);
-    let (mut sound, mut damaged, mut nameless) = (Vec::new(), Vec::new(), Vec::new());
-    for named in items {
-        match named {
-            Ok(id) => match journal.load(id) {
-                Ok(found) => sound.push(found.unwrap().id),
-                Err(error) => damaged.push((id, error.to_string())),
-            },
-            Err(error) => nameless.push(error.to_string()),
-        }
-    }
-    assert_eq!(sound, [13, 15, 16, 18, 19, 20].map(id));
-    assert!(matches!(&damaged[..], [(found, why)] if *found == id(14) && why.contains("9 is no status")));
-    assert!(matches!(&nameless[..], [why] if why.contains("live saga number 17")), "{nameless:?}");
+    assert_eq!(count(&journal, COMPLETED), 3);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Without space nothing is written, nothing is lost, and it goes on as soon as there is some.
 
-use amends_core::{Status, Time};
+use amends_core::{Partitions, Time};
 use amends_journal::conformance::submit;
-use amends_journal::{Append, AppendAnswer, Conflict, Filter, Journal};
+use amends_journal::{Append, AppendAnswer, Appends, Conflict, Filter, JournalError, Reads, Timer, Upkeep};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
 
-use crate::place::{Place, commit, count, database_of, ending, id, next, start, submit_all_at_once};
+use crate::place::{
+    BACK, COMPLETED, Place, commit, count, database_of, ending, id, next, start, submit_all_at_once,
+};
 
 /// A journal with room for little.
 const TIGHT: SqliteOptions = SqliteOptions {
@@ -53,20 +55,17 @@ fn a_full_disk_is_said_so_and_nothing_is_written() {
     assert!(settled > 100 && fitted > settled + 200, "{settled} and then {fitted}");
     // What is answered can be read, wherever it is.
     for number in [0, settled - 1, settled, fitted - 1] {
-        assert_eq!(journal.load(id(number)).unwrap().unwrap().records.len(), 2);
+        assert_eq!(journal.load(id(number)).unwrap().stored().unwrap().records.len(), 2);
     }
-    assert_eq!(journal.load(id(fitted)).unwrap(), None);
-    assert_eq!(count(&journal, Status::Completed), fitted);
-    let (mut listed, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = journal.list(&Filter::default(), cursor, 97).unwrap();
-        listed.extend(page.items.iter().map(|saga| saga.id));
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(listed, (0..fitted).rev().map(id).collect::<Vec<_>>());
+    assert_eq!(journal.load(id(fitted)).unwrap().stored(), None);
+    // Lists and counts are as of the last round; what must not be out of date is not answered.
+    let counted = count(&journal, COMPLETED);
+    assert!(counted >= settled && counted < fitted, "{settled} and {counted} of {fitted}");
+    let newest = journal.list(&Filter::default(), None, 1).unwrap().items.remove(0);
+    assert_eq!(newest.id, id(counted - 1));
+    let everybody = &Partitions::ALL;
+    let due = journal.timers_due(everybody, Timer::before(Time::default()), Time::NEVER, 1);
+    assert!(matches!(due, Err(JournalError::NoSpace(_))), "{due:?}");
     assert_eq!(place.fatal(), [""; 0]);
     // Again and again, with the same answer.
     for _ in 0..3 {
@@ -83,7 +82,7 @@ fn after_space_was_made_the_same_append_succeeds() {
     drop(journal);
     // The log has what the database does not; nothing but the larger quota was missing.
     let journal = place.try_open(SqliteOptions { database_bytes_max: Some(64 << 20), ..TIGHT }).unwrap();
-    assert_eq!(count(&journal, Status::Completed), fitted);
+    assert_eq!(count(&journal, COMPLETED), fitted);
     assert_eq!(submit(&journal, large(fitted)), [AppendAnswer::Committed, AppendAnswer::Committed]);
     assert!(settled < fitted);
     assert_eq!(place.fatal(), [""; 0]);
@@ -95,18 +94,19 @@ fn retention_makes_space_for_what_waits_in_the_log() {
     let (journal, fitted, settled) = full(&place);
     let mut removed = 0;
     while settled_sagas(&place, &journal) < fitted - removed {
-        removed +=
-            journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 50).unwrap().removed
-                as u64;
+        removed += journal
+            .remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 50)
+            .unwrap()
+            .removed as u64;
         assert!(removed <= settled, "{removed} of {settled}");
     }
     assert!(removed > 0);
-    assert_eq!(count(&journal, Status::Completed), fitted - removed);
+    assert_eq!(count(&journal, COMPLETED), fitted - removed);
     assert_eq!(submit(&journal, large(fitted)), [AppendAnswer::Committed, AppendAnswer::Committed]);
     drop(journal);
     // What was removed stays so, though the log had it.
     let journal = place.open();
-    assert_eq!(count(&journal, Status::Completed), fitted - removed + 1);
+    assert_eq!(count(&journal, COMPLETED), fitted - removed + 1);
 }
 
 #[test]
@@ -114,19 +114,19 @@ fn a_saga_that_came_back_is_not_removed_while_its_round_waits_for_space() {
     let place = Place::new();
     let (journal, _, settled) = full(&place);
     assert!(settled > 0);
-    let back = Append { status: Some(Status::Compensating), ..next(0, 2) };
+    let back = Append { standing: BACK, ..next(0, 2) };
     commit(&journal, back);
-    assert_eq!(
-        journal.recoverable(None, 10).unwrap().items.len(),
-        1,
-        "it is taken up although there is no space"
-    );
-    while journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 50).unwrap().removed > 0 {}
-    assert_eq!(journal.load(id(0)).unwrap().unwrap().records.len(), 3);
+    while journal
+        .remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 50)
+        .unwrap()
+        .removed
+        > 0
+    {}
+    assert_eq!(journal.load(id(0)).unwrap().stored().unwrap().records.len(), 3);
     drop(journal);
     let journal = place.open();
-    let stored = journal.load(id(0)).unwrap().unwrap();
-    assert_eq!((stored.status, stored.records.len()), (Status::Compensating, 3));
+    let stored = journal.load(id(0)).unwrap().stored().unwrap();
+    assert_eq!((stored.standing, stored.records.len()), (BACK, 3));
 }
 
 /// More than a full log has room for.
@@ -154,9 +154,9 @@ fn what_has_no_room_holds_up_nothing_that_has() {
     // And what was answered is what is there after a kill.
     let killed = place.as_left_by_a_kill();
     let again = killed.try_open(TIGHT).unwrap();
-    assert_eq!(again.load(id(fitted)).unwrap().unwrap().records.len(), 2);
-    assert!(again.load(id(fitted + 1)).unwrap().is_some());
-    assert_eq!(again.load(id(fitted + 3)).unwrap(), None);
+    assert_eq!(again.load(id(fitted)).unwrap().stored().unwrap().records.len(), 2);
+    assert!(again.load(id(fitted + 1)).unwrap().stored().is_some());
+    assert_eq!(again.load(id(fitted + 3)).unwrap().stored(), None);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Ids of callers, wherever they are between memory and their index.
 
-use amends_core::Time;
+use amends_core::{Partitions, Time};
 use amends_journal::conformance::submit;
-use amends_journal::{AppendAnswer, Conflict, Journal};
+use amends_journal::{AppendAnswer, Conflict, Reads, Upkeep};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions, limits};
 
 use crate::place::{Place, database_of, everything, scattered, short_given};
@@ -32,21 +32,24 @@ fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
         if number % 10 == 0 {
             let before = Time::from_milliseconds(number - 5);
             assert!(
-                journal.remove_ended(before, Time::from_milliseconds(1_000), None, 1_000).unwrap().removed
+                journal
+                    .remove_ended(&Partitions::ALL, before, Time::from_milliseconds(1_000), None, 1_000)
+                    .unwrap()
+                    .removed
                     > 0
             );
             gone = (1..number - 5).collect();
         }
         for other in 1..=number {
-            let found = journal.load(scattered(other)).unwrap();
+            let found = journal.load(scattered(other)).unwrap().stored();
             assert_eq!(found.is_some(), !gone.contains(&other), "{other} of {number}");
             let [answer] = &submit(&journal, vec![short_given(other)])[..] else { panic!("one answer") };
             let AppendAnswer::Conflict(Conflict::Exists(entry)) = answer else {
                 panic!("{other}: {answer:?}")
             };
-            assert_eq!(entry.saga, scattered(other));
+            assert_eq!(entry.id, scattered(other));
         }
-        assert_eq!(journal.load(scattered(number + 1)).unwrap(), None);
+        assert_eq!(journal.load(scattered(number + 1)).unwrap().stored(), None);
     }
     drop(journal);
     let database = database_of(&place);
@@ -67,15 +70,15 @@ fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
         submit(&journal, vec![short_given(number)]);
         journal.count(&everything()).unwrap();
     }
-    journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap();
-    assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 8);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap();
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 100).unwrap(), 8);
     for number in (1..=8).rev() {
         assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
         journal.count(&everything()).unwrap();
     }
     for _ in 0..2 {
         for number in 1..=8 {
-            assert!(journal.load(scattered(number)).unwrap().is_some(), "{number}");
+            assert!(journal.load(scattered(number)).unwrap().stored().is_some(), "{number}");
         }
         drop(journal);
         journal = place.try_open(options.clone()).unwrap();
@@ -92,24 +95,27 @@ fn the_index_loses_ids_whose_reservation_is_over() {
         journal.count(&everything()).unwrap();
     }
     assert_eq!(
-        journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap().removed,
+        journal
+            .remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 100)
+            .unwrap()
+            .removed,
         40
     );
     // One that is given anew in between stays.
-    assert_eq!(journal.forget_reservations(Time::NEVER, 20).unwrap(), 20);
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 20).unwrap(), 20);
     assert_eq!(submit(&journal, vec![short_given(7)]), [AppendAnswer::Committed]);
     journal.count(&everything()).unwrap();
     let copy = place.as_left_by_a_kill();
     drop(journal);
     place = copy;
     journal = place.try_open(options).unwrap();
-    assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 20);
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 100).unwrap(), 20);
     // What was forgotten last is put off until others come.
     for number in 100..=160 {
         submit(&journal, vec![short_given(number)]);
         journal.count(&everything()).unwrap();
     }
-    assert!(journal.load(scattered(7)).unwrap().is_some());
+    assert!(journal.load(scattered(7)).unwrap().stored().is_some());
     drop(journal);
     let database = database_of(&place);
     let sql = "SELECT count(*) FROM given_id WHERE no NOT IN (SELECT no FROM ended)";
@@ -139,13 +145,13 @@ fn the_index_loses_an_id_that_was_given_anew_and_forgotten_again() {
     assert_eq!(indexed_under_that_id(), 1);
     for _ in 0..2 {
         let (before, now) = (Time::from_milliseconds(2), Time::from_milliseconds(1_000));
-        assert_eq!(journal.remove_ended(before, now, None, 100).unwrap().removed, 1);
-        assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 1);
+        assert_eq!(journal.remove_ended(&Partitions::ALL, before, now, None, 100).unwrap().removed, 1);
+        assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 100).unwrap(), 1);
         start_and_end(1);
     }
     let (before, now) = (Time::from_milliseconds(2), Time::from_milliseconds(1_000));
-    assert_eq!(journal.remove_ended(before, now, None, 100).unwrap().removed, 1);
-    assert_eq!(journal.forget_reservations(Time::NEVER, 100).unwrap(), 1);
+    assert_eq!(journal.remove_ended(&Partitions::ALL, before, now, None, 100).unwrap().removed, 1);
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 100).unwrap(), 1);
     (100..140).for_each(start_and_end);
     assert_eq!(indexed_under_that_id(), 0);
 }
@@ -161,8 +167,8 @@ fn an_id_given_anew_is_found_however_short_the_lives() {
     let mut place = Place::new();
     let mut journal = place.try_open(options.clone()).unwrap();
     (1..=5).for_each(|number| start_and_end(&journal, number));
-    journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap();
-    assert_eq!(journal.forget_reservations(Time::NEVER, 1).unwrap(), 1);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap();
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 1).unwrap(), 1);
     start_and_end(&journal, 1);
     let mut live = vec![1];
     for number in 6..40 {
@@ -173,7 +179,7 @@ fn an_id_given_anew_is_found_however_short_the_lives() {
             journal = place.try_open(options.clone()).unwrap();
         }
         for other in 1..number {
-            let found = journal.load(scattered(other)).unwrap();
+            let found = journal.load(scattered(other)).unwrap().stored();
             assert_eq!(found.is_some(), live.contains(&other), "{other} of {number}");
             let [answer] = &submit(&journal, vec![short_given(other)])[..] else { panic!("one answer") };
             assert!(matches!(answer, AppendAnswer::Conflict(Conflict::Exists(_))), "{other}: {answer:?}");
@@ -201,7 +207,10 @@ fn the_number_of_a_removed_saga_is_not_given_again() {
         journal.count(&everything()).unwrap();
     };
     let remove_all = |journal: &SqliteJournal| {
-        journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 100).unwrap().removed
+        journal
+            .remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 100)
+            .unwrap()
+            .removed
     };
     let journal = place.open();
     start_and_end(&journal, 1..=3);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use amends_core::Status;
-use amends_journal::{AppendAnswer, Conflict, Journal};
+use amends_journal::conformance::owned;
+use amends_journal::{AppendAnswer, Appends, Conflict, Reads};
 use amends_journal_sqlite::{SqliteJournal, limits};
 
-use crate::place::{Place, count, ending, id, next, start, submit_all_at_once};
+use crate::place::{FORWARD, Place, count, ending, id, next, start, submit_all_at_once};
 
 #[test]
 fn what_waits_goes_into_one_commit() {
@@ -20,7 +20,7 @@ fn what_waits_goes_into_one_commit() {
     let stats = journal.stats();
     assert_eq!((stats.appends, stats.commits), (500, 1));
     // The log's first two files were flushed three times each when they were made.
-    assert_eq!(stats.log_flushes, 1 + 2 * 3);
+    assert_eq!(stats.flushes, 1 + 2 * 3);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_whole_saga_may_go_into_one_commit() {
     expected[3] = AppendAnswer::Conflict(Conflict::Sequence(Some(3)));
     assert_eq!(answers, expected);
     assert_eq!(journal.stats().commits, 1);
-    assert_eq!(journal.load(id(1)).unwrap().unwrap().records.len(), 3);
+    assert_eq!(journal.load(id(1)).unwrap().stored().unwrap().records.len(), 3);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn dropping_the_journal_finishes_what_is_queued() {
     let answers = submit_all_at_once(&journal, batches);
     drop(journal);
     assert!(answers.iter().all(|answers| answers.recv().unwrap() == [AppendAnswer::Committed]));
-    assert_eq!(count(&place.open(), Status::InProgress), 200);
+    assert_eq!(count(&place.open(), FORWARD), 200);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn the_last_handle_may_be_dropped_in_an_answer() {
     drop(journal);
     let (let_go, has_let_go) = channel::<()>();
     submitting.submit(
-        vec![start(1)],
+        owned(&*submitting, vec![start(1)]),
         Box::new(move |answers| {
             let journal: Arc<SqliteJournal> = hand.recv().unwrap();
             let _ = has_let_go.recv();

@@ -3,11 +3,15 @@
 //! Random appends and upkeep against the journal in memory and the journal on disk, the latter closed or killed and opened
 //! again now and then. Answers, loads, lists, counts, timers and reservations must be equal after each step.
 
-use amends_core::{DefinitionName, Status, Time, TransactionId};
-use amends_journal::conformance::submit;
+use std::collections::BTreeMap;
+
+use amends_core::{
+    DefinitionName, Mode, Partition, Partitions, Standing, StandingKind, Standings, Time, TransactionId,
+};
+use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
-    Append, Cursor, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewSaga, SagaSummary, StartKey,
-    StoredSaga, Timer, Wake,
+    Append, Cursor, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewTransaction, Quarantined,
+    Reads, StartKey, Stored, Summary, Timer, Upkeep,
 };
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -22,7 +26,7 @@ const DEFINITIONS: [(&str, u32); 3] = [("X", 1), ("X", 2), ("Y", 1)];
 #[derive(Debug, Clone)]
 enum Step {
     Submit(Vec<Change>),
-    Quarantine(u8),
+    Quarantine { id: u8, off: i8 },
     RemoveEnded { before: u64, limit: usize },
     Forget { before: u64, limit: usize },
     Reopen,
@@ -37,8 +41,7 @@ struct Change {
     is_start: bool,
     key: Option<usize>,
     definition: usize,
-    status: Option<Status>,
-    wake: Option<u64>,
+    standing: Standing,
     at: u64,
 }
 
@@ -49,26 +52,34 @@ fn any_change() -> impl Strategy<Value = Change> {
         prop::bool::weighted(0.35),
         prop::option::weighted(0.4, 0..KEYS.len()),
         0..DEFINITIONS.len(),
-        prop::option::of(prop::sample::select(Status::ALL.to_vec())),
-        prop::option::weighted(0.3, prop_oneof![0u64..50, Just(u64::MAX)]),
+        any_standing(),
         0u64..100,
     )
-        .prop_map(|(id, off, is_start, key, definition, status, wake, at)| Change {
+        .prop_map(|(id, off, is_start, key, definition, standing, at)| Change {
             id,
             off,
             is_start,
             key,
             definition,
-            status,
-            wake,
+            standing,
             at,
         })
+}
+
+fn any_standing() -> impl Strategy<Value = Standing> {
+    let until = prop_oneof![0u64..50, Just(u64::MAX)].prop_map(Time::from_milliseconds);
+    (prop::sample::select(StandingKind::ALL.to_vec()), until).prop_map(|(kind, until)| match kind {
+        StandingKind::Active(way) => Standing::Active(way),
+        StandingKind::Asleep(way) => Standing::Asleep { way, until },
+        StandingKind::Parked => Standing::Parked,
+        StandingKind::Ended(end) => Standing::Ended(end),
+    })
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => prop::collection::vec(any_change(), 1..5).prop_map(Step::Submit),
-        1 => (0..IDS).prop_map(Step::Quarantine),
+        1 => (0..IDS, prop_oneof![4 => Just(0i8), 1 => -1i8..2]).prop_map(|(id, off)| Step::Quarantine { id, off }),
         1 => (0u64..110, 1usize..5).prop_map(|(before, limit)| Step::RemoveEnded { before, limit }),
         1 => (0u64..110, 1usize..5).prop_map(|(before, limit)| Step::Forget { before, limit }),
         1 => Just(Step::Reopen),
@@ -83,7 +94,8 @@ fn id(number: u8) -> TransactionId {
 fn append(change: &Change, sequence: u64) -> Append {
     let (name, version) = DEFINITIONS[change.definition];
     let expected = if change.is_start {
-        Expected::New(NewSaga {
+        Expected::New(NewTransaction {
+            mode: Mode::Saga,
             definition: DefinitionName::new(name),
             version,
             // Always: an id that the engine made is never used twice, and here ids are.
@@ -95,12 +107,12 @@ fn append(change: &Change, sequence: u64) -> Append {
         Expected::Sequence(sequence.saturating_add_signed(change.off.unwrap_or(0).into()))
     };
     Append {
-        saga: id(change.id),
+        id: id(change.id),
+        epoch: NOBODY,
         expected,
         record: Bytes::from(format!("{change:?}")),
         at: Time::from_milliseconds(change.at),
-        status: change.status,
-        wake: change.wake.map_or(Wake::Awake, |time| Wake::At(Time::from_milliseconds(time))),
+        standing: change.standing,
     }
 }
 
@@ -109,8 +121,8 @@ fn open(place: &Place) -> SqliteJournal {
     place.try_open(SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() }).unwrap()
 }
 
-fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaSummary> {
-    let (mut all, mut cursor): (Vec<SagaSummary>, Option<Cursor>) = (Vec::new(), None);
+fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<Summary> {
+    let (mut all, mut cursor): (Vec<Summary>, Option<Cursor>) = (Vec::new(), None);
     loop {
         let page = journal.list(filter, cursor, limit).unwrap();
         all.extend(page.items);
@@ -121,11 +133,12 @@ fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<SagaSumma
     }
 }
 
-fn recoverable(journal: &dyn Journal, limit: usize) -> Vec<StoredSaga> {
-    let (mut all, mut cursor): (Vec<StoredSaga>, Option<Cursor>) = (Vec::new(), None);
+/// By id, as the last page that brought it has it.
+fn recoverable(journal: &dyn Journal, limit: usize) -> BTreeMap<TransactionId, Stored> {
+    let (mut all, mut cursor): (BTreeMap<TransactionId, Stored>, Option<Cursor>) = (BTreeMap::new(), None);
     loop {
-        let page = journal.recoverable(cursor, limit).unwrap();
-        all.extend(page.items);
+        let page = journal.recoverable(&Partitions::ALL, cursor, limit).unwrap();
+        all.extend(page.items.into_iter().map(|stored| (stored.id, stored)));
         cursor = page.next;
         if cursor.is_none() {
             return all;
@@ -133,14 +146,20 @@ fn recoverable(journal: &dyn Journal, limit: usize) -> Vec<StoredSaga> {
     }
 }
 
+fn quarantine(journal: &dyn Journal, id: TransactionId, records: u64) -> Quarantined {
+    let lease = journal.acquire(&[Partition::of(id)].into_iter().collect()).unwrap()[0];
+    journal.quarantine(id, records, lease.epoch, "why").unwrap()
+}
+
 fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseError> {
     for number in 0..IDS {
         prop_assert_eq!(memory.load(id(number)).unwrap(), disk.load(id(number)).unwrap());
     }
-    let statuses = std::iter::once(None).chain(Status::ALL.into_iter().map(Some));
-    for status in statuses {
+    prop_assert_eq!(memory.newest_at().unwrap(), disk.newest_at().unwrap());
+    let each = StandingKind::ALL.into_iter().map(|kind| Standings::NONE.with(kind));
+    for standings in each.chain([Standings::ALL, Standings::NONE, Standings::FORWARD, Standings::BACK]) {
         for definition in [None, Some("X"), Some("Y"), Some("Z")] {
-            let filter = Filter { status, definition: definition.map(DefinitionName::new) };
+            let filter = Filter { mode: None, definition: definition.map(DefinitionName::new), standings };
             let of_memory = listed(memory, &filter, 100);
             prop_assert_eq!(&of_memory, &listed(disk, &filter, 3));
             prop_assert_eq!(memory.count(&filter).unwrap(), of_memory.len() as u64);
@@ -151,7 +170,8 @@ fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseE
     for until in [0, 20, 49, u64::MAX] {
         let until = Time::from_milliseconds(until);
         let due = |journal: &dyn Journal, from, limit| {
-            let due = journal.timers_due(Timer::before(Time::from_milliseconds(from)), until, limit).unwrap();
+            let from = Timer::before(Time::from_milliseconds(from));
+            let due = journal.timers_due(&Partitions::ALL, from, until, limit).unwrap();
             due.into_iter().map(|(timer, saga)| (timer.at, saga)).collect::<Vec<_>>()
         };
         prop_assert_eq!(due(memory, 0, 4), due(disk, 0, 4));
@@ -178,22 +198,27 @@ proptest! {
                     let batch: Vec<Append> = changes
                         .iter()
                         .map(|change| {
-                            let stored = memory.load(id(change.id)).unwrap();
+                            let stored = memory.load(id(change.id)).unwrap().stored();
                             append(change, stored.map_or(1, |saga| saga.records.len() as u64))
                         })
                         .collect();
                     prop_assert_eq!(submit(&memory, batch.clone()), submit(on_disk, batch));
                 }
-                Step::Quarantine(number) => {
-                    memory.quarantine(id(number), "why").unwrap();
-                    on_disk.quarantine(id(number), "why").unwrap();
+                Step::Quarantine { id: number, off } => {
+                    let stored = memory.load(id(number)).unwrap().stored();
+                    let records = stored.map_or(1, |stored| stored.records.len() as u64);
+                    let records = records.saturating_add_signed(off.into());
+                    prop_assert_eq!(
+                        quarantine(&memory, id(number), records),
+                        quarantine(on_disk, id(number), records)
+                    );
                 }
                 Step::RemoveEnded { before, limit } => {
                     let before = Time::from_milliseconds(before);
                     let (mut at_memory, mut at_disk) = (None, None);
                     loop {
-                        let memory = memory.remove_ended(before, before, at_memory, limit).unwrap();
-                        let disk = on_disk.remove_ended(before, before, at_disk, limit).unwrap();
+                        let memory = memory.remove_ended(&Partitions::ALL, before, before, at_memory, limit).unwrap();
+                        let disk = on_disk.remove_ended(&Partitions::ALL, before, before, at_disk, limit).unwrap();
                         prop_assert_eq!(memory.removed, disk.removed);
                         prop_assert_eq!(memory.next.is_some(), disk.next.is_some());
                         (at_memory, at_disk) = (memory.next, disk.next);
@@ -205,8 +230,8 @@ proptest! {
                 Step::Forget { before, limit } => {
                     let before = Time::from_milliseconds(before);
                     prop_assert_eq!(
-                        memory.forget_reservations(before, limit).unwrap(),
-                        on_disk.forget_reservations(before, limit).unwrap()
+                        memory.forget_reservations(&Partitions::ALL, before, limit).unwrap(),
+                        on_disk.forget_reservations(&Partitions::ALL, before, limit).unwrap()
                     );
                 }
                 Step::Reopen => {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::SystemTime;
 
 use amends_core::TransactionId;
-use amends_journal::{Filter, Journal};
+use amends_journal::{Filter, Reads};
 use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use rusqlite::Connection;
 
@@ -21,7 +21,7 @@ fn everything_is_there_after_a_clean_stop() {
     commit(&journal, ending(13, 2));
     commit(&journal, ending(11, 3));
     commit(&journal, start(21));
-    assert_eq!(journal.load(id(11)).unwrap().unwrap().records.len(), 4);
+    assert_eq!(journal.load(id(11)).unwrap().stored().unwrap().records.len(), 4);
     assert_eq!(place.fatal(), [""; 0]);
 }
 
@@ -85,10 +85,22 @@ fn a_layout_of_a_later_version_is_refused_with_the_reason() {
     let place = Place::new();
     drop(place.open());
     let database = database_of(&place);
-    database.pragma_update(None, "user_version", 2).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
     drop(database);
     let refusal = place.refusal();
     assert!(refusal.contains("written by a newer version of Amends"), "{refusal}");
+    assert!(refusal.contains("journal.db"), "{refusal}");
+}
+
+#[test]
+fn a_layout_from_before_the_first_release_is_refused_with_the_reason() {
+    let place = Place::new();
+    drop(place.open());
+    let database = database_of(&place);
+    database.pragma_update(None, "user_version", 1).unwrap();
+    drop(database);
+    let refusal = place.refusal();
+    assert!(refusal.contains("from before its first release: its format is 1"), "{refusal}");
     assert!(refusal.contains("journal.db"), "{refusal}");
 }
 
@@ -150,5 +162,5 @@ fn what_a_kill_left_of_a_round_is_written_again_before_the_log_lets_it_go() {
     let again = dead.open();
     assert!(changed_at() > SystemTime::UNIX_EPOCH);
     assert_eq!(fs::read(&log).unwrap(), before, "it holds what it held");
-    assert_eq!(again.load(id(1)).unwrap().unwrap().records.len(), 1);
+    assert_eq!(again.load(id(1)).unwrap().stored().unwrap().records.len(), 1);
 }

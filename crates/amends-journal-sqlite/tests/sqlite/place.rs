@@ -1,14 +1,18 @@
 //! A directory for a journal, and sagas to put into it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
-use amends_core::{DefinitionName, Event, Status, Time, TransactionId};
-use amends_journal::conformance::submit;
+use amends_core::{
+    DefinitionName, End, Event, Mode, Partition, Partitions, Standing, Standings, Time, TransactionId, Way,
+};
+use amends_journal::conformance::{NOBODY, owned, submit};
 use amends_journal::{
-    Append, AppendAnswer, Expected, Filter, Fingerprint, Journal, NewSaga, Record, Timer, Wake, record,
+    Append, AppendAnswer, Epoch, Expected, Filter, Fingerprint, Journal, NewTransaction, Quarantined, Reads,
+    Record, Timer, record,
 };
 use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -70,6 +74,15 @@ impl Place {
     }
 }
 
+pub(crate) const FORWARD: Standing = Standing::Active(Way::Forward);
+pub(crate) const BACK: Standing = Standing::Active(Way::Back);
+pub(crate) const PARKED: Standing = Standing::Parked;
+pub(crate) const COMPLETED: Standing = Standing::Ended(End::Completed);
+
+pub(crate) fn asleep_until(milliseconds: u64) -> Standing {
+    Standing::Asleep { way: Way::Forward, until: Time::from_milliseconds(milliseconds) }
+}
+
 pub(crate) fn id(number: u64) -> TransactionId {
     TransactionId::from_parts(number, 0)
 }
@@ -86,8 +99,10 @@ pub(crate) fn record_of(saga: TransactionId, sequence: u64) -> Bytes {
 
 pub(crate) fn start(number: u64) -> Append {
     Append {
-        saga: id(number),
-        expected: Expected::New(NewSaga {
+        id: id(number),
+        epoch: NOBODY,
+        expected: Expected::New(NewTransaction {
+            mode: Mode::Saga,
             definition: DefinitionName::new("Test"),
             version: 1,
             id_given: false,
@@ -96,32 +111,44 @@ pub(crate) fn start(number: u64) -> Append {
         }),
         record: record_of(id(number), 1),
         at: Time::from_milliseconds(number),
-        status: Some(Status::InProgress),
-        wake: Wake::Awake,
+        standing: FORWARD,
     }
 }
 
 pub(crate) fn next(number: u64, sequence: u64) -> Append {
     Append {
-        saga: id(number),
+        id: id(number),
+        epoch: NOBODY,
         expected: Expected::Sequence(sequence),
         record: record_of(id(number), sequence + 1),
         at: Time::from_milliseconds(number + sequence),
-        status: None,
-        wake: Wake::Awake,
+        standing: FORWARD,
     }
 }
 
 pub(crate) fn ending(number: u64, sequence: u64) -> Append {
-    Append { status: Some(Status::Completed), ..next(number, sequence) }
+    Append { standing: COMPLETED, ..next(number, sequence) }
 }
 
 pub(crate) fn commit(journal: &dyn Journal, append: Append) {
     assert_eq!(submit(journal, vec![append]), [AppendAnswer::Committed]);
 }
 
-pub(crate) fn count(journal: &dyn Journal, status: Status) -> u64 {
-    journal.count(&Filter { status: Some(status), definition: None }).unwrap()
+pub(crate) fn standing(standing: Standing) -> Filter {
+    Filter { standings: Standings::NONE.with(standing.kind()), ..Filter::default() }
+}
+
+pub(crate) fn count(journal: &dyn Journal, of: Standing) -> u64 {
+    journal.count(&standing(of)).unwrap()
+}
+
+/// Quarantines as the owner.
+pub(crate) fn quarantine(journal: &dyn Journal, id: TransactionId, records: u64) -> Quarantined {
+    journal.quarantine(id, records, epoch(journal), "a test says so").unwrap()
+}
+
+pub(crate) fn epoch(journal: &dyn Journal) -> Epoch {
+    journal.acquire(&[Partition::of(id(1))].into_iter().collect()).unwrap()[0].epoch
 }
 
 /// Submits while the writer is held up in an answer, so that everything meets in one group.
@@ -143,7 +170,7 @@ pub(crate) fn submit_all_at_once(
         .into_iter()
         .map(|batch| {
             let (answer, answers) = channel();
-            journal.submit(batch, Box::new(move |all| answer.send(all).unwrap()));
+            journal.submit(owned(journal, batch), Box::new(move |all| answer.send(all).unwrap()));
             answers
         })
         .collect();
@@ -160,23 +187,38 @@ pub(crate) fn fill(journal: &dyn Journal) {
     for number in 1..=10 {
         commit(journal, ending(number, 2));
     }
-    commit(journal, Append { wake: Wake::At(Time::from_milliseconds(77)), ..next(11, 2) });
-    commit(journal, Append { status: Some(Status::Failed), ..next(12, 2) });
+    commit(journal, Append { standing: asleep_until(77), ..next(11, 2) });
+    commit(journal, Append { standing: PARKED, ..next(12, 2) });
 }
 
 pub(crate) fn check_filled(journal: &dyn Journal) {
-    assert_eq!(count(journal, Status::Completed), 10);
-    assert_eq!(count(journal, Status::InProgress), 9);
-    assert_eq!(count(journal, Status::Failed), 1);
-    assert_eq!(journal.recoverable(None, 100).unwrap().items.len(), 8);
-    let timers = journal.timers_due(Timer::before(Time::default()), Time::NEVER, 1).unwrap();
+    assert_eq!(count(journal, COMPLETED), 10);
+    assert_eq!(count(journal, FORWARD), 8);
+    assert_eq!(count(journal, asleep_until(1)), 1);
+    assert_eq!(count(journal, PARKED), 1);
+    assert_eq!(recoverable(journal).len(), 8);
+    let timers =
+        journal.timers_due(&Partitions::ALL, Timer::before(Time::default()), Time::NEVER, 1).unwrap();
     assert_eq!(timers[0].0.at, Time::from_milliseconds(77));
     for number in 1..=20 {
-        let stored = journal.load(id(number)).unwrap().unwrap();
+        let stored = journal.load(id(number)).unwrap().stored().unwrap();
         for (frame, sequence) in stored.records.iter().zip(1..) {
             record::decode(stored.id, sequence, frame.clone()).unwrap();
         }
         assert_eq!(stored.records.len(), if number <= 12 { 3 } else { 2 });
+    }
+}
+
+/// The ids of all that owe something.
+pub(crate) fn recoverable(journal: &dyn Journal) -> BTreeSet<TransactionId> {
+    let (mut ids, mut cursor) = (BTreeSet::new(), None);
+    loop {
+        let page = journal.recoverable(&Partitions::ALL, cursor, 3).unwrap();
+        ids.extend(page.items.iter().map(|stored| stored.id));
+        cursor = page.next;
+        if cursor.is_none() {
+            return ids;
+        }
     }
 }
 
@@ -205,14 +247,14 @@ pub(crate) fn short_given(number: u64) -> Append {
     let Append { expected, .. } = start(number);
     let Expected::New(new) = expected else { unreachable!("it starts") };
     let fingerprint = Some(Fingerprint([u8::try_from(number % 251).unwrap(); 32]));
-    let new = NewSaga { id_given: true, fingerprint, ..new };
+    let new = NewTransaction { id_given: true, fingerprint, ..new };
     // In no order that time would make.
-    let saga = scattered(number);
+    let id = scattered(number);
     Append {
-        saga,
+        id,
         expected: Expected::New(new),
-        record: record_of(saga, 1),
-        status: Some(Status::Completed),
+        record: record_of(id, 1),
+        standing: COMPLETED,
         ..start(number)
     }
 }

@@ -1,10 +1,9 @@
 //! Reads beside the writer, of this process and of others.
 
-use amends_core::Status;
-use amends_journal::{Filter, Journal};
+use amends_journal::{Filter, Reads};
 use rusqlite::Connection;
 
-use crate::place::{Place, commit, ending, fill, id, next, settle, start};
+use crate::place::{COMPLETED, Place, commit, ending, fill, id, next, settle, start};
 
 #[test]
 fn others_may_read_the_database_meanwhile() {
@@ -28,9 +27,9 @@ fn reads_beside_a_busy_writer_see_whole_sagas() {
             scope.spawn(move || {
                 for round in 0..200 {
                     let saga = id((round * 7 + reader) % 60);
-                    if let Some(stored) = journal.load(saga).unwrap() {
+                    if let Some(stored) = journal.load(saga).unwrap().stored() {
                         assert!(!stored.records.is_empty() && stored.records.len() <= 3);
-                        assert_eq!(stored.status == Status::Completed, stored.records.len() == 3);
+                        assert_eq!(stored.standing == COMPLETED, stored.records.len() == 3);
                     }
                     let listed = journal.list(&Filter::default(), None, 100).unwrap();
                     let count = journal.count(&Filter::default()).unwrap();

@@ -3,13 +3,13 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use amends_core::Time;
-use amends_journal::conformance::submit;
-use amends_journal::{AppendAnswer, Filter, Journal, JournalError};
+use amends_core::{Partitions, Time};
+use amends_journal::conformance::{owned, submit};
+use amends_journal::{AppendAnswer, Appends, Filter, JournalError, Reads, Upkeep};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 
 use crate::place::{
-    Place, break_the_database, commit, database_of, fill, id, next, settle, short_given, start,
+    Place, break_the_database, commit, database_of, epoch, fill, id, next, settle, short_given, start,
 };
 
 #[test]
@@ -25,8 +25,10 @@ fn an_error_that_leaves_the_disk_in_doubt_is_fatal_once_and_for_ever() {
     let [said] = place.fatal().try_into().expect("it is said once");
     let said: String = said;
     assert!(said.contains("journal.db") && said.contains("must stop and be started again"), "{said}");
-    assert!(matches!(journal.quarantine(id(1), "why"), Err(JournalError::Store { .. })));
-    assert!(journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err());
+    assert!(matches!(journal.quarantine(id(1), 1, epoch(&journal), "why"), Err(JournalError::Store { .. })));
+    assert!(
+        journal.remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err()
+    );
 }
 
 #[test]
@@ -55,8 +57,8 @@ fn who_panics_when_told_of_the_end_keeps_no_answer_back() {
     let (answered, is_answered) = channel();
     // Both in one group, since the journal is held up meanwhile.
     journal.submit(Vec::new(), Box::new(move |_| assert!(may_go.recv().is_err())));
-    journal.submit(vec![start(1)], Box::new(|_| panic!("a bug of the receiver's")));
-    journal.submit(vec![start(2)], Box::new(move |answers| answered.send(answers).unwrap()));
+    journal.submit(owned(&journal, vec![start(1)]), Box::new(|_| panic!("a bug of the receiver's")));
+    journal.submit(owned(&journal, vec![start(2)]), Box::new(move |answers| answered.send(answers).unwrap()));
     drop(go);
     assert_eq!(is_answered.recv().unwrap(), [AppendAnswer::Committed]);
     assert_eq!(submit(&journal, vec![start(3)]), [AppendAnswer::Unknown]);
@@ -72,7 +74,9 @@ fn after_a_removal_that_may_have_failed_nothing_is_written() {
     database_of(&place)
         .execute_batch("CREATE TRIGGER no BEFORE DELETE ON ended BEGIN SELECT RAISE(ABORT, 'no'); END")
         .unwrap();
-    assert!(journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err());
+    assert!(
+        journal.remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 1).is_err()
+    );
     assert_eq!(submit(&journal, vec![next(1, 3)]), [AppendAnswer::Unknown]);
     assert_eq!(submit(&journal, vec![start(99)]), [AppendAnswer::Unknown]);
     assert_eq!(place.fatal().len(), 1);
@@ -117,7 +121,6 @@ fn a_journal_that_stopped_answers_nothing_from_memory() {
     refused(journal.load(id(2)).unwrap_err());
     refused(journal.load(id(77)).unwrap_err());
     refused(journal.by_key("key").unwrap_err());
-    refused(journal.recoverable_at_once(10).unwrap_err());
-    refused(journal.recoverable(None, 10).unwrap_err());
+    refused(journal.recoverable(&Partitions::ALL, None, 10).unwrap_err());
     refused(journal.count(&Filter::default()).unwrap_err());
 }

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use amends_core::{Status, Time};
-use amends_journal::{Append, Journal};
+use amends_core::{Partitions, Time};
+use amends_journal::{Append, Upkeep};
 use bytes::Bytes;
 
-use crate::place::{Place, commit, count, ending, settle, start};
+use crate::place::{COMPLETED, Place, commit, count, ending, settle, start};
 
 #[test]
 fn a_long_log_is_copied_into_the_database() {
@@ -35,9 +35,12 @@ fn retention_gives_space_back() {
     let journal = place.open();
     let mut cursor = None;
     for _ in 0..20 {
-        cursor = journal.remove_ended(Time::NEVER, Time::from_milliseconds(1_000), cursor, 1).unwrap().next;
+        cursor = journal
+            .remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), cursor, 1)
+            .unwrap()
+            .next;
     }
     drop(journal);
     assert!(size() < before / 2, "{} of {before}", size());
-    assert_eq!(count(&place.open(), Status::Completed), 0);
+    assert_eq!(count(&place.open(), COMPLETED), 0);
 }

@@ -2,10 +2,10 @@
 
 use std::sync::mpsc::channel;
 
-use amends_core::Status;
 use bytes::Bytes;
 
 use super::*;
+use crate::limits::TRANSACTION_BYTES_MAX;
 
 suite![
     a_saga_is_loaded_back_as_it_was_written,
@@ -19,8 +19,8 @@ suite![
     an_answer_may_submit_the_next_append,
     batches_of_many_threads_all_take_effect,
     records_of_every_size_come_back,
-    a_saga_without_a_status_is_pending,
-    a_status_stays_until_an_append_changes_it,
+    each_append_says_where_its_transaction_stands,
+    a_transaction_has_a_bound,
     an_ended_saga_keeps_its_records,
     a_long_saga_keeps_its_records_when_it_ends,
     a_saga_may_end_with_its_first_record,
@@ -35,12 +35,12 @@ fn a_saga_is_loaded_back_as_it_was_written(journal: &dyn Journal) {
     commit(journal, start_of(saga, plain("PlaceOrder", 7)));
     commit(journal, next_of(saga, 1));
     commit(journal, next_of(saga, 2));
-    let expected = StoredSaga {
+    let expected = Stored {
         id: saga,
+        mode: Mode::Saga,
         definition: DefinitionName::new("PlaceOrder"),
         version: 7,
-        status: Status::InProgress,
-        wake: Wake::Awake,
+        standing: FORWARD,
         unreadable: None,
         records: vec![payload(saga, 1), payload(saga, 2), payload(saga, 3)],
     };
@@ -49,7 +49,7 @@ fn a_saga_is_loaded_back_as_it_was_written(journal: &dyn Journal) {
 
 fn a_saga_that_was_never_started_is_not_there(journal: &dyn Journal) {
     start(journal, 1);
-    assert_eq!(load(journal, id(2)), None);
+    assert_eq!(load(journal, id(2)), Loaded::Nothing);
 }
 
 fn a_wrong_sequence_is_a_conflict_that_names_the_right_one(journal: &dyn Journal) {
@@ -62,30 +62,27 @@ fn a_wrong_sequence_is_a_conflict_that_names_the_right_one(journal: &dyn Journal
 
 fn an_append_to_no_saga_is_a_conflict(journal: &dyn Journal) {
     assert_eq!(conflict_of(journal, next_of(id(1), 1)), Conflict::Sequence(None));
-    assert_eq!(load(journal, id(1)), None);
+    assert_eq!(load(journal, id(1)), Loaded::Nothing);
 }
 
 fn a_conflict_writes_nothing_and_leaves_its_batch_alone(journal: &dyn Journal) {
     let (a, b) = (start(journal, 1), start(journal, 2));
-    let wrong = next_of(a, 5).becoming(Status::Completed);
+    let wrong = next_of(a, 5).becoming(COMPLETED);
     let answers = submit(journal, vec![next_of(b, 1), wrong, next_of(b, 2)]);
     let conflict = AppendAnswer::Conflict(Conflict::Sequence(Some(1)));
     assert_eq!(answers, [AppendAnswer::Committed, conflict, AppendAnswer::Committed]);
-    assert_eq!(loaded(journal, a).status, Status::InProgress);
+    assert_eq!(loaded(journal, a).standing, FORWARD);
     assert_eq!(loaded(journal, b).records.len(), 3);
-    assert_eq!(count(journal, Some(Status::Completed), None), 0);
+    assert_eq!(count(journal, Some(COMPLETED), None), 0);
 }
 
 fn appends_of_one_batch_take_effect_in_their_order(journal: &dyn Journal) {
     let saga = id(1);
-    let batch = vec![
-        start_of(saga, plain("Test", 1)),
-        next_of(saga, 1),
-        next_of(saga, 2).becoming(Status::Completed),
-    ];
+    let batch =
+        vec![start_of(saga, plain("Test", 1)), next_of(saga, 1), next_of(saga, 2).becoming(COMPLETED)];
     assert_eq!(submit(journal, batch), vec![AppendAnswer::Committed; 3]);
     let stored = loaded(journal, saga);
-    assert_eq!((stored.status, stored.records.len()), (Status::Completed, 3));
+    assert_eq!((stored.standing, stored.records.len()), (COMPLETED, 3));
 }
 
 fn of_two_appends_for_one_place_the_first_wins(journal: &dyn Journal) {
@@ -106,7 +103,7 @@ fn an_answer_may_submit_the_next_append(journal: &dyn Journal) {
     for number in 0..50 {
         let told = told.clone();
         journal.submit(
-            vec![start_of(id(number), plain("Test", 1))],
+            owned(journal, vec![start_of(id(number), plain("Test", 1))]),
             Box::new(move |answers| {
                 let _ = told.send((number, answers));
             }),
@@ -131,12 +128,12 @@ fn batches_of_many_threads_all_take_effect(journal: &dyn Journal) {
                     let saga = id(thread * SAGAS + number);
                     commit(journal, start_of(saga, plain("Test", 1)));
                     commit(journal, next_of(saga, 1));
-                    commit(journal, next_of(saga, 2).becoming(Status::Completed));
+                    commit(journal, next_of(saga, 2).becoming(COMPLETED));
                 }
             });
         }
     });
-    assert_eq!(count(journal, Some(Status::Completed), None), u64::from(THREADS) * u64::from(SAGAS));
+    assert_eq!(count(journal, Some(COMPLETED), None), u64::from(THREADS) * u64::from(SAGAS));
     assert_eq!(count(journal, None, None), u64::from(THREADS) * u64::from(SAGAS));
 }
 
@@ -151,36 +148,51 @@ fn records_of_every_size_come_back(journal: &dyn Journal) {
     assert_eq!(loaded(journal, saga).records, records);
     let sequence = records.len() as u64;
     records.push(payload(saga, sequence + 1));
-    commit(journal, next_of(saga, sequence).becoming(Status::Completed));
+    commit(journal, next_of(saga, sequence).becoming(COMPLETED));
     assert_eq!(loaded(journal, saga).records, records, "in the archive too");
 }
 
-fn a_saga_without_a_status_is_pending(journal: &dyn Journal) {
-    commit(journal, Append { status: None, ..start_of(id(1), plain("Test", 1)) });
-    assert_eq!(loaded(journal, id(1)).status, Status::Pending);
-    assert_eq!(count(journal, Some(Status::Pending), None), 1);
-}
-
-fn a_status_stays_until_an_append_changes_it(journal: &dyn Journal) {
+fn each_append_says_where_its_transaction_stands(journal: &dyn Journal) {
     let saga = start(journal, 1);
-    commit(journal, next_of(saga, 1).becoming(Status::Compensating));
-    commit(journal, next_of(saga, 2));
-    assert_eq!(loaded(journal, saga).status, Status::Compensating);
-    commit(journal, next_of(saga, 3).becoming(Status::Failed));
-    commit(journal, next_of(saga, 4));
-    assert_eq!(loaded(journal, saga).status, Status::Failed);
-    commit(journal, next_of(saga, 5).becoming(Status::Compensating));
-    assert_eq!(loaded(journal, saga).status, Status::Compensating);
+    let asleep = |way| Standing::Asleep { way, until: at(50) };
+    let standings = [BACK, PARKED, FORWARD, asleep(Way::Forward), asleep(Way::Back), BACK, COMPENSATED, BACK];
+    for (standing, sequence) in standings.into_iter().zip(1..) {
+        commit(journal, next_of(saga, sequence).becoming(standing));
+        assert_eq!(loaded(journal, saga).standing, standing);
+        assert_eq!(count(journal, Some(standing), None), 1, "{standing:?}");
+        assert_eq!(loaded(journal, saga).standing, standing, "as the store has it");
+    }
     assert_eq!(count(journal, None, None), 1);
 }
 
+fn a_transaction_has_a_bound(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    let half = Bytes::from(vec![7; TRANSACTION_BYTES_MAX as usize / 2]);
+    commit(journal, Append { record: half.clone(), ..next_of(saga, 1) });
+    let over = submit(journal, vec![Append { record: half.clone(), ..next_of(saga, 2) }, next_of(saga, 2)]);
+    let bytes = payload(saga, 1).len() as u64 + 2 * half.len() as u64;
+    assert_eq!(over, [AppendAnswer::TooLarge { bytes }, AppendAnswer::Committed]);
+    // What the store has of it counts as well as what it remembers.
+    count(journal, None, None);
+    let over = submit(journal, vec![Append { record: half.clone(), ..next_of(saga, 3) }]);
+    assert!(matches!(over[..], [AppendAnswer::TooLarge { .. }]), "{over:?}");
+    commit(journal, next_of(saga, 3).becoming(COMPLETED));
+    assert_eq!(loaded(journal, saga).records[1], half);
+    let over = submit(journal, vec![Append { record: half, ..next_of(saga, 4).becoming(COMPLETED) }]);
+    assert!(matches!(over[..], [AppendAnswer::TooLarge { .. }]), "{over:?}");
+    let huge = Bytes::from(vec![7; TRANSACTION_BYTES_MAX as usize + 1]);
+    let over = submit(journal, vec![Append { record: huge, ..start_of(id(2), plain("Test", 1)) }]);
+    assert_eq!(over, [AppendAnswer::TooLarge { bytes: TRANSACTION_BYTES_MAX + 1 }]);
+    assert_eq!(load(journal, id(2)), Loaded::Nothing);
+}
+
 fn an_ended_saga_keeps_its_records(journal: &dyn Journal) {
-    for (number, status) in [(1, Status::Completed), (2, Status::Compensated), (3, Status::Abandoned)] {
+    for (number, standing) in [(1, COMPLETED), (2, COMPENSATED), (3, ABANDONED)] {
         let saga = start(journal, number);
         commit(journal, next_of(saga, 1));
-        commit(journal, next_of(saga, 2).becoming(status));
+        commit(journal, next_of(saga, 2).becoming(standing));
         let stored = loaded(journal, saga);
-        assert_eq!(stored.status, status);
+        assert_eq!(stored.standing, standing);
         assert_eq!(stored.records, [payload(saga, 1), payload(saga, 2), payload(saga, 3)]);
     }
 }
@@ -190,15 +202,15 @@ fn a_long_saga_keeps_its_records_when_it_ends(journal: &dyn Journal) {
     let saga = start(journal, 1);
     let all: Vec<Append> = (1..RECORDS).map(|sequence| next_of(saga, sequence)).collect();
     assert!(submit(journal, all).iter().all(|answer| *answer == AppendAnswer::Committed));
-    commit(journal, next_of(saga, RECORDS).becoming(Status::Completed));
+    commit(journal, next_of(saga, RECORDS).becoming(COMPLETED));
     let expected: Vec<Bytes> = (1..=RECORDS + 1).map(|sequence| payload(saga, sequence)).collect();
     assert_eq!(loaded(journal, saga).records, expected);
 }
 
 fn a_saga_may_end_with_its_first_record(journal: &dyn Journal) {
-    commit(journal, start_of(id(1), chosen(Some("key"), 1)).becoming(Status::Completed));
+    commit(journal, start_of(id(1), chosen(Some("key"), 1)).becoming(COMPLETED));
     let stored = loaded(journal, id(1));
-    assert_eq!((stored.status, stored.records), (Status::Completed, vec![payload(id(1), 1)]));
+    assert_eq!((stored.standing, stored.records), (COMPLETED, vec![payload(id(1), 1)]));
     assert_eq!(count(journal, None, None), 1);
     assert_eq!(recoverable(journal, 10), []);
 }
@@ -213,26 +225,26 @@ fn an_ended_saga_comes_back_to_life_and_ends_again(journal: &dyn Journal) {
     start(journal, 1);
     let saga = start_and_end(journal, 2, at(5));
     start(journal, 3);
-    commit(journal, next_of(saga, 2).becoming(Status::Compensating));
+    commit(journal, next_of(saga, 2).becoming(BACK));
     let stored = loaded(journal, saga);
-    assert_eq!(stored.status, Status::Compensating);
+    assert_eq!(stored.standing, BACK);
     assert_eq!(stored.records, [payload(saga, 1), payload(saga, 2), payload(saga, 3)]);
-    assert_eq!(recoverable(journal, 1), [id(1), saga, id(3)], "at its old place");
-    assert_eq!(count(journal, Some(Status::Completed), None), 0);
+    assert_eq!(recoverable(journal, 1), [id(1), saga, id(3)]);
+    assert_eq!(count(journal, Some(COMPLETED), None), 0);
 
-    commit(journal, next_of(saga, 3));
-    commit(journal, next_of(saga, 4).becoming(Status::Compensated).at(at(90)));
+    commit(journal, next_of(saga, 3).becoming(BACK));
+    commit(journal, next_of(saga, 4).becoming(COMPENSATED).at(at(90)));
     assert_eq!(loaded(journal, saga).records.len(), 5);
-    let listed = journal.list(&filter(Some(Status::Compensated), None), None, 10).expect(READABLE);
+    let listed = journal.list(&filter(Some(COMPENSATED), None), None, 10).expect(READABLE);
     assert_eq!(listed.items.first().and_then(|summary| summary.ended_at), Some(at(90)));
     assert_eq!(count(journal, None, None), 3);
 }
 
 fn an_ended_saga_may_get_a_record_and_stay_ended(journal: &dyn Journal) {
     let saga = start_and_end(journal, 1, at(5));
-    commit(journal, next_of(saga, 2));
+    commit(journal, next_of(saga, 2).becoming(COMPLETED));
     let stored = loaded(journal, saga);
-    assert_eq!((stored.status, stored.records.len()), (Status::Completed, 3));
+    assert_eq!((stored.standing, stored.records.len()), (COMPLETED, 3));
     let listed = journal.list(&Filter::default(), None, 10).expect(READABLE);
     assert_eq!(listed.items[0].ended_at, Some(at(5)));
 }

@@ -12,18 +12,22 @@ macro_rules! suite {
 }
 
 mod appends;
+mod ownership;
 mod reads;
 mod starts;
 mod upkeep;
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::channel;
 
-use amends_core::{DefinitionName, Status, Time, TransactionId};
+use amends_core::{
+    DefinitionName, End, Mode, Partition, Partitions, Standing, Standings, Time, TransactionId, Way,
+};
 use bytes::Bytes;
 
-use crate::journal::{
-    Append, AppendAnswer, Conflict, Cursor, Expected, Filter, Fingerprint, Journal, KeyEntry, NewSaga,
-    StartKey, StoredSaga, Timer, Wake,
+use crate::{
+    Append, AppendAnswer, Conflict, Cursor, Epoch, Expected, Filter, Fingerprint, Journal, KeyEntry, Loaded,
+    NewTransaction, Presence, StartKey, Stored, Timer,
 };
 
 /// A claim and its proof, which gets an empty journal.
@@ -32,7 +36,7 @@ pub type Check = (&'static str, fn(&dyn Journal));
 /// Every check of the suite.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    [appends::CHECKS, starts::CHECKS, reads::CHECKS, upkeep::CHECKS].concat()
+    [appends::CHECKS, starts::CHECKS, reads::CHECKS, upkeep::CHECKS, ownership::CHECKS].concat()
 }
 
 /// Runs every check, each against a journal of its own.
@@ -46,11 +50,34 @@ pub fn run(open: &dyn Fn() -> Box<dyn Journal>) {
     }
 }
 
+/// Submits a batch as the owner of every transaction in it, and waits for its answers.
+///
+/// # Panics
+/// When the journal cannot be owned, or drops the batch without answering.
+pub fn submit(journal: &dyn Journal, batch: Vec<Append>) -> Vec<AppendAnswer> {
+    submit_as_it_is(journal, owned(journal, batch))
+}
+
+/// The same appends, under the epochs of their owner.
+///
+/// # Panics
+/// When the journal cannot be owned.
+pub fn owned(journal: &dyn Journal, mut batch: Vec<Append>) -> Vec<Append> {
+    let wanted: Partitions = batch.iter().map(|append| Partition::of(append.id)).collect();
+    let leases = journal.acquire(&wanted).expect(WRITABLE);
+    for append in &mut batch {
+        let partition = Partition::of(append.id);
+        let lease = leases.iter().find(|lease| lease.partition == partition);
+        append.epoch = lease.expect("a journal with one coordinator gives what is wanted").epoch;
+    }
+    batch
+}
+
 /// Submits a batch and waits for its answers.
 ///
 /// # Panics
 /// When the journal drops the batch without answering.
-pub fn submit(journal: &dyn Journal, batch: Vec<Append>) -> Vec<AppendAnswer> {
+pub fn submit_as_it_is(journal: &dyn Journal, batch: Vec<Append>) -> Vec<AppendAnswer> {
     let (answer, answers) = channel();
     journal.submit(
         batch,
@@ -62,11 +89,21 @@ pub fn submit(journal: &dyn Journal, batch: Vec<Append>) -> Vec<AppendAnswer> {
     answers.recv().expect("every batch is answered")
 }
 
+/// Nobody holds anything under it: [`submit`] puts the right one in its place.
+pub const NOBODY: Epoch = Epoch(0);
+
 const READABLE: &str = "the journal can be read";
 const WRITABLE: &str = "the journal can be written";
 
+const FORWARD: Standing = Standing::Active(Way::Forward);
+const BACK: Standing = Standing::Active(Way::Back);
+const PARKED: Standing = Standing::Parked;
+const COMPLETED: Standing = Standing::Ended(End::Completed);
+const COMPENSATED: Standing = Standing::Ended(End::Compensated);
+const ABANDONED: Standing = Standing::Ended(End::Abandoned);
+
 fn id(number: u8) -> TransactionId {
-    TransactionId::from_bytes([number; 16])
+    TransactionId::from_bytes((u128::from(number) << 120 | u128::from(number)).to_be_bytes())
 }
 
 fn at(milliseconds: u64) -> Time {
@@ -82,8 +119,9 @@ fn payload(saga: TransactionId, sequence: u64) -> Bytes {
 }
 
 /// What the engine makes: an id of its own, no key.
-fn plain(definition: &str, version: u32) -> NewSaga {
-    NewSaga {
+fn plain(definition: &str, version: u32) -> NewTransaction {
+    NewTransaction {
+        mode: Mode::Saga,
         definition: DefinitionName::new(definition),
         version,
         id_given: false,
@@ -93,8 +131,8 @@ fn plain(definition: &str, version: u32) -> NewSaga {
 }
 
 /// What a caller chose: an id, and perhaps a key.
-fn chosen(key: Option<&str>, input: u8) -> NewSaga {
-    NewSaga {
+fn chosen(key: Option<&str>, input: u8) -> NewTransaction {
+    NewTransaction {
         id_given: true,
         key: key.map(|key| StartKey(key.to_owned())),
         fingerprint: Some(fingerprint(input)),
@@ -102,35 +140,35 @@ fn chosen(key: Option<&str>, input: u8) -> NewSaga {
     }
 }
 
-fn start_of(saga: TransactionId, new: NewSaga) -> Append {
+fn start_of(saga: TransactionId, new: NewTransaction) -> Append {
     Append {
-        saga,
+        id: saga,
+        epoch: NOBODY,
         expected: Expected::New(new),
         record: payload(saga, 1),
         at: at(1),
-        status: Some(Status::InProgress),
-        wake: Wake::Awake,
+        standing: FORWARD,
     }
 }
 
 fn next_of(saga: TransactionId, sequence: u64) -> Append {
     Append {
-        saga,
+        id: saga,
+        epoch: NOBODY,
         expected: Expected::Sequence(sequence),
         record: payload(saga, sequence + 1),
         at: at(1 + sequence),
-        status: None,
-        wake: Wake::Awake,
+        standing: FORWARD,
     }
 }
 
 impl Append {
-    fn becoming(self, status: Status) -> Self {
-        Self { status: Some(status), ..self }
+    fn becoming(self, standing: Standing) -> Self {
+        Self { standing, ..self }
     }
 
-    fn asleep_until(self, time: Time) -> Self {
-        Self { wake: Wake::At(time), ..self }
+    fn asleep_until(self, until: Time) -> Self {
+        self.becoming(Standing::Asleep { way: Way::Forward, until })
     }
 
     fn at(self, at: Time) -> Self {
@@ -152,7 +190,7 @@ fn start(journal: &dyn Journal, number: u8) -> TransactionId {
 /// Starts a plain saga and ends it with its second record, at this time.
 fn start_and_end(journal: &dyn Journal, number: u8, ended: Time) -> TransactionId {
     let saga = start(journal, number);
-    commit(journal, next_of(saga, 1).becoming(Status::Completed).at(ended));
+    commit(journal, next_of(saga, 1).becoming(COMPLETED).at(ended));
     saga
 }
 
@@ -163,17 +201,22 @@ fn conflict_of(journal: &dyn Journal, append: Append) -> Conflict {
     }
 }
 
-fn exists(saga: TransactionId, fingerprint: Option<Fingerprint>) -> Conflict {
-    Conflict::Exists(KeyEntry { saga, fingerprint })
+fn exists(id: TransactionId, fingerprint: Option<Fingerprint>) -> Conflict {
+    Conflict::Exists(KeyEntry { id, fingerprint, presence: Presence::Kept })
 }
 
-fn load(journal: &dyn Journal, saga: TransactionId) -> Option<StoredSaga> {
-    journal.load(saga).expect(READABLE)
+fn removed(id: TransactionId, fingerprint: Option<Fingerprint>) -> Conflict {
+    Conflict::Exists(KeyEntry { id, fingerprint, presence: Presence::Removed })
+}
+
+fn load(journal: &dyn Journal, id: TransactionId) -> Loaded {
+    journal.load(id).expect(READABLE)
 }
 
 /// Sleeping sagas whose timer is due.
 fn due(journal: &dyn Journal, until: Time, limit: usize) -> Vec<(Time, TransactionId)> {
-    let due = journal.timers_due(Timer::before(Time::default()), until, limit).expect(READABLE);
+    let due =
+        journal.timers_due(&Partitions::ALL, Timer::before(Time::default()), until, limit).expect(READABLE);
     due.into_iter().map(|(timer, saga)| (timer.at, saga)).collect()
 }
 
@@ -182,16 +225,17 @@ fn next_timer(journal: &dyn Journal) -> Option<Time> {
     due(journal, Time::NEVER, 1).first().map(|(at, _)| *at)
 }
 
-fn loaded(journal: &dyn Journal, saga: TransactionId) -> StoredSaga {
-    load(journal, saga).expect("the saga is there")
+fn loaded(journal: &dyn Journal, saga: TransactionId) -> Stored {
+    load(journal, saga).stored().expect("the saga is there")
 }
 
-fn count(journal: &dyn Journal, status: Option<Status>, definition: Option<&str>) -> u64 {
-    journal.count(&filter(status, definition)).expect(READABLE)
+fn count(journal: &dyn Journal, standing: Option<Standing>, definition: Option<&str>) -> u64 {
+    journal.count(&filter(standing, definition)).expect(READABLE)
 }
 
-fn filter(status: Option<Status>, definition: Option<&str>) -> Filter {
-    Filter { status, definition: definition.map(DefinitionName::new) }
+fn filter(standing: Option<Standing>, definition: Option<&str>) -> Filter {
+    let standings = standing.map_or(Standings::ALL, |standing| Standings::NONE.with(standing.kind()));
+    Filter { mode: None, definition: definition.map(DefinitionName::new), standings }
 }
 
 /// The ids of a whole list, read in pages of `limit`.
@@ -209,17 +253,17 @@ fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<Transacti
     }
 }
 
-/// The ids of all sagas that owe something, read in pages of `limit`.
+/// The ids of all transactions that owe something, each once and in order, read in pages of `limit`.
 fn recoverable(journal: &dyn Journal, limit: usize) -> Vec<TransactionId> {
-    let mut ids = Vec::new();
+    let mut ids = BTreeSet::new();
     let mut cursor: Option<Cursor> = None;
     loop {
-        let page = journal.recoverable(cursor, limit).expect(READABLE);
+        let page = journal.recoverable(&Partitions::ALL, cursor, limit).expect(READABLE);
         assert!(page.items.len() <= limit, "a page keeps to its limit");
         ids.extend(page.items.iter().map(|saga| saga.id));
         cursor = page.next;
         if cursor.is_none() {
-            return ids;
+            return ids.into_iter().collect();
         }
     }
 }

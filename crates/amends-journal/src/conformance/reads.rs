@@ -1,9 +1,6 @@
 //! Claims about lists, counts, recovery and timers.
 
-use amends_core::Status;
-
 use super::*;
-use crate::journal::Page;
 
 suite![
     a_list_shows_the_newest_first,
@@ -14,16 +11,18 @@ suite![
     the_last_page_says_that_it_is_the_last,
     a_limit_of_zero_still_gets_on,
     counts_are_exact,
-    recovery_finds_what_owes_something_oldest_first,
+    recovery_finds_what_owes_something,
     a_recovered_saga_comes_with_its_records,
-    what_is_told_at_once_is_told_again_in_its_turn,
-    recovery_names_whom_it_gives,
+    recovery_is_asked_by_partition,
     due_timers_come_earliest_first,
     timers_are_walked_from_any_place_on,
     a_timer_goes_when_its_saga_wakes_or_ends,
     a_timer_is_set_anew_by_each_append,
     a_sleep_without_end_is_no_timer,
     a_saga_is_loaded_with_its_timer,
+    timers_are_asked_by_partition,
+    counts_and_lists_tell_those_asleep_apart,
+    the_newest_time_of_all_records_is_known,
 ];
 
 fn a_list_shows_the_newest_first(journal: &dyn Journal) {
@@ -41,7 +40,7 @@ fn a_list_shows_live_and_ended_sagas_in_one_order(journal: &dyn Journal) {
         start(journal, number);
     }
     for number in [2, 3, 6] {
-        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
     }
     let all: Vec<TransactionId> = (1..=7).rev().map(id).collect();
     for limit in 1..9 {
@@ -56,17 +55,17 @@ fn a_list_is_filtered_by_status_and_definition(journal: &dyn Journal) {
         commit(journal, start_of(id(number), plain(name, version)));
     }
     for number in [1, 2, 3] {
-        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
     }
-    commit(journal, next_of(id(6), 1).becoming(Status::Failed));
+    commit(journal, next_of(id(6), 1).becoming(PARKED));
     for limit in 1..4 {
-        let list = |status, definition| listed(journal, &filter(status, definition), limit);
+        let list = |standing, definition| listed(journal, &filter(standing, definition), limit);
         assert_eq!(list(None, Some("A")), [id(6), id(4), id(2), id(1)]);
-        assert_eq!(list(Some(Status::Completed), None), [id(3), id(2), id(1)]);
-        assert_eq!(list(Some(Status::Completed), Some("A")), [id(2), id(1)]);
-        assert_eq!(list(Some(Status::InProgress), Some("B")), [id(5)]);
-        assert_eq!(list(Some(Status::Failed), None), [id(6)]);
-        assert_eq!(list(Some(Status::Abandoned), None), []);
+        assert_eq!(list(Some(COMPLETED), None), [id(3), id(2), id(1)]);
+        assert_eq!(list(Some(COMPLETED), Some("A")), [id(2), id(1)]);
+        assert_eq!(list(Some(FORWARD), Some("B")), [id(5)]);
+        assert_eq!(list(Some(PARKED), None), [id(6)]);
+        assert_eq!(list(Some(ABANDONED), None), []);
         assert_eq!(list(None, Some("C")), []);
     }
 }
@@ -76,12 +75,12 @@ fn a_summary_says_what_the_saga_is(journal: &dyn Journal) {
     let only = || journal.list(&Filter::default(), None, 10).expect(READABLE).items.remove(0);
     let summary = only();
     assert_eq!((summary.id, summary.definition.as_str(), summary.version), (id(1), "PlaceOrder", 4));
-    assert_eq!((summary.status, summary.started_at, summary.ended_at), (Status::InProgress, at(100), None));
-    commit(journal, next_of(id(1), 1).becoming(Status::Compensated).at(at(170)));
+    assert_eq!((summary.standing, summary.started_at, summary.ended_at), (FORWARD, at(100), None));
+    commit(journal, next_of(id(1), 1).becoming(COMPENSATED).at(at(170)));
     let summary = only();
     assert_eq!(
-        (summary.status, summary.started_at, summary.ended_at),
-        (Status::Compensated, at(100), Some(at(170)))
+        (summary.standing, summary.started_at, summary.ended_at),
+        (COMPENSATED, at(100), Some(at(170)))
     );
 }
 
@@ -91,7 +90,7 @@ fn a_cursor_stays_good_while_sagas_start_and_end(journal: &dyn Journal) {
     }
     let first = journal.list(&Filter::default(), None, 2).expect(READABLE);
     for number in [2, 4, 6] {
-        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
     }
     start(journal, 7);
     let second = journal.list(&Filter::default(), first.next, 10).expect(READABLE);
@@ -106,11 +105,9 @@ fn the_last_page_says_that_it_is_the_last(journal: &dyn Journal) {
     }
     let all = journal.list(&Filter::default(), None, 4).expect(READABLE);
     assert_eq!((all.items.len(), all.next), (4, None));
-    let all = journal.recoverable(None, 4).expect(READABLE);
-    assert_eq!((all.items.len(), all.next), (4, None));
     let beyond = journal.list(&Filter::default(), Some(Cursor(0)), 4).expect(READABLE);
     assert_eq!((beyond.items, beyond.next), (Vec::new(), None));
-    let beyond = journal.recoverable(Some(Cursor(u64::MAX - 1)), 4).expect(READABLE);
+    let beyond = journal.recoverable(&Partitions::ALL, Some(Cursor(u64::MAX - 1)), 4).expect(READABLE);
     assert_eq!((beyond.items, beyond.next), (Vec::new(), None));
 }
 
@@ -119,7 +116,7 @@ fn a_limit_of_zero_still_gets_on(journal: &dyn Journal) {
         start(journal, number);
     }
     assert_eq!(journal.list(&Filter::default(), None, 0).expect(READABLE).items.len(), 1);
-    assert_eq!(journal.recoverable(None, 0).expect(READABLE).items.len(), 1);
+    assert_eq!(journal.recoverable(&Partitions::ALL, None, 0).expect(READABLE).items.len(), 1);
 }
 
 fn counts_are_exact(journal: &dyn Journal) {
@@ -128,34 +125,34 @@ fn counts_are_exact(journal: &dyn Journal) {
         commit(journal, start_of(id(number), plain(name, version)));
     }
     for number in 1..=4 {
-        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
     }
-    commit(journal, next_of(id(5), 1).becoming(Status::Compensating));
+    commit(journal, next_of(id(5), 1).becoming(BACK));
     assert_eq!(count(journal, None, None), 9);
-    assert_eq!(count(journal, Some(Status::Completed), None), 4);
-    assert_eq!(count(journal, Some(Status::InProgress), None), 4);
-    assert_eq!(count(journal, Some(Status::Compensating), None), 1);
+    assert_eq!(count(journal, Some(COMPLETED), None), 4);
+    assert_eq!(count(journal, Some(FORWARD), None), 4);
+    assert_eq!(count(journal, Some(BACK), None), 1);
     assert_eq!(count(journal, None, Some("A")), 6);
-    assert_eq!(count(journal, Some(Status::Completed), Some("B")), 1);
+    assert_eq!(count(journal, Some(COMPLETED), Some("B")), 1);
     assert_eq!(count(journal, None, Some("C")), 0);
-    journal.remove_ended(Time::NEVER, at(1_000), None, 100).expect(WRITABLE);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 100).expect(WRITABLE);
     assert_eq!(count(journal, None, None), 5);
-    assert_eq!(count(journal, Some(Status::Completed), None), 0);
+    assert_eq!(count(journal, Some(COMPLETED), None), 0);
 }
 
-fn recovery_finds_what_owes_something_oldest_first(journal: &dyn Journal) {
+fn recovery_finds_what_owes_something(journal: &dyn Journal) {
     for number in [8, 7, 6, 5, 4, 3, 2, 1] {
         start(journal, number);
     }
-    commit(journal, next_of(id(7), 1).becoming(Status::Failed));
+    commit(journal, next_of(id(7), 1).becoming(PARKED));
     commit(journal, next_of(id(6), 1).asleep_until(at(99)));
-    commit(journal, next_of(id(5), 1).becoming(Status::Completed));
-    commit(journal, next_of(id(4), 1).becoming(Status::Compensating));
+    commit(journal, next_of(id(5), 1).becoming(COMPLETED));
+    commit(journal, next_of(id(4), 1).becoming(BACK));
     commit(journal, next_of(id(3), 1).asleep_until(at(99)));
     commit(journal, next_of(id(3), 2));
     commit(journal, next_of(id(2), 1).asleep_until(Time::NEVER));
     for limit in 1..6 {
-        assert_eq!(recoverable(journal, limit), [id(8), id(4), id(3), id(1)]);
+        assert_eq!(recoverable(journal, limit), [id(1), id(3), id(4), id(8)]);
     }
 }
 
@@ -163,48 +160,37 @@ fn a_recovered_saga_comes_with_its_records(journal: &dyn Journal) {
     start(journal, 1);
     start(journal, 2);
     commit(journal, next_of(id(1), 1));
-    let page = journal.recoverable(None, 10).expect(READABLE);
+    let mut page = journal.recoverable(&Partitions::ALL, None, 10).expect(READABLE);
+    page.items.sort_by_key(|stored| stored.id);
     assert_eq!(page.items, [loaded(journal, id(1)), loaded(journal, id(2))]);
     assert_eq!(page.items[0].records, [payload(id(1), 1), payload(id(1), 2)]);
 }
 
-fn what_is_told_at_once_is_told_again_in_its_turn(journal: &dyn Journal) {
-    for number in 1..=6 {
+fn recovery_is_asked_by_partition(journal: &dyn Journal) {
+    for number in 1..=9 {
         start(journal, number);
     }
-    commit(journal, next_of(id(1), 1).becoming(Status::Failed));
-    commit(journal, next_of(id(2), 1).becoming(Status::Completed));
-    commit(journal, next_of(id(3), 1).asleep_until(at(99)));
-    commit(journal, next_of(id(4), 1));
-    for limit in 0..4 {
-        let early = journal.recoverable_at_once(limit).expect(READABLE);
-        assert!(early.len() <= limit.max(1));
-        let all = journal.recoverable(None, 10).expect(READABLE).items;
-        assert_eq!(all.len(), 3);
-        assert!(early.iter().all(|saga| all.contains(saga)), "{early:?}");
+    let (mut ours, mut theirs) = (Partitions::ALL, Partitions::NONE);
+    for number in [2, 3, 7] {
+        ours.remove(Partition::of(id(number)));
+        theirs.insert(Partition::of(id(number)));
     }
-}
-
-fn recovery_names_whom_it_gives(journal: &dyn Journal) {
-    for number in [4, 1, 6, 3, 2, 5] {
-        start(journal, number);
-    }
-    commit(journal, next_of(id(6), 1).becoming(Status::Failed));
-    commit(journal, next_of(id(1), 1).becoming(Status::Completed));
-    commit(journal, next_of(id(3), 1).asleep_until(at(99)));
-    for limit in 0..5 {
-        let mut cursor = None;
-        loop {
-            let given = journal.recoverable(cursor, limit).expect(READABLE);
-            let Page { items, next } = journal.recoverable_ids(cursor, limit).expect(READABLE);
-            let named: Vec<TransactionId> = items.into_iter().map(|id| id.expect(READABLE)).collect();
-            assert_eq!(named, given.items.iter().map(|saga| saga.id).collect::<Vec<_>>());
-            assert_eq!(next, given.next);
-            if next.is_none() {
-                break;
+    for limit in 1..10 {
+        let found = |partitions| {
+            let (mut ids, mut cursor) = (BTreeSet::new(), None);
+            loop {
+                let page = journal.recoverable(partitions, cursor, limit).expect(READABLE);
+                assert!(page.items.len() <= limit, "a page keeps to its limit");
+                ids.extend(page.items.iter().map(|saga| saga.id));
+                cursor = page.next;
+                if cursor.is_none() {
+                    return ids.into_iter().collect::<Vec<_>>();
+                }
             }
-            cursor = next;
-        }
+        };
+        assert_eq!(found(&theirs), [2, 3, 7].map(id));
+        assert_eq!(found(&ours), [1, 4, 5, 6, 8, 9].map(id));
+        assert_eq!(found(&Partitions::NONE), []);
     }
 }
 
@@ -229,7 +215,7 @@ fn timers_are_walked_from_any_place_on(journal: &dyn Journal) {
     for limit in 1..=7 {
         let (mut found, mut after) = (Vec::new(), Timer::before(Time::default()));
         loop {
-            let page = journal.timers_due(after, at(35), limit).expect(READABLE);
+            let page = journal.timers_due(&Partitions::ALL, after, at(35), limit).expect(READABLE);
             assert!(page.len() <= limit && page.iter().all(|(timer, _)| *timer > after), "{page:?}");
             let Some((last, _)) = page.last() else { break };
             after = *last;
@@ -237,7 +223,9 @@ fn timers_are_walked_from_any_place_on(journal: &dyn Journal) {
         }
         assert_eq!(found, [id(2), id(3), id(4), id(5), id(1)], "{limit} at a time");
     }
-    let from = |time| journal.timers_due(Timer::before(at(time)), at(100), 1).expect(READABLE)[0].1;
+    let from = |time| {
+        journal.timers_due(&Partitions::ALL, Timer::before(at(time)), at(100), 1).expect(READABLE)[0].1
+    };
     assert_eq!([from(20), from(21), from(40)], [id(3), id(1), id(6)]);
 }
 
@@ -246,8 +234,7 @@ fn a_timer_goes_when_its_saga_wakes_or_ends(journal: &dyn Journal) {
         commit(journal, start_of(id(number), plain("Test", 1)).asleep_until(at(time)));
     }
     commit(journal, next_of(id(1), 1));
-    let ending = next_of(id(2), 1).becoming(Status::Completed).asleep_until(at(5));
-    commit(journal, ending);
+    commit(journal, next_of(id(2), 1).becoming(COMPLETED));
     assert_eq!(due(journal, at(1_000), 10), [(at(30), id(3))]);
     assert_eq!(next_timer(journal), Some(at(30)));
 }
@@ -258,7 +245,7 @@ fn a_timer_is_set_anew_by_each_append(journal: &dyn Journal) {
     commit(journal, next_of(saga, 2).asleep_until(at(20)));
     assert_eq!(due(journal, at(1_000), 10), [(at(20), saga)]);
     commit(journal, next_of(saga, 3));
-    commit(journal, next_of(saga, 4).becoming(Status::Completed));
+    commit(journal, next_of(saga, 4).becoming(COMPLETED));
     assert_eq!(loaded(journal, saga).records.len(), 5, "a saga that slept keeps its records when it ends");
     assert_eq!(due(journal, at(1_000), 10), []);
 }
@@ -270,16 +257,56 @@ fn a_sleep_without_end_is_no_timer(journal: &dyn Journal) {
 }
 
 fn a_saga_is_loaded_with_its_timer(journal: &dyn Journal) {
-    let wake = || loaded(journal, id(1)).wake;
+    let until = || loaded(journal, id(1)).standing.until();
     commit(journal, start_of(id(1), plain("Test", 1)).asleep_until(at(10)));
-    assert_eq!(wake(), Wake::At(at(10)));
+    assert_eq!(until(), Some(at(10)));
     commit(journal, next_of(id(1), 1).asleep_until(Time::NEVER));
-    assert_eq!(wake(), Wake::At(Time::NEVER));
+    assert_eq!(until(), Some(Time::NEVER));
     // As the database has it: a count waits until that has what the log has.
     journal.count(&Filter::default()).expect(READABLE);
-    assert_eq!(wake(), Wake::At(Time::NEVER));
+    assert_eq!(until(), Some(Time::NEVER));
     commit(journal, next_of(id(1), 2));
-    assert_eq!(wake(), Wake::Awake);
-    commit(journal, next_of(id(1), 3).becoming(Status::Completed).asleep_until(at(10)));
-    assert_eq!(wake(), Wake::Awake, "it has ended");
+    assert_eq!(until(), None);
+}
+
+fn timers_are_asked_by_partition(journal: &dyn Journal) {
+    for (number, time) in [(1, 30), (2, 10), (3, 20), (4, 20), (5, 40)] {
+        commit(journal, start_of(id(number), plain("Test", 1)).asleep_until(at(time)));
+    }
+    let only: Partitions = [3, 5].map(|number| Partition::of(id(number))).into_iter().collect();
+    let due = |limit| {
+        let due = journal.timers_due(&only, Timer::before(Time::default()), at(100), limit).expect(READABLE);
+        due.into_iter().map(|(_, saga)| saga).collect::<Vec<_>>()
+    };
+    assert_eq!(due(10), [id(3), id(5)]);
+    assert_eq!(due(1), [id(3)]);
+}
+
+fn counts_and_lists_tell_those_asleep_apart(journal: &dyn Journal) {
+    start(journal, 1);
+    commit(journal, start_of(id(2), plain("Test", 1)).asleep_until(at(50)));
+    commit(journal, start_of(id(3), plain("Other", 1)).asleep_until(Time::NEVER));
+    let asleep = Some(Standing::Asleep { way: Way::Forward, until: at(1) });
+    assert_eq!((count(journal, asleep, None), count(journal, asleep, Some("Test"))), (2, 1));
+    assert_eq!(count(journal, Some(FORWARD), None), 1);
+    let forward = Filter { mode: Some(Mode::Saga), standings: Standings::FORWARD, ..Filter::default() };
+    assert_eq!(journal.count(&forward).expect(READABLE), 3);
+    for limit in 1..5 {
+        assert_eq!(listed(journal, &forward, limit), [id(3), id(2), id(1)]);
+        assert_eq!(listed(journal, &filter(asleep, None), limit), [id(3), id(2)]);
+    }
+    let none = Filter { standings: Standings::NONE, ..Filter::default() };
+    assert_eq!((journal.count(&none).expect(READABLE), listed(journal, &none, 5)), (0, vec![]));
+}
+
+fn the_newest_time_of_all_records_is_known(journal: &dyn Journal) {
+    assert_eq!(journal.newest_at().expect(READABLE), None);
+    commit(journal, start_of(id(1), plain("Test", 1)).at(at(70)));
+    assert_eq!(journal.newest_at().expect(READABLE), Some(at(70)));
+    // A clock that was set back changes nothing, and a conflict neither.
+    commit(journal, next_of(id(1), 1).becoming(COMPLETED).at(at(60)));
+    conflict_of(journal, next_of(id(1), 1).at(at(90)));
+    assert_eq!(journal.newest_at().expect(READABLE), Some(at(70)));
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    assert_eq!(journal.newest_at().expect(READABLE), Some(at(70)), "of a record that was removed too");
 }

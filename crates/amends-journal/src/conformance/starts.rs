@@ -1,7 +1,5 @@
 //! Claims about starting sagas: ids and keys.
 
-use amends_core::Status;
-
 use super::*;
 
 suite![
@@ -26,7 +24,7 @@ fn an_id_is_taken_while_its_saga_lives(journal: &dyn Journal) {
 
 fn an_id_is_taken_while_its_saga_sleeps_or_is_parked(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(None, 1)).asleep_until(at(50)));
-    commit(journal, start_of(id(2), chosen(None, 2)).becoming(Status::Failed));
+    commit(journal, start_of(id(2), chosen(None, 2)).becoming(PARKED));
     for number in [1, 2] {
         let conflict = conflict_of(journal, start_of(id(number), chosen(None, 9)));
         assert_eq!(conflict, exists(id(number), Some(fingerprint(number))));
@@ -35,7 +33,7 @@ fn an_id_is_taken_while_its_saga_sleeps_or_is_parked(journal: &dyn Journal) {
 
 fn a_given_id_is_taken_after_its_saga_ended(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(None, 1)));
-    commit(journal, next_of(id(1), 1).becoming(Status::Completed));
+    commit(journal, next_of(id(1), 1).becoming(COMPLETED));
     assert_eq!(conflict_of(journal, start_of(id(1), chosen(None, 2))), exists(id(1), Some(fingerprint(1))));
     assert_eq!(loaded(journal, id(1)).records.len(), 2);
 }
@@ -49,7 +47,10 @@ fn an_id_that_the_engine_made_has_no_fingerprint(journal: &dyn Journal) {
 fn a_key_leads_to_its_saga(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(Some("order-77"), 1)));
     commit(journal, start_of(id(2), chosen(Some("schön ' 键"), 2)));
-    let entry = |number| Some(KeyEntry { saga: id(number), fingerprint: Some(fingerprint(number)) });
+    let entry = |number| {
+        let (id, fingerprint) = (id(number), Some(fingerprint(number)));
+        Some(KeyEntry { id, fingerprint, presence: Presence::Kept })
+    };
     assert_eq!(journal.by_key("order-77").expect(READABLE), entry(1));
     assert_eq!(journal.by_key("schön ' 键").expect(READABLE), entry(2));
     assert_eq!(journal.by_key("order-7").expect(READABLE), None);
@@ -60,11 +61,14 @@ fn a_key_is_taken_by_its_saga_whatever_became_of_it(journal: &dyn Journal) {
     let again = || start_of(id(2), chosen(Some("key"), 2));
     let taken = exists(id(1), Some(fingerprint(1)));
     assert_eq!(conflict_of(journal, again()), taken, "live");
-    commit(journal, next_of(id(1), 1).becoming(Status::Completed));
+    commit(journal, next_of(id(1), 1).becoming(COMPLETED));
     assert_eq!(conflict_of(journal, again()), taken, "ended");
-    journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
-    assert_eq!(conflict_of(journal, again()), taken, "removed");
-    assert_eq!(load(journal, id(2)), None);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    let gone = removed(id(1), Some(fingerprint(1)));
+    assert_eq!(conflict_of(journal, again()), gone, "removed");
+    let entry = journal.by_key("key").expect(READABLE).map(Conflict::Exists);
+    assert_eq!(entry, Some(gone));
+    assert_eq!(load(journal, id(2)), Loaded::Nothing);
 }
 
 fn the_key_goes_before_the_id(journal: &dyn Journal) {
@@ -82,7 +86,7 @@ fn of_two_starts_in_one_batch_the_first_wins(journal: &dyn Journal) {
     ];
     let taken = AppendAnswer::Conflict(exists(id(1), Some(fingerprint(1))));
     assert_eq!(submit(journal, batch), [AppendAnswer::Committed, taken.clone(), taken]);
-    assert_eq!(load(journal, id(2)), None);
+    assert_eq!(load(journal, id(2)), Loaded::Nothing);
     assert_eq!(count(journal, None, None), 1);
 }
 

@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use amends_core::{DefinitionSpec, RetryPolicy, Status, StepSpec};
+use amends_core::{DefinitionSpec, RetryPolicy, StepSpec};
 
-use crate::journal::{PutDefinition, Sweep};
+use crate::{PutDefinition, Quarantined, Sweep};
 
 use super::*;
 
 suite![
     quarantine_parks_a_saga_and_says_why,
     quarantine_leaves_ended_and_unknown_sagas_alone,
+    quarantine_leaves_a_saga_alone_that_has_moved_on,
     a_quarantined_saga_that_was_read_after_all_goes_on,
     retention_removes_what_ended_before_and_nothing_else,
     retention_never_removes_a_live_saga,
     retention_looks_at_no_more_than_its_limit,
+    retention_keeps_to_its_partitions,
     retention_walks_all_ended_sagas_by_cursor,
     a_given_id_stays_reserved_after_removal,
     an_id_that_the_engine_made_is_not_reserved,
@@ -27,53 +29,89 @@ suite![
     every_definition_comes_back_as_it_was,
 ];
 
+/// As the owner of everything.
+fn quarantine(journal: &dyn Journal, saga: TransactionId, records: u64, why: &str) -> Quarantined {
+    let lease = journal.acquire(&[Partition::of(saga)].into_iter().collect()).expect(WRITABLE)[0];
+    journal.quarantine(saga, records, lease.epoch, why).expect(WRITABLE)
+}
+
 fn quarantine_parks_a_saga_and_says_why(journal: &dyn Journal) {
     let saga = id(1);
     commit(journal, start_of(saga, plain("Test", 1)));
     commit(journal, next_of(saga, 1).asleep_until(at(10)));
-    journal.quarantine(saga, "record 2 is damaged").expect(WRITABLE);
+    assert_eq!(quarantine(journal, saga, 2, "record 2 is damaged"), Quarantined::Parked);
     let stored = loaded(journal, saga);
-    assert_eq!((stored.status, stored.unreadable.as_deref()), (Status::Failed, Some("record 2 is damaged")));
+    assert_eq!((stored.standing, stored.unreadable.as_deref()), (PARKED, Some("record 2 is damaged")));
     assert_eq!(stored.records.len(), 2, "nothing is thrown away");
     assert_eq!(recoverable(journal, 10), []);
     assert_eq!(next_timer(journal), None);
-    assert_eq!(listed(journal, &filter(Some(Status::Failed), None), 10), [saga]);
-    assert_eq!(count(journal, Some(Status::Failed), None), 1);
-    assert_eq!(count(journal, Some(Status::InProgress), None), 0);
+    assert_eq!(listed(journal, &filter(Some(PARKED), None), 10), [saga]);
+    assert_eq!(count(journal, Some(PARKED), None), 1);
+    assert_eq!(count(journal, Some(FORWARD), None), 0);
 
-    journal.quarantine(saga, "still damaged").expect(WRITABLE);
+    assert_eq!(quarantine(journal, saga, 2, "still damaged"), Quarantined::Parked);
     assert_eq!(loaded(journal, saga).unreadable.as_deref(), Some("still damaged"));
-    assert_eq!(count(journal, Some(Status::Failed), None), 1);
+    assert_eq!(count(journal, Some(PARKED), None), 1);
 }
 
 fn quarantine_leaves_ended_and_unknown_sagas_alone(journal: &dyn Journal) {
     let saga = start_and_end(journal, 1, at(5));
     let before = loaded(journal, saga);
-    journal.quarantine(saga, "why").expect(WRITABLE);
-    journal.quarantine(id(2), "why").expect(WRITABLE);
+    assert_eq!(quarantine(journal, saga, 2, "why"), Quarantined::Ended);
+    assert_eq!(quarantine(journal, id(2), 1, "why"), Quarantined::MovedOn(None));
     assert_eq!(loaded(journal, saga), before);
-    assert_eq!(load(journal, id(2)), None);
+    assert_eq!(load(journal, id(2)), Loaded::Nothing);
     assert_eq!(count(journal, None, None), 1);
+}
+
+fn quarantine_leaves_a_saga_alone_that_has_moved_on(journal: &dyn Journal) {
+    let saga = start(journal, 1);
+    commit(journal, next_of(saga, 1));
+    for settled in [false, true] {
+        if settled {
+            count(journal, None, None);
+        }
+        for wrong in [0, 1, 3] {
+            assert_eq!(quarantine(journal, saga, wrong, "why"), Quarantined::MovedOn(Some(2)));
+        }
+    }
+    assert_eq!((loaded(journal, saga).standing, loaded(journal, saga).unreadable), (FORWARD, None));
 }
 
 fn a_quarantined_saga_that_was_read_after_all_goes_on(journal: &dyn Journal) {
     let saga = start(journal, 1);
-    journal.quarantine(saga, "why").expect(WRITABLE);
+    assert_eq!(quarantine(journal, saga, 1, "why"), Quarantined::Parked);
     commit(journal, next_of(saga, 1));
-    assert_eq!(loaded(journal, saga).unreadable.as_deref(), Some("why"), "a record alone does not free it");
-    commit(journal, next_of(saga, 2).becoming(Status::InProgress));
     let stored = loaded(journal, saga);
-    assert_eq!((stored.status, stored.unreadable, stored.records.len()), (Status::InProgress, None, 3));
+    assert_eq!((stored.standing, stored.unreadable, stored.records.len()), (FORWARD, None, 2));
     assert_eq!(recoverable(journal, 10), [saga]);
+    assert_eq!(loaded(journal, saga).unreadable, None, "as the store has it");
+}
+
+fn retention_keeps_to_its_partitions(journal: &dyn Journal) {
+    for number in 1..=6 {
+        commit(journal, start_of(id(number), chosen(Some(&format!("key {number}")), number)));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
+    }
+    let only: Partitions = [2, 5].map(|number| Partition::of(id(number))).into_iter().collect();
+    let sweep = journal.remove_ended(&only, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    assert_eq!(sweep, Sweep { removed: 2, next: None });
+    assert_eq!(listed(journal, &Filter::default(), 10), [6, 4, 3, 1].map(id));
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    let forget = |limit| journal.forget_reservations(&only, Time::NEVER, limit).expect(WRITABLE);
+    assert_eq!([forget(3), forget(3), forget(3)], [3, 1, 0]);
+    assert_eq!((load(journal, id(2)), load(journal, id(3))), (Loaded::Nothing, Loaded::Removed));
+    assert_eq!(journal.by_key("key 5").expect(READABLE), None);
+    assert!(journal.by_key("key 6").expect(READABLE).is_some());
 }
 
 fn retention_removes_what_ended_before_and_nothing_else(journal: &dyn Journal) {
     for (number, ended) in [(1, 10), (2, 20), (3, 30)] {
         start_and_end(journal, number, at(ended));
     }
-    let sweep = journal.remove_ended(at(20), at(1_000), None, 10).expect(WRITABLE);
+    let sweep = journal.remove_ended(&Partitions::ALL, at(20), at(1_000), None, 10).expect(WRITABLE);
     assert_eq!(sweep, Sweep { removed: 1, next: None });
-    assert_eq!(load(journal, id(1)), None);
+    assert_eq!(load(journal, id(1)), Loaded::Nothing);
     assert_eq!(listed(journal, &Filter::default(), 10), [id(3), id(2)]);
     assert_eq!(count(journal, None, None), 2);
 }
@@ -81,8 +119,8 @@ fn retention_removes_what_ended_before_and_nothing_else(journal: &dyn Journal) {
 fn retention_never_removes_a_live_saga(journal: &dyn Journal) {
     start(journal, 1);
     let parked = start(journal, 2);
-    commit(journal, next_of(parked, 1).becoming(Status::Failed));
-    let sweep = journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    commit(journal, next_of(parked, 1).becoming(PARKED));
+    let sweep = journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
     assert_eq!(sweep, Sweep { removed: 0, next: None });
     assert_eq!(count(journal, None, None), 2);
 }
@@ -92,9 +130,9 @@ fn retention_looks_at_no_more_than_its_limit(journal: &dyn Journal) {
         // The young ones first: they are looked at and left.
         start_and_end(journal, number, at(if number <= 2 { 1_000 } else { 10 }));
     }
-    let sweep = journal.remove_ended(at(500), at(1_000), None, 3).expect(WRITABLE);
+    let sweep = journal.remove_ended(&Partitions::ALL, at(500), at(1_000), None, 3).expect(WRITABLE);
     assert_eq!(sweep.removed, 1);
-    let rest = journal.remove_ended(at(500), at(1_000), sweep.next, 3).expect(WRITABLE);
+    let rest = journal.remove_ended(&Partitions::ALL, at(500), at(1_000), sweep.next, 3).expect(WRITABLE);
     assert_eq!((rest.removed, rest.next), (2, None));
 }
 
@@ -105,7 +143,7 @@ fn retention_walks_all_ended_sagas_by_cursor(journal: &dyn Journal) {
     start(journal, 10);
     let (mut removed, mut cursor, mut sweeps) = (0, None, 0);
     loop {
-        let sweep = journal.remove_ended(at(500), at(1_000), cursor, 2).expect(WRITABLE);
+        let sweep = journal.remove_ended(&Partitions::ALL, at(500), at(1_000), cursor, 2).expect(WRITABLE);
         assert!(sweep.removed <= 2);
         removed += sweep.removed;
         sweeps += 1;
@@ -120,46 +158,50 @@ fn retention_walks_all_ended_sagas_by_cursor(journal: &dyn Journal) {
 
 fn a_given_id_stays_reserved_after_removal(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(None, 1)));
-    commit(journal, next_of(id(1), 1).becoming(Status::Completed));
-    journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
-    assert_eq!(load(journal, id(1)), None);
-    assert_eq!(conflict_of(journal, start_of(id(1), chosen(None, 2))), exists(id(1), Some(fingerprint(1))));
+    commit(journal, next_of(id(1), 1).becoming(COMPLETED));
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    assert_eq!(load(journal, id(1)), Loaded::Removed);
+    assert_eq!(conflict_of(journal, start_of(id(1), chosen(None, 2))), removed(id(1), Some(fingerprint(1))));
     assert_eq!(conflict_of(journal, next_of(id(1), 2)), Conflict::Sequence(None));
 }
 
 fn an_id_that_the_engine_made_is_not_reserved(journal: &dyn Journal) {
     start_and_end(journal, 1, at(5));
-    journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
-    assert_eq!(journal.forget_reservations(Time::NEVER, 10).expect(WRITABLE), 0);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 10).expect(WRITABLE), 0);
 }
 
 fn reservations_are_forgotten_in_their_time(journal: &dyn Journal) {
     for (number, key, ended) in [(1, "a", 10), (2, "b", 20)] {
         commit(journal, start_of(id(number), chosen(Some(key), number)));
-        commit(journal, next_of(id(number), 1).becoming(Status::Completed).at(at(ended)));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED).at(at(ended)));
         // Their time begins with the removal, not with the end: retention may have been off for long.
-        journal.remove_ended(Time::NEVER, at(100 + ended), None, 10).expect(WRITABLE);
+        journal.remove_ended(&Partitions::ALL, Time::NEVER, at(100 + ended), None, 10).expect(WRITABLE);
     }
-    assert_eq!(journal.forget_reservations(at(110), 10).expect(WRITABLE), 0);
-    assert_eq!(journal.forget_reservations(at(111), 10).expect(WRITABLE), 2, "an id and a key");
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, at(110), 10).expect(WRITABLE), 0);
+    assert_eq!(
+        journal.forget_reservations(&Partitions::ALL, at(111), 10).expect(WRITABLE),
+        2,
+        "an id and a key"
+    );
     assert_eq!(journal.by_key("a").expect(READABLE), None);
     commit(journal, start_of(id(1), chosen(Some("a"), 9)));
-    assert_eq!(conflict_of(journal, start_of(id(2), chosen(None, 9))), exists(id(2), Some(fingerprint(2))));
+    assert_eq!(conflict_of(journal, start_of(id(2), chosen(None, 9))), removed(id(2), Some(fingerprint(2))));
     assert_eq!(
         conflict_of(journal, start_of(id(3), chosen(Some("b"), 9))),
-        exists(id(2), Some(fingerprint(2)))
+        removed(id(2), Some(fingerprint(2)))
     );
 }
 
 fn reservations_are_forgotten_in_small_parts(journal: &dyn Journal) {
     for number in 1..=4 {
         commit(journal, start_of(id(number), chosen(Some(&format!("key {number}")), number)));
-        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
     }
-    journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
     let mut forgotten = Vec::new();
     while forgotten.last() != Some(&0) {
-        forgotten.push(journal.forget_reservations(Time::NEVER, 3).expect(WRITABLE));
+        forgotten.push(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 3).expect(WRITABLE));
     }
     assert_eq!(forgotten, [3, 3, 2, 0]);
     assert_eq!(journal.by_key("key 4").expect(READABLE), None);
@@ -168,11 +210,11 @@ fn reservations_are_forgotten_in_small_parts(journal: &dyn Journal) {
 fn reservations_are_forgotten_in_the_order_of_their_starts(journal: &dyn Journal) {
     for number in [3, 1, 2] {
         commit(journal, start_of(id(number), chosen(None, number)));
-        commit(journal, next_of(id(number), 1).becoming(Status::Completed));
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
     }
-    journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
-    assert_eq!(journal.forget_reservations(Time::NEVER, 2).expect(WRITABLE), 2);
-    assert_eq!(conflict_of(journal, start_of(id(2), chosen(None, 9))), exists(id(2), Some(fingerprint(2))));
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 2).expect(WRITABLE), 2);
+    assert_eq!(conflict_of(journal, start_of(id(2), chosen(None, 9))), removed(id(2), Some(fingerprint(2))));
     commit(journal, start_of(id(3), chosen(None, 9)));
     commit(journal, start_of(id(1), chosen(None, 9)));
 }
@@ -180,8 +222,8 @@ fn reservations_are_forgotten_in_the_order_of_their_starts(journal: &dyn Journal
 fn a_key_of_a_saga_that_is_still_there_is_never_forgotten(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(Some("live"), 1)));
     commit(journal, start_of(id(2), chosen(Some("ended"), 2)));
-    commit(journal, next_of(id(2), 1).becoming(Status::Completed));
-    assert_eq!(journal.forget_reservations(Time::NEVER, 10).expect(WRITABLE), 0);
+    commit(journal, next_of(id(2), 1).becoming(COMPLETED));
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 10).expect(WRITABLE), 0);
     assert!(journal.by_key("live").expect(READABLE).is_some());
     assert!(journal.by_key("ended").expect(READABLE).is_some());
 }
@@ -189,14 +231,23 @@ fn a_key_of_a_saga_that_is_still_there_is_never_forgotten(journal: &dyn Journal)
 fn a_saga_that_came_back_to_life_is_not_removed(journal: &dyn Journal) {
     let saga = id(1);
     commit(journal, start_of(saga, chosen(Some("key"), 1)));
-    commit(journal, next_of(saga, 1).becoming(Status::Completed));
-    commit(journal, next_of(saga, 2).becoming(Status::Compensating));
-    assert_eq!(journal.remove_ended(Time::NEVER, at(1_000), None, 10).expect(WRITABLE).removed, 0);
-    commit(journal, next_of(saga, 3).becoming(Status::Compensated).at(at(50)));
-    assert_eq!(journal.remove_ended(at(50), at(1_000), None, 10).expect(WRITABLE).removed, 0);
-    assert_eq!(journal.remove_ended(at(51), at(1_000), None, 10).expect(WRITABLE).removed, 1);
-    assert_eq!(conflict_of(journal, start_of(saga, chosen(None, 2))), exists(saga, Some(fingerprint(1))));
-    assert_eq!(journal.forget_reservations(at(1_001), 10).expect(WRITABLE), 2);
+    commit(journal, next_of(saga, 1).becoming(COMPLETED));
+    commit(journal, next_of(saga, 2).becoming(BACK));
+    assert_eq!(
+        journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE).removed,
+        0
+    );
+    commit(journal, next_of(saga, 3).becoming(COMPENSATED).at(at(50)));
+    assert_eq!(
+        journal.remove_ended(&Partitions::ALL, at(50), at(1_000), None, 10).expect(WRITABLE).removed,
+        0
+    );
+    assert_eq!(
+        journal.remove_ended(&Partitions::ALL, at(51), at(1_000), None, 10).expect(WRITABLE).removed,
+        1
+    );
+    assert_eq!(conflict_of(journal, start_of(saga, chosen(None, 2))), removed(saga, Some(fingerprint(1))));
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, at(1_001), 10).expect(WRITABLE), 2);
 }
 
 fn definition(name: &str, version: u32) -> DefinitionSpec {

@@ -26,7 +26,8 @@ pub(super) fn router() -> Router<Shop> {
 }
 
 async fn ledger(State(shop): State<Shop>) -> Result<Json<LedgerAnswer>, Problem> {
-    let count = |status| shop.engine.count(Filter { status: Some(status), definition: None });
+    let count =
+        |status: Status| shop.engine.count(Filter { standings: status.standings(), ..Filter::default() });
     let mut live_sagas = 0;
     for status in [Status::Pending, Status::InProgress, Status::Compensating] {
         live_sagas += count(status).await?;

@@ -1,0 +1,30 @@
+//! Why a journal could not be asked.
+
+use crate::record::Unreadable;
+
+/// Why the journal could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A definition cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The data is not what was written.
+    #[error("{what} is damaged: {details}")]
+    Damaged {
+        /// Which part of the store.
+        what: String,
+        /// What was seen.
+        details: String,
+    },
+    /// The disk is full; nothing was written.
+    #[error("no space left on the disk of {0}: free some; nothing was lost")]
+    NoSpace(String),
+    /// The store failed.
+    #[error("the journal {what} cannot be used: {source}")]
+    Store {
+        /// Which one.
+        what: String,
+        /// What the store said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

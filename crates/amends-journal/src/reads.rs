@@ -1,0 +1,190 @@
+//! Asking what is there.
+//!
+//! Owns [`Reads`] and the shapes of its answers. Promises that what was answered *committed* is seen by whatever is asked
+//! afterwards. Every method blocks the calling thread.
+
+use amends_core::{
+    DefinitionName, DefinitionSpec, Mode, Partitions, Standing, StandingKind, Standings, Time, TransactionId,
+};
+use bytes::Bytes;
+
+use crate::appends::KeyEntry;
+use crate::error::JournalError;
+
+/// The part of a journal that is asked. Each method fails when the store cannot be read.
+#[expect(clippy::missing_errors_doc, reason = "all fail for the same reason, which is told once, above")]
+pub trait Reads: Send + Sync {
+    /// One transaction with all its records, live or ended. Records are returned unread: decoding them tells whether they
+    /// are damaged.
+    fn load(&self, id: TransactionId) -> Result<Loaded, JournalError>;
+
+    /// Live transactions of these partitions that owe something now: those that are *active*. At most `limit` from after
+    /// `cursor`; fewer than that does not mean that there are no more. One may come again on a later page, in a later state.
+    fn recoverable(
+        &self,
+        partitions: &Partitions,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Stored>, JournalError>;
+
+    /// Transactions that match, newest start first, at most `limit`, from after `cursor`. In every list a limit of zero
+    /// counts as one, so that whoever pages gets on.
+    fn list(
+        &self,
+        filter: &Filter,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Summary>, JournalError>;
+
+    /// How many transactions match; exact, and independent of how many there are.
+    fn count(&self, filter: &Filter) -> Result<u64, JournalError>;
+
+    /// Sleeping transactions of these partitions whose timer comes after that place and is due at `until` or before, the
+    /// earliest first, at most `limit`.
+    fn timers_due(
+        &self,
+        partitions: &Partitions,
+        after: Timer,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Timer, TransactionId)>, JournalError>;
+
+    /// The transaction that was started with this idempotency key.
+    fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError>;
+
+    /// Every stored definition.
+    fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError>;
+
+    /// The latest time of any record that was ever committed; `None` when there was none. A clock that says less was set
+    /// back.
+    fn newest_at(&self) -> Result<Option<Time>, JournalError>;
+
+    /// Counters since the journal was opened.
+    fn stats(&self) -> Stats;
+}
+
+/// What an id leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loaded {
+    /// This transaction.
+    Stored(Stored),
+    /// One that retention removed; the id stays reserved for a while. Known only of ids that a caller chose.
+    Removed,
+    /// Nothing.
+    Nothing,
+}
+
+impl Loaded {
+    /// The transaction, if it is there.
+    #[must_use]
+    pub fn stored(self) -> Option<Stored> {
+        match self {
+            Self::Stored(stored) => Some(stored),
+            Self::Removed | Self::Nothing => None,
+        }
+    }
+}
+
+/// A transaction as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: TransactionId,
+    /// Its kind.
+    pub mode: Mode,
+    /// The definition it runs.
+    pub definition: DefinitionName,
+    /// The definition's version.
+    pub version: u32,
+    /// Where it stands, as indexed.
+    pub standing: Standing,
+    /// Why it was quarantined, if it was.
+    pub unreadable: Option<String>,
+    /// The encoded records; number n at place n - 1. One that is missing is empty, and does not decode.
+    pub records: Vec<Bytes>,
+}
+
+/// A transaction in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its id.
+    pub id: TransactionId,
+    /// Its kind.
+    pub mode: Mode,
+    /// The definition it runs.
+    pub definition: DefinitionName,
+    /// The definition's version.
+    pub version: u32,
+    /// Where it stands.
+    pub standing: Standing,
+    /// When it started.
+    pub started_at: Time,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+}
+
+/// Which transactions a list or count is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only of this kind.
+    pub mode: Option<Mode>,
+    /// Only of this definition, any version.
+    pub definition: Option<DefinitionName>,
+    /// Only those that stand so.
+    pub standings: Standings,
+}
+
+impl Filter {
+    /// Whether a transaction like this is meant.
+    #[must_use]
+    pub fn matches(&self, mode: Mode, definition: &DefinitionName, standing: StandingKind) -> bool {
+        self.standings.contains(standing)
+            && self.mode.is_none_or(|wanted| wanted == mode)
+            && self.definition.as_ref().is_none_or(|wanted| wanted == definition)
+    }
+}
+
+/// A place in a list: the internal number of the last transaction seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor(pub u64);
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next part begins; `None`: there is none.
+    pub next: Option<Cursor>,
+}
+
+/// A timer's place among all timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// When it is due.
+    pub at: Time,
+    /// The internal number of its transaction.
+    pub number: u64,
+}
+
+impl Timer {
+    /// The place before all timers that are due at that moment or later.
+    #[must_use]
+    pub const fn before(at: Time) -> Self {
+        // No transaction has this number.
+        Self { at, number: 0 }
+    }
+}
+
+/// What the journal did since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Appends committed.
+    pub appends: u64,
+    /// Bytes of their records.
+    pub record_bytes: u64,
+    /// Group commits.
+    pub commits: u64,
+    /// Flushes of the disk that answers waited for: each had come back as done when it was counted, and none began before
+    /// the one before it had. None in memory.
+    pub flushes: u64,
+}

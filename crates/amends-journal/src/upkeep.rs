@@ -1,0 +1,81 @@
+//! Writing that is not appending.
+//!
+//! Owns [`Upkeep`]: quarantine, retention, the end of reservations, definitions. Promises that each call states what it
+//! was judged by, and changes nothing when that is not so any more; the answer says which. Blocks the calling thread.
+
+use amends_core::{DefinitionSpec, Partitions, Time, TransactionId};
+
+use crate::error::JournalError;
+use crate::ownership::Epoch;
+use crate::reads::Cursor;
+
+/// The part of a journal that is kept in order. Each method fails when the store cannot be written.
+#[expect(clippy::missing_errors_doc, reason = "all fail for the same reason, which is told once, above")]
+pub trait Upkeep: Send + Sync {
+    /// Parks a live transaction whose records cannot be read: standing *parked*, the reason kept beside it until the next
+    /// append. Only if it still has as many `records` as it was judged by, and the partition is held under this epoch.
+    fn quarantine(
+        &self,
+        id: TransactionId,
+        records: u64,
+        epoch: Epoch,
+        why: &str,
+    ) -> Result<Quarantined, JournalError>;
+
+    /// Removes transactions of these partitions that ended before `before`, looking at no more than `limit` from `cursor`
+    /// on. Their ids (where a caller gave them) and keys stay reserved; `now` is noted with them.
+    fn remove_ended(
+        &self,
+        partitions: &Partitions,
+        before: Time,
+        now: Time,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Sweep, JournalError>;
+
+    /// Frees ids and keys of these partitions whose transaction was removed before `before`; at most `limit`. Ids go
+    /// before keys, those that were removed first before others, and of one moment those of the transaction that was
+    /// started first.
+    fn forget_reservations(
+        &self,
+        partitions: &Partitions,
+        before: Time,
+        limit: usize,
+    ) -> Result<usize, JournalError>;
+
+    /// Stores a definition, durably, unless this version is there already.
+    fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError>;
+}
+
+/// What became of a quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quarantined {
+    /// It is parked.
+    Parked,
+    /// It has another number of records by now, and was left alone (`None`: it does not exist).
+    MovedOn(Option<u64>),
+    /// It has ended, and was left alone.
+    Ended,
+    /// The partition is not held under this epoch any more; nothing was written.
+    Fenced,
+}
+
+/// What one step of retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sweep {
+    /// Transactions removed.
+    pub removed: usize,
+    /// Where to go on; `None`: all ended transactions have been looked at.
+    pub next: Option<Cursor>,
+}
+
+/// What became of a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutDefinition {
+    /// It was not there.
+    New,
+    /// It was there, the same.
+    Unchanged,
+    /// This version is there with other content; nothing was written.
+    Different,
+}
