@@ -58,8 +58,47 @@ pub(crate) fn knows(subcommand: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// A crate of ours.
+#[derive(Debug)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// The crates of ours that it depends on, for more than its tests.
+    pub(crate) dependencies: Vec<String>,
+    /// Its `lib.rs`, or `main.rs`.
+    pub(crate) root: PathBuf,
+}
+
+/// All crates of the workspace.
+pub(crate) fn packages() -> Result<Vec<Package>, CargoFailed> {
+    let metadata = metadata()?;
+    let packages = list(&metadata["packages"]).map(|package| Package {
+        name: text(&package["name"]),
+        dependencies: list(&package["dependencies"])
+            .filter(|dependency| dependency["path"].is_string() && dependency["kind"] != "dev")
+            .map(|dependency| text(&dependency["name"]))
+            .collect(),
+        root: list(&package["targets"])
+            .find(|target| target["kind"][0] == "lib" || target["kind"][0] == "bin")
+            .map_or_else(PathBuf::new, |target| text(&target["src_path"]).into()),
+    });
+    Ok(packages.collect())
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or("").to_owned()
+}
+
 /// The target directory in force, wherever it was configured.
 pub(crate) fn target_directory() -> Result<PathBuf, CargoFailed> {
+    Ok(text(&metadata()?["target_directory"]).into())
+}
+
+/// What cargo says of the workspace.
+fn metadata() -> Result<Value, CargoFailed> {
     let arguments = ["metadata", "--format-version", "1", "--no-deps"];
     let failed = |why: String| CargoFailed { command: typed(&arguments), why };
     let output =
@@ -69,8 +108,8 @@ pub(crate) fn target_directory() -> Result<PathBuf, CargoFailed> {
     }
     let metadata: Value =
         serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
-    let directory = metadata["target_directory"].as_str();
-    directory.map(PathBuf::from).ok_or_else(|| failed("no target_directory in its answer".to_owned()))
+    let is_whole = metadata["target_directory"].is_string() && metadata["packages"].is_array();
+    if is_whole { Ok(metadata) } else { Err(failed("its answer says nothing of the workspace".to_owned())) }
 }
 
 /// Builds the binary `amends` with optimisation and returns its path.

@@ -6,8 +6,13 @@
 //! Does not depend on any crate of the product: it builds and watches the product from outside, as a user would.
 
 mod cargo;
+mod check;
+mod circles;
+mod documents;
 mod generate;
 mod instructions;
+mod markdown;
+mod source;
 mod test_command;
 
 use std::process::ExitCode;
@@ -26,6 +31,8 @@ struct CommandLine {
 enum Task {
     /// Everything CI runs: format, lints, tests, release build, instruction counts, crash campaign and its self-test.
     Test(test_command::Arguments),
+    /// Looks for links and names in the documents that lead nowhere, arrows upwards between crates, and import circles.
+    Check,
     /// Makes what is made from something else: the reference of limits.
     Generate(generate::Arguments),
     /// Counts what a saga costs in instructions, and whether that has grown.
@@ -37,6 +44,7 @@ enum Task {
 fn main() -> ExitCode {
     match CommandLine::parse().task {
         Task::Test(arguments) => test_command::run(&arguments),
+        Task::Check => check::run(),
         Task::Generate(arguments) => generate::run(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Kill(arguments) => amends_campaign::run(&arguments, cargo::build_for_campaign),

@@ -1,6 +1,6 @@
-//! `cargo xtask test`: everything CI runs, from nothing.
+//! `cargo xtask test`: everything CI runs, from nothing; with `--quick`, what one wants after each change.
 //!
-//! Owns the list of stages and their order, from the quickest to the slowest.
+//! Owns the lists of stages and their order, from the quickest to the slowest.
 //! Promises that the first stage that fails ends it, with the command that repeats just that stage, and that the last
 //! line reads `N passed, N failed`.
 //! Does not install anything: what is missing is named, with how to get it.
@@ -15,14 +15,18 @@ use amends_campaign::{self as campaign, CouldNotRun, Seed};
 use clap::Args;
 
 use crate::cargo;
+use crate::check;
 use crate::instructions::{self, Verdict};
 
 /// The command line of the tests.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Repeats the crash campaign of an earlier run.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quick")]
     seed: Option<Seed>,
+    /// The daily loop, in under three minutes on a warm tree: no release build, no crash campaign, no tests of the binary.
+    #[arg(long)]
+    quick: bool,
 }
 
 /// One stage.
@@ -34,8 +38,14 @@ enum Stage {
     Format,
     /// What is generated is what its sources make.
     Generated,
+    /// Links and names in documents lead somewhere, crates depend downwards, files of a crate in no circle.
+    Check,
     /// No warning, from the compiler or from clippy.
     Lint,
+    /// Links in the documentation of the code lead somewhere.
+    Documentation,
+    /// Every test but those of the binary, which start it again and again.
+    QuickTests,
     /// Every test of the workspace.
     Tests,
     /// The binary users get.
@@ -59,7 +69,8 @@ struct Failed {
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(Seed::fresh);
     let mut passed = 0;
-    for stage in STAGES {
+    let stages: &[Stage] = if arguments.quick { &QUICK } else { &ALL };
+    for stage in stages {
         println!("\n== {} ==", stage.heading());
         // What a stage prints goes past our buffer.
         let _ = io::stdout().flush();
@@ -89,7 +100,10 @@ impl Stage {
             Stage::Tools => "tools",
             Stage::Format => "format",
             Stage::Generated => "generated files",
+            Stage::Check => "documents and structure",
             Stage::Lint => "lint",
+            Stage::Documentation => "documentation",
+            Stage::QuickTests => "tests but those of the binary",
             Stage::Tests => "tests",
             Stage::Release => "release build",
             Stage::Instructions => "instruction counts",
@@ -104,6 +118,9 @@ impl Stage {
             Stage::Format => call(&["fmt", "--all", "--check"]),
             Stage::Generated => call(&["xtask", "generate", "--check"]),
             Stage::Lint => call(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            Stage::Check => check_documents(),
+            Stage::Documentation => make_documentation(),
+            Stage::QuickTests => call(&["test", "--workspace", "--exclude", BINARY]),
             Stage::Tests => call(&["test", "--workspace"]),
             Stage::Release => call(&["build", "--release", "-p", "amends-cli"]),
             Stage::Instructions => count_instructions(),
@@ -115,6 +132,19 @@ impl Stage {
 
 fn call(arguments: &[&str]) -> Result<(), Failed> {
     cargo::run(arguments).map_err(|error| Failed { why: error.to_string(), repeat: error.command })
+}
+
+fn check_documents() -> Result<(), Failed> {
+    let findings = check::findings().unwrap_or_else(|why| vec![why]);
+    let failed = || Failed { why: findings.join("\n"), repeat: "cargo xtask check".to_owned() };
+    if findings.is_empty() { Ok(()) } else { Err(failed()) }
+}
+
+/// In two calls: the binary `amends` and the library `amends` have pages of the same name.
+fn make_documentation() -> Result<(), Failed> {
+    let doc = |which: &[&str]| call(&[&["doc", "--no-deps", "--document-private-items"], which].concat());
+    doc(&["--workspace", "--exclude", BINARY])?;
+    doc(&["--package", BINARY])
 }
 
 /// Everything that is missing is named at once: installing one thing after the other is no fun.
@@ -187,12 +217,28 @@ fn run_self_test(seed: Seed) -> Result<(), Failed> {
     }
 }
 
-/// From the quickest to the slowest.
-const STAGES: [Stage; 9] = [
+/// The crate of the binary.
+const BINARY: &str = "amends-cli";
+
+/// What one wants after each change.
+const QUICK: [Stage; 7] = [
     Stage::Tools,
     Stage::Format,
     Stage::Generated,
+    Stage::Check,
     Stage::Lint,
+    Stage::Documentation,
+    Stage::QuickTests,
+];
+
+/// From the quickest to the slowest.
+const ALL: [Stage; 11] = [
+    Stage::Tools,
+    Stage::Format,
+    Stage::Generated,
+    Stage::Check,
+    Stage::Lint,
+    Stage::Documentation,
     Stage::Tests,
     Stage::Release,
     Stage::Instructions,

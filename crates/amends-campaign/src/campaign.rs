@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::check::Held;
 use super::client::Load;
+use super::could_not_run::CouldNotRun;
 use super::crew::Bell;
 use super::order::OrderKey;
 use super::place::{Kept, Place};
@@ -82,13 +83,6 @@ pub(crate) struct Summary {
     /// How long it all took.
     pub(crate) took: Duration,
 }
-
-/// Why a campaign says nothing.
-#[derive(Debug)]
-pub struct CouldNotRun(
-    /// What was missing, or failed.
-    pub String,
-);
 
 impl Plan {
     /// Carries it out.

@@ -9,6 +9,7 @@ mod answer;
 mod campaign;
 mod check;
 mod client;
+mod could_not_run;
 mod crew;
 mod http;
 mod order;
@@ -29,8 +30,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-pub use self::campaign::CouldNotRun;
 use self::campaign::{Checks, Outcome, Plan};
+pub use self::could_not_run::CouldNotRun;
 pub use self::random::Seed;
 use self::self_test::SelfTest;
 

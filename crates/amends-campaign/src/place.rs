@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::campaign::CouldNotRun;
+use super::could_not_run::CouldNotRun;
 
 /// Where the campaign keeps things.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::campaign::{Checks, CouldNotRun, Outcome, Plan};
+use super::campaign::{Checks, Outcome, Plan};
+use super::could_not_run::CouldNotRun;
 use super::random::Seed;
 use super::report;
 

@@ -1,7 +1,7 @@
 //! What is true of a transaction, and what follows from it.
 //!
 //! Owns the definitions, the saga's state machine, retry arithmetic and the invariants. Three calls carry everything:
-//! [`Saga::decide`] (state and command → events), [`Saga::apply`] (state and event → state) and [`Saga::owed`]
+//! [`Saga::decide`] (state and command → events), [`Saga::apply`] (state and event → state) and [`Saga::owed_calls`]
 //! (state → calls to make and the next wake-up).
 //! Promises the same answer for the same arguments: time, identifiers and randomness arrive as arguments.
 //! Does not know storage, network, threads or clocks; a test (`tests/purity.rs`) keeps it so. Start reading at [`saga`].

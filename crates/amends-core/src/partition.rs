@@ -99,7 +99,7 @@ impl fmt::Debug for Partitions {
     }
 }
 
-const _: () = assert!(PARTITIONS as usize % u64::BITS as usize == 0, "the set has no spare bits");
+const _: () = assert!((PARTITIONS as usize).is_multiple_of(u64::BITS as usize), "the set has no spare bits");
 
 #[cfg(test)]
 mod tests {
