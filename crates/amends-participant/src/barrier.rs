@@ -16,7 +16,8 @@
 //!
 //! One key is one effect. Two effects in one database belong into one closure, two systems are two steps: a
 //! second operation under one key is [`SecondEffect`](crate::BarrierError::SecondEffect), never the first
-//! one's answer. Start reading at [`action`].
+//! one's answer. `docs/guide/participants.md` shows both forms, and the SQL for services in other languages.
+//! Start reading at [`action`].
 
 pub mod elsewhere;
 mod here;

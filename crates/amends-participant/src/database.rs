@@ -9,7 +9,6 @@
 mod intents;
 mod open;
 mod queue;
-mod readers;
 mod writer;
 
 use std::path::Path;
@@ -17,15 +16,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
+use amends_sqlite::{ReaderSettings, Readers};
 use rusqlite::Connection;
 
 use crate::barrier;
 use crate::error::{BarrierError, DataError};
-use crate::limits::{FORGET_ROWS_MAX, FREE_PAGES_MAX};
+use crate::limits::{
+    FORGET_ROWS_MAX, FREE_PAGES_MAX, LOCK_WAIT_MAX, READER_CACHE_KIB, READERS_MAX, STATEMENTS_KEPT,
+};
 use crate::savepoint::Savepoint;
 pub use open::OpenError;
 use queue::Queue;
-use readers::Readers;
 use writer::Writer;
 
 /// An open database. Dropping it finishes what is queued and closes the file in good order.
@@ -129,7 +130,13 @@ impl Database {
             .name("amends-database".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        let readers = Some(Readers::new(path));
+        let readers = ReaderSettings {
+            connections_max: READERS_MAX,
+            cache_kib: READER_CACHE_KIB,
+            statements_kept: STATEMENTS_KEPT,
+            lock_wait_max: LOCK_WAIT_MAX,
+        };
+        let readers = Some(Readers::new(path, readers));
         Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits })
     }
 

@@ -5,8 +5,6 @@
 //! the place, never read as something else.
 
 use amends_sqlite::{describe, is_damage};
-use rusqlite::ErrorCode;
-use rusqlite::ffi;
 
 use crate::key::{CallKey, Direction};
 
@@ -191,33 +189,13 @@ impl From<rusqlite::Error> for BarrierError {
     }
 }
 
-/// Whether a write found no space. Such a write failed before any flush, so what is on disk is still known.
-pub(crate) fn is_no_space(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error() {
-        // SQLite turns a write that met ENOSPC into SQLITE_FULL; the shared index of the log has a code of
-        // its own.
-        Some(failure) => {
-            failure.code == ErrorCode::DiskFull || failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE
-        }
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::ffi;
 
     fn failure(extended_code: i32) -> rusqlite::Error {
         rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), None)
-    }
-
-    #[test]
-    fn only_writes_without_space_count_as_no_space() {
-        assert!(is_no_space(&failure(ffi::SQLITE_FULL)));
-        assert!(is_no_space(&failure(ffi::SQLITE_IOERR_SHMSIZE)));
-        assert!(!is_no_space(&failure(ffi::SQLITE_IOERR_FSYNC)));
-        assert!(!is_no_space(&failure(ffi::SQLITE_IOERR_WRITE)));
-        assert!(!is_no_space(&rusqlite::Error::QueryReturnedNoRows));
     }
 
     #[test]

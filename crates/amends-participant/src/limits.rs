@@ -49,8 +49,9 @@ pub const READER_CACHE_KIB: u32 = 512;
 /// twice.
 pub const STATEMENTS_KEPT: usize = 64;
 
-/// Longest wait for a lock somebody else holds, such as a shell that writes to the same file.
-pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a look waits for a lock of another program before it fails. A write waits for as long as the lock
+/// lasts; this is how much longer when the database is to be closed.
+pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Most barrier rows looked at by one step of retention: some milliseconds of the writer's time.
 pub const FORGET_ROWS_MAX: usize = 1000;

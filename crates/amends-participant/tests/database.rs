@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use amends_participant::database::{Database, Format, OnFatal, OpenError, WriteError};
-use amends_participant::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX, READERS_MAX};
+use amends_participant::limits::{BATCH_JOBS_MAX, LOCK_WAIT_MAX, QUEUE_JOBS_MAX, READERS_MAX};
 use amends_participant::{Answer, BarrierError, CallKey, DataError, Delivery, Refusal, Savepoint, barrier};
 use rusqlite::Connection;
 
@@ -196,6 +196,43 @@ fn without_space_the_whole_batch_is_rolled_back_and_the_writer_goes_on() {
     wait(&submit(&database, move |c| limit_pages(c, 1_000_000))).unwrap();
     wait(&submit(&database, |c| insert(c, "again"))).unwrap();
     assert_eq!(effects(&database), 1);
+}
+
+/// Field case C: after five seconds the write failed, and an opening too.
+#[test]
+fn a_lock_of_another_program_is_waited_for_however_long_it_lasts() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    let shell = Connection::open(&path).unwrap();
+    let hold = || shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    hold();
+    let waiting = submit(&database, |c| insert(c, "a"));
+    let behind = submit(&database, |c| insert(c, "b"));
+    assert!(waiting.recv_timeout(LOCK_WAIT_MAX + Duration::from_millis(200)).is_err(), "it waits");
+    assert_eq!(effects(&database), 0);
+    shell.execute_batch("ROLLBACK").unwrap();
+    wait(&waiting).unwrap();
+    wait(&behind).unwrap();
+    drop(database);
+
+    hold();
+    let (opened, opens) = mpsc::channel();
+    let opening = std::thread::spawn(move || opened.send(open(&path)).unwrap());
+    assert!(opens.recv_timeout(LOCK_WAIT_MAX + Duration::from_millis(200)).is_err(), "it waits");
+    shell.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(effects(&wait(&opens)), 2);
+    opening.join().unwrap();
+}
+
+#[test]
+fn a_database_that_is_closed_while_another_program_holds_a_lock_says_that_nothing_was_written() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    let shell = Connection::open(&path).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = submit(&database, |c| insert(c, "a"));
+    drop(database);
+    assert!(matches!(wait(&waiting), Err(WriteError::RolledBack { .. })));
 }
 
 #[test]

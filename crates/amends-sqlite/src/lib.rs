@@ -11,11 +11,15 @@
 
 mod courtesy;
 mod durable;
+mod failure;
 mod fold;
 mod header;
 pub mod limits;
+mod lock_wait;
 mod log;
 mod pages;
+mod readers;
+mod wal;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -26,7 +30,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 pub use courtesy::Courtesy;
 pub use durable::make_durable;
+pub use failure::{is_locked, is_no_space, panic_text};
+pub use lock_wait::wait_for_locks;
 pub use log::Log;
+pub use readers::{ReaderSettings, Readers};
+pub use wal::Wal;
 
 /// Why a database file is not to be used.
 #[derive(Debug, thiserror::Error)]

@@ -12,9 +12,7 @@ use amends_sqlite::{FileError, Log, describe, is_damage};
 use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
 
 use super::Format;
-use crate::limits::{
-    LOCK_WAIT_MAX, QUICK_CHECK_BYTES_MAX, READER_CACHE_KIB, STATEMENTS_KEPT, WAL_BYTES_KEPT, WRITER_CACHE_KIB,
-};
+use crate::limits::{QUICK_CHECK_BYTES_MAX, STATEMENTS_KEPT, WAL_BYTES_KEPT, WRITER_CACHE_KIB};
 
 /// Why a database file was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +136,12 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
         // Only possible before the first table; gives disk space back after retention.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
     }
-    settle(&connection, WRITER_CACHE_KIB).map_err(failed)?;
+    // For as long as it takes: whoever starts a service waits for it, and is told why it takes long.
+    amends_sqlite::wait_for_locks(&mut connection, path, |_| false).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB)).map_err(failed)?;
+    // What a savepoint keeps for its rollback would otherwise spill into temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
     if bytes <= QUICK_CHECK_BYTES_MAX {
         let damage = amends_sqlite::quick_check(&connection).map_err(failed)?;
         if let Some(reason) = damage {
@@ -192,22 +195,6 @@ fn check_length(path: &Path, bytes: u64, log: Log) -> Result<(), OpenError> {
         return Err(OpenError::damaged(path, reason));
     }
     Ok(())
-}
-
-/// Opens the file for reading, beside an open writer.
-pub(super) fn reader(path: &Path) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = amends_sqlite::open(path, flags, None)?;
-    settle(&connection, READER_CACHE_KIB)?;
-    Ok(connection)
-}
-
-fn settle(connection: &Connection, cache_kib: u32) -> Result<(), Error> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    connection.busy_timeout(LOCK_WAIT_MAX)?;
-    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
-    // What a savepoint keeps for its rollback would otherwise spill into temporary files.
-    connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
 fn require_setting(

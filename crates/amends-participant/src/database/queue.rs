@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use amends_sqlite::Courtesy;
+use amends_sqlite::{Courtesy, is_no_space, panic_text};
 
 use super::WriteError;
-use crate::error::{BarrierError, is_no_space};
+use crate::error::BarrierError;
 use crate::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX};
 use crate::savepoint::Savepoint;
 
@@ -59,7 +59,7 @@ where
         // What a panic leaves behind in the database is rolled back, and the work itself is gone.
         let result = match catch_unwind(AssertUnwindSafe(|| work(savepoint))) {
             Ok(result) => result.map_err(WriteError::Job),
-            Err(panic) => Err(WriteError::Panicked(panic_message(panic.as_ref()))),
+            Err(panic) => Err(WriteError::Panicked(panic_text(panic.as_ref()).to_owned())),
         };
         let ran = match &result {
             Ok(_) => Ran::Done,
@@ -77,11 +77,6 @@ where
         };
         (self.answered)(result);
     }
-}
-
-pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
 }
 
 #[derive(Default)]
@@ -147,6 +142,11 @@ impl Queue {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
+    }
+
+    /// Whether it takes no further jobs.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Takes no further jobs and answers those queued with an error.

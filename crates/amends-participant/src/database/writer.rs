@@ -7,27 +7,26 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use amends_sqlite::{Wal, is_locked, is_no_space, panic_text};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Error, ErrorCode};
+use rusqlite::{Connection, Error};
 
-use super::queue::{Job, Queue, Ran, panic_message};
+use super::queue::{Job, Queue, Ran};
 use super::{OnFatal, WriteError};
-use crate::error::is_no_space;
-use crate::limits::WAL_PAGES_MAX;
+use crate::limits::{LOCK_WAIT_MAX, WAL_PAGES_MAX};
 use crate::savepoint::Savepoint;
 
 pub(super) struct Writer {
     connection: Connection,
-    path: String,
+    path: PathBuf,
     queue: Arc<Queue>,
     commits: Arc<AtomicU64>,
     on_fatal: OnFatal,
-    /// Pages in the write-ahead log after the last commit, as its hook reported them.
-    log_pages: Arc<AtomicU32>,
+    wal: Wal,
     /// Whether the file is marked as written to.
     is_marked: Cell<bool>,
 }
@@ -60,25 +59,21 @@ impl Writer {
         commits: Arc<AtomicU64>,
         on_fatal: OnFatal,
     ) -> Result<Writer, Error> {
-        let log_pages = Arc::new(AtomicU32::new(0));
-        let reported = Arc::clone(&log_pages);
-        // In place of SQLite's own automatic checkpoint, which runs before the commit returns and hides its
-        // errors.
-        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
-            reported.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
-            Ok(())
-        }))?;
-        let path = path.display().to_string();
-        Ok(Writer { connection, path, queue, commits, on_fatal, log_pages, is_marked: Cell::new(false) })
+        // While another program holds a lock the queue fills, and whoever comes is told once it is full.
+        let waiting = Arc::clone(&queue);
+        amends_sqlite::wait_for_locks(&mut connection, path, move |waited| {
+            waited >= LOCK_WAIT_MAX && waiting.is_closed()
+        })?;
+        let wal = Wal::watch(&mut connection, WAL_PAGES_MAX)?;
+        let path = path.to_owned();
+        Ok(Writer { connection, path, queue, commits, on_fatal, wal, is_marked: Cell::new(false) })
     }
 
     pub(super) fn run(self) {
         match catch_unwind(AssertUnwindSafe(|| self.write_batches())) {
             Ok(Stopped::Closed) => return self.close_in_order(),
             Ok(Stopped::Fatal) => {}
-            Err(panic) => {
-                self.stop(&format!("{}: the writer panicked: {}", self.path, panic_message(panic.as_ref())))
-            }
+            Err(panic) => self.stop(&format!("the writer panicked: {}", panic_text(panic.as_ref()))),
         }
         self.queue.abandon();
     }
@@ -88,19 +83,18 @@ impl Writer {
             let ended = self.carry_out_batch(&mut jobs);
             if let Batch::Unknown(reason) = &ended {
                 // Before the answers: nobody should act on them while the process goes on.
-                self.stop(&format!("{}: a commit failed: {reason}", self.path));
+                self.stop(&format!("a commit failed: {reason}"));
             }
             for job in jobs {
                 job.answer(self.instead(&ended));
             }
             match ended {
-                Batch::Committed => match self.shorten_log() {
-                    Ok(()) => {}
-                    Err(error) => {
-                        self.stop(&format!("{}: a checkpoint failed: {error}", self.path));
+                Batch::Committed => {
+                    if let Err(error) = self.wal.shorten(&self.connection, &self.path) {
+                        self.stop(&format!("a checkpoint failed: {error}"));
                         return Stopped::Fatal;
                     }
-                },
+                }
                 Batch::NoSpace | Batch::RolledBack(_) => {}
                 Batch::Unknown(_) => return Stopped::Fatal,
             }
@@ -113,7 +107,7 @@ impl Writer {
         // What is on disk stays as it is: even the checkpoint of a normal close could make lost pages look
         // written. If this cannot be set, the close still is no worse than that of any other program.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        (self.on_fatal)(message);
+        (self.on_fatal)(&format!("{}: {message}", self.path.display()));
     }
 
     /// Adds to the batch what is queued until its last job is done: jobs tend to come in a row, and the first
@@ -140,7 +134,7 @@ impl Writer {
             }
         }
         if !self.is_marked.get() && self.connection.total_changes() != before {
-            match amends_sqlite::about_to_write(Path::new(&self.path)) {
+            match amends_sqlite::about_to_write(&self.path) {
                 Ok(()) => self.is_marked.set(true),
                 Err(error) => return self.rolled_back(&error),
             }
@@ -152,6 +146,8 @@ impl Writer {
             }
             // The log is written before it is flushed: without space for it nothing was flushed.
             Err(error) if is_no_space(&error) => self.out_of_space(),
+            // Nothing was written either.
+            Err(error) if is_locked(&error) => self.rolled_back(&error),
             Err(error) => Batch::Unknown(error.to_string()),
         }
     }
@@ -188,7 +184,7 @@ impl Writer {
     }
 
     fn instead(&self, ended: &Batch) -> Option<WriteError> {
-        let path = self.path.clone();
+        let path = self.path.display().to_string();
         match ended {
             Batch::Committed => None,
             Batch::NoSpace => Some(WriteError::NoSpace { path }),
@@ -197,36 +193,17 @@ impl Writer {
         }
     }
 
-    /// Carries a log that has grown long over into the file, after the answers are out.
-    fn shorten_log(&self) -> Result<(), Error> {
-        if self.log_pages.load(Ordering::Relaxed) < WAL_PAGES_MAX {
-            return Ok(());
-        }
-        match self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            Ok(()) => Ok(()),
-            // Readers are in the way, or the file cannot grow: nothing was lost, and the next commit tries
-            // again.
-            Err(error) if is_no_space(&error) || is_busy(&error) => Ok(()),
-            // A failed flush of the file: its pages may be gone although the next flush says otherwise.
-            Err(error) => Err(error),
-        }
-    }
-
     fn close_in_order(self) {
         // Whatever stays in the log is found there by the next start, so an error here loses nothing.
         let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         if matches!(emptied, Ok(0)) {
-            amends_sqlite::about_to_close(Path::new(&self.path));
+            amends_sqlite::about_to_close(&self.path);
         }
         drop(self.connection);
-        amends_sqlite::closed(Path::new(&self.path));
+        amends_sqlite::closed(&self.path);
     }
 
     fn execute(&self, sql: &'static str) -> Result<(), Error> {
         self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
     }
-}
-
-fn is_busy(error: &Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
