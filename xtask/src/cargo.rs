@@ -29,7 +29,8 @@ impl fmt::Display for CargoFailed {
 
 /// The root of the workspace.
 pub(crate) fn workspace_root() -> PathBuf {
-    // `cargo run` names the manifest of this very checkout; the compiled-in path is for a binary started by hand.
+    // `cargo run` names the manifest of this very checkout; the compiled-in path is for a binary started by
+    // hand.
     let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let xtask = PathBuf::from(manifest);
     xtask.parent().expect("xtask/ lies below the workspace root").to_owned()

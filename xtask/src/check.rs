@@ -1,6 +1,7 @@
 //! `cargo xtask check`: what can be judged by reading alone.
 //!
-//! Owns what becomes of the findings of `documents.rs` and `circles.rs`: all are named together. Builds nothing.
+//! Owns what becomes of the findings of `documents.rs` and `circles.rs`: all are named together. Builds
+//! nothing.
 
 use std::process::ExitCode;
 

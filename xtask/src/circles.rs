@@ -1,8 +1,8 @@
 //! Import circles between the files of a crate.
 //!
-//! Owns which file imports which, read from the sources: `use` declarations and paths, followed through re-exports to the file
-//! that an item stands in. What only tests have does not count. Promises to find every circle but those of a file and the
-//! files in its own folder: a child may use what its parent has.
+//! Owns which file imports which, read from the sources: `use` declarations and paths, followed through
+//! re-exports to the file that an item stands in. What only tests have does not count. Promises to find every
+//! circle but those of a file and the files in its own folder: a child may use what its parent has.
 //! Does not expand macros, and does not know `#[path]`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

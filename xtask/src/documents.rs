@@ -1,8 +1,9 @@
 //! What our pages say of the code.
 //!
-//! Owns three promises of `ARCHITECTURE.md`, `README.md` and `docs/`: that a link to a file of the repository leads to one;
-//! that a name which `ARCHITECTURE.md` links to a source, or says to decide a question, is defined there; and that the code
-//! map has every crate, with what it leans on. Does not look at links that leave the repository.
+//! Owns three promises of `ARCHITECTURE.md`, `README.md` and `docs/`: that a link to a file of the repository
+//! leads to one; that a name which `ARCHITECTURE.md` links to a source, or says to decide a question, is
+//! defined there; and that the code map has every crate, with what it leans on. Does not look at links that
+//! leave the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -129,8 +130,9 @@ fn is_used_type(code: &str, name: &str) -> bool {
         && source::words(code).any(|word| word == name)
 }
 
-/// The code map against Cargo: every crate is in it, leans only on crates above it in the table, and depends on nothing
-/// that it does not lean on, itself or through those it leans on. What only tests depend on does not count.
+/// The code map against Cargo: every crate is in it, leans only on crates above it in the table, and depends
+/// on nothing that it does not lean on, itself or through those it leans on. What only tests depend on does
+/// not count.
 fn arrows(architecture: &str, packages: &[Package]) -> Vec<String> {
     let mut findings = Vec::new();
     // What each crate may depend on.
@@ -166,7 +168,7 @@ fn arrows(architecture: &str, packages: &[Package]) -> Vec<String> {
     let names: BTreeSet<&str> = packages.iter().map(|package| short(&package.name)).collect();
     let gone = allowed.keys().filter(|name| !names.contains(name.as_str()));
     findings.extend(
-        gone.map(|name| format!("{ARCHITECTURE}: the code map has {name}, which is no crate of ours")),
+        gone.map(|name| format!("{ARCHITECTURE}: the code map has {name}, which is not a crate of ours")),
     );
     findings
 }

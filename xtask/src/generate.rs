@@ -1,7 +1,8 @@
 //! `cargo xtask generate`: everything in the repository that is made from something else.
 //!
-//! Owns the reference of limits, `docs/limits.md`, made from every `limits.rs`. Promises that the tests fail while what
-//! is committed differs from what would be made. Does not understand Rust: it reads the one shape those files have.
+//! Owns the reference of limits, `docs/limits.md`, made from every `limits.rs`. Promises that the tests fail
+//! while what is committed differs from what would be made. Does not understand Rust: it reads the one shape
+//! those files have.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
 //! `cargo xtask instructions`: how many instructions a saga costs, and whether that has grown.
 //!
-//! Owns the comparison of a fixed run (`crates/amends-engine/examples/fixed_run.rs`) with what is written down in
-//! `xtask/instructions.json`. Promises figures that do not hang on what else the machine is doing: they are counted under
-//! valgrind, not timed, and what a process costs before its first saga is taken off.
-//! Does not measure speed: waiting and cache misses are not instructions. `cargo run --release -- bench` measures.
+//! Owns the comparison of a fixed run (`crates/amends-engine/examples/fixed_run.rs`) with what is written
+//! down in `xtask/instructions.json`. Promises figures that do not hang on what else the machine is doing:
+//! they are counted under valgrind, not timed, and what a process costs before its first saga is taken off.
+//! Does not measure speed: waiting and cache misses are not instructions. `cargo run --release -- bench`
+//! measures.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,8 +29,8 @@ const WORKLOADS: [&str; 2] = ["ok", "undo"];
 /// Two runs of each: their difference is what the sagas cost, without the start of the process.
 const SAGAS: [u32; 2] = [1_000, 11_000];
 
-/// How much more may be counted than is written down, in percent. Batches are cut by chance: repeated counts lie within one and
-/// a half of each other.
+/// How much more may be counted than is written down, in percent. Batches are cut by chance: repeated counts
+/// lie within one and a half of each other.
 const TOLERANCE_PERCENT: u64 = 3;
 
 /// Instructions of one saga, by workload.
@@ -45,7 +46,7 @@ pub(crate) enum Verdict {
     NoValgrind,
 }
 
-/// What to tell whoever has no valgrind.
+/// What is printed without valgrind.
 pub(crate) const NO_VALGRIND: &str =
     "valgrind is missing, so no instructions are counted; install your system's package valgrind";
 

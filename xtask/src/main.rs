@@ -3,7 +3,8 @@
 //! Owns the command line of the tasks and their exit codes: 0 all is well, 1 something is wrong with
 //! Amends, 2 the task could not be carried out.
 //! Promises that `cargo xtask test` is what CI runs.
-//! Does not depend on any crate of the product: it builds and watches the product from outside, as a user would.
+//! Does not depend on any crate of the product: it builds and watches the product from outside, as a user
+//! would.
 
 mod cargo;
 mod check;
@@ -29,9 +30,11 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Everything CI runs: format, lints, tests, release build, instruction counts, crash campaign and its self-test.
+    /// Everything CI runs: format, lints, tests, release build, instruction counts, crash campaign and its
+    /// self-test.
     Test(test_command::Arguments),
-    /// Looks for links and names in the documents that lead nowhere, arrows upwards between crates, and import circles.
+    /// Looks for links and names in the documents that lead nowhere, arrows upwards between crates, and
+    /// import circles.
     Check,
     /// Makes what is made from something else: the reference of limits.
     Generate(generate::Arguments),

@@ -1,7 +1,7 @@
 //! As much of Rust as can be read without a compiler.
 //!
-//! Owns what is blanked out of a source before anything is searched in it, and whether a file defines a name. Relies on
-//! every source being formatted: an item ends at the brace that stands as far left as it began.
+//! Owns what is blanked out of a source before anything is searched in it, and whether a file defines a name.
+//! Relies on every source being formatted: an item ends at the brace that stands as far left as it began.
 
 /// The source with comments and the contents of strings and characters blanked out; lines stay.
 pub(crate) fn code(source: &str) -> String {
@@ -84,7 +84,8 @@ pub(crate) fn without_tests(code: &str) -> String {
     kept
 }
 
-/// Ends with the line that closes the item: a brace that stands as far left, or the first line if it has no body.
+/// Ends with the line that closes the item: a brace that stands as far left, or the first line if it has no
+/// body.
 fn skip_item<'t>(lines: &mut impl Iterator<Item = &'t str>, indent: usize) {
     for line in lines {
         let text = line.trim();

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything CI runs, from nothing; with `--quick`, what one wants after each change.
 //!
 //! Owns the lists of stages and their order, from the quickest to the slowest.
-//! Promises that the first stage that fails ends it, with the command that repeats just that stage, and that the last
-//! line reads `N passed, N failed`.
+//! Promises that the first stage that fails ends it, with the command that repeats just that stage, and that
+//! the last line reads `N passed, N failed`.
 //! Does not install anything: what is missing is named, with how to get it.
 
 use std::env;
@@ -24,7 +24,8 @@ pub(crate) struct Arguments {
     /// Repeats the crash campaign of an earlier run.
     #[arg(long, conflicts_with = "quick")]
     seed: Option<Seed>,
-    /// The daily loop, in under three minutes on a warm tree: no release build, no crash campaign, no tests of the binary.
+    /// The daily loop, in under three minutes on a warm tree: no release build, no crash campaign, no tests
+    /// of the binary.
     #[arg(long)]
     quick: bool,
 }
@@ -147,7 +148,7 @@ fn make_documentation() -> Result<(), Failed> {
     doc(&["--package", BINARY])
 }
 
-/// Everything that is missing is named at once: installing one thing after the other is no fun.
+/// Everything that is missing is named together, to be installed in one go.
 fn look_for_tools() -> Result<(), Failed> {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let has_compiler = Command::new(&compiler)

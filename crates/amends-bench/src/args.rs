@@ -1,7 +1,7 @@
-//! What `amends bench` can be told.
+//! The arguments of `amends bench`.
 //!
-//! Owns the flags, their limits and their defaults. Promises that a run that begins makes sense: no zero clients, no
-//! unknown part. Does not look at the disk: that is `place.rs`.
+//! Owns the flags, their limits and their defaults. Promises that a run that begins makes sense: no zero
+//! clients, no unknown part. Does not look at the disk: that is `place.rs`.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use super::load::Load;
 use super::memory::Held;
 use super::sagas::Ids;
 
-/// Clients at once, at most: each has one saga under way, and the engine holds no more.
+/// Concurrent clients, at most: each has one saga under way, and the engine holds no more.
 const CLIENTS_MAX: i64 = 20_000;
 const _: () = assert!(CLIENTS_MAX as usize <= LIVE_SAGAS_MAX, "the engine turns none of our clients away");
 
@@ -43,14 +43,15 @@ Exit codes:
   2    bad arguments, or the data directory or a file to compare with cannot be used
   130  interrupted; what was written has been removed
 
-The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the sagas
-got out of it: sagas per second, times appends per saga, divided by the bare appends per second. `share_of_floor` is the
-orders per second over HTTP, divided by what the same clients get from a handler that does nothing on the same server.
+The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the
+sagas got out of it: sagas per second, times appends per saga, divided by the bare appends per second.
+`share_of_floor` is the orders per second over HTTP, divided by what the same clients get from a handler that
+does nothing on the same server.
 
-A closed loop shows what the machine can do at most. How long somebody waits who comes at any time, an open loop shows
-(--rate): arrivals are a Poisson process, the same in every run. A row says `kept_up: false` if more than a hundredth of
-what arrived, and more than arrives in a tenth of a second, was left over at the end; its latencies then only grow with
-the length of the run.";
+A closed loop shows what the machine can do at most. An open loop (--rate) shows how long an arrival at a
+random moment waits: arrivals are a Poisson process, the same in every run. A row says `kept_up: false` if more
+than 1 % of what arrived, and more than arrives in 0.1 s, was left over at the end; its latencies then only grow
+with the length of the run.";
 
 /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit.
 #[derive(Debug, Args)]
@@ -59,14 +60,14 @@ pub struct Arguments {
     /// What to measure; all but history when left out
     #[arg(value_enum, value_name = "WORKLOAD")]
     workloads: Vec<Measurement>,
-    /// How many clients at once, each starting its next saga when the last one has ended. With --rate: how many sagas at
-    /// once at most, 512 unless said
+    /// How many clients run concurrently, each starting its next saga when the last one has ended. With
+    /// --rate: how many sagas run concurrently at most, 512 by default
     #[arg(long, value_delimiter = ',', default_value = "1,64,512", value_name = "N,…",
           default_value_if("rates", ArgPredicate::IsPresent, "512"),
           value_parser = clap::value_parser!(u32).range(1..=CLIENTS_MAX))]
     clients: Vec<u32>,
-    /// Start so many sagas a second, whatever became of those before: an open loop, at each rate in turn. What finds all
-    /// clients busy waits in line; latency counts from the intended start
+    /// Start so many sagas a second, whether those before have ended or not: an open loop, at each rate in
+    /// turn. A saga that finds all clients busy waits in line; its latency counts from its intended start
     #[arg(long = "rate", value_delimiter = ',', value_name = "N,…",
           value_parser = clap::value_parser!(u32).range(1..=RATE_MAX))]
     rates: Vec<u32>,
@@ -102,8 +103,8 @@ pub struct Arguments {
     /// directory, unless that lies in memory]
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
-    /// Compare with an earlier run: a file with what --output json printed. A change counts only if it is larger than what
-    /// the runs of either differ by, or than a fifth where there was but one
+    /// Compare with an earlier run: a file with what --output json printed. A change counts only if it is
+    /// larger than what the runs of either differ by, or than a fifth where there was but one
     #[arg(long, value_name = "FILE")]
     pub(super) compare: Option<PathBuf>,
     /// Compare that run with the one in this file instead, and measure nothing
@@ -127,12 +128,12 @@ pub(super) enum Measurement {
     Undo,
     /// Orders over HTTP at the shop, beside a handler that does nothing
     Shop,
-    /// Taking up what was under way when the process was killed
+    /// Going on with what was under way when the process was killed
     Recovery,
-    /// How much memory an idle program takes, sagas under way, and such that wait for a day
+    /// How much memory an idle program takes, how much live sagas, and how much sagas that wait for a day
     Memory,
-    /// Sagas in a directory full of finished ones, beside an empty one. Filling it takes its time (a million sagas: some
-    /// twenty seconds) and space (700 bytes each). Measured with as many clients as --clients has at most
+    /// Sagas in a directory full of finished ones, beside an empty one. Filling it takes time (a million
+    /// sagas: about 20 seconds) and space (700 bytes each). Measured with the largest number of --clients
     History,
 }
 

@@ -1,8 +1,9 @@
-//! The disk under a directory, as the kernel counts what it tells it.
+//! The disk under a directory, and the flushes that the kernel counts of it.
 //!
-//! Owns the way from a directory to the device whose flushes the kernel counts, and that count. Promises nothing instead of
-//! a guess: a device that the kernel does not count for (a partition, a volume over several disks, a file system without
-//! a device) is looked through to the one disk beneath it, or left unknown. Does not judge: `load/flushes.rs` does.
+//! Owns the way from a directory to the device whose flushes the kernel counts, and that count. Promises
+//! nothing instead of a guess: a device that the kernel does not count for (a partition, a volume over
+//! several disks, a file system without a device) is looked through to the one disk beneath it, or left
+//! unknown. Does not judge: `load/flushes.rs` does.
 //!
 //! The count is the sixteenth field of `stat` in <https://docs.kernel.org/admin-guide/iostats.html>.
 
@@ -49,14 +50,15 @@ impl BlockDevice {
         None
     }
 
-    /// How many flushes the disk has carried out since the machine was started, whoever asked for them.
+    /// How many flushes the disk has carried out since the machine was started, whichever program asked for
+    /// them.
     pub(super) fn flushes(&self) -> Option<u64> {
         let stat = fs::read_to_string(self.directory.join("stat")).ok()?;
         stat.split_whitespace().nth(FLUSHES_FIELD)?.parse().ok()
     }
 
-    /// Whether the disk says that it has a cache which must be flushed. If not, the kernel sends it no flushes, and counts
-    /// none.
+    /// Whether the disk says that it has a cache which must be flushed. If not, the kernel sends it no
+    /// flushes, and counts none.
     pub(super) fn has_cache(&self) -> Option<bool> {
         let said = fs::read_to_string(self.directory.join("queue/write_cache")).ok()?;
         match said.trim() {

@@ -1,7 +1,7 @@
 //! What all measurements of a run have in common.
 //!
-//! Owns nothing of its own: the place on the disk, the time that counts and the line that a waiting person sees, handed to
-//! each measurement as one.
+//! Owns nothing of its own: the place on the disk, the time that counts and the line that a waiting person
+//! sees, handed to each measurement as one.
 
 use super::load::Window;
 use super::place::Place;

@@ -1,8 +1,8 @@
 //! What the disk alone can do.
 //!
-//! Owns the measurement of bare appends: the size of the sagas' own, from as many clients, through the same loop.
-//! Promises to try a growing and a pre-filled file and to let the better count, so that the yardstick is not ours to
-//! shorten.
+//! Owns the measurement of bare appends: the size of the sagas' own, from as many clients, through the same
+//! loop. Promises to try a growing and a pre-filled file and to let the better count, so that the yardstick
+//! is not ours to shorten.
 
 use super::conditions::Conditions;
 use super::error::BenchError;
@@ -11,7 +11,8 @@ use super::load::{self, Client, Load, Measured, Meters};
 use super::row::Row;
 use super::runs::Runs;
 
-/// The pre-filled file: larger than any batch, small enough to stay in memory, as a log that is used again would.
+/// The pre-filled file: larger than any batch, small enough to stay in memory, as a log that is used again
+/// would.
 const PREFILLED_BYTES: u64 = 64 << 20;
 
 /// The appends that sagas made.

@@ -1,7 +1,7 @@
 //! Why a measurement could not be made.
 //!
-//! Owns [`BenchError`] and the exit code of each: whoever has to act is told by it. Promises that a number that was not
-//! measured is never printed.
+//! Owns [`BenchError`] and the exit code of each, which says who has to act. Promises that a number that was
+//! not measured is never printed.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub(crate) enum BenchError {
         #[source]
         source: io::Error,
     },
-    /// A file to compare with is no report.
+    /// A file to compare with is not a report.
     #[error(
         "cannot compare with {}: {reason}. It must hold what `amends bench --output json` printed", .path.display()
     )]

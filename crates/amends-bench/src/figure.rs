@@ -1,7 +1,7 @@
 //! A figure as people read it.
 //!
-//! Owns units and digits. Promises that what is not known looks like nothing else, and that of several runs people see how
-//! far they lie apart where that is what counts. The unit itself is in the heading.
+//! Owns units and digits. Promises that what is not known looks like nothing else, and that of several runs
+//! people see how far they lie apart where that is what counts. The unit itself is in the heading.
 
 use serde_json::Value;
 
@@ -94,6 +94,7 @@ fn cores(shares: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::Spread;
 
     #[test]
     fn thousands_stand_apart() {
@@ -104,6 +105,15 @@ mod tests {
     fn of_few_cores_people_see_each_and_of_many_the_range() {
         assert_eq!(cores(&[0.934, 0.88]), "93 % 88 %");
         assert_eq!(cores(&[0.5, 0.25, 1.0, 0.0, 0.1]), "0 % to 100 %");
+    }
+
+    #[test]
+    fn of_several_runs_people_see_half_of_what_lies_between_the_ends() {
+        let rate = Spread { min: 2_000.0, median: 4_500.0, max: 5_000.0 };
+        let row = |runs: u32| Row::default().put("runs", runs).spread("rate", 1, rate).spread("p50", 0, rate);
+        assert_eq!(Show::Whole.cell(&row(3), "rate").as_deref(), Some("4,500 ±33 %"));
+        assert_eq!(Show::Whole.cell(&row(1), "rate").as_deref(), Some("4,500"));
+        assert_eq!(Show::Milliseconds.cell(&row(3), "p50").as_deref(), Some("4.50"));
     }
 
     #[test]

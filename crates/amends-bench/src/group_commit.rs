@@ -1,8 +1,8 @@
 //! The bare log: what a journal could do at best.
 //!
-//! Owns one writer thread over one file. Promises that appends reach the file in the order they came, that everything
-//! queued goes out in one write and one flush, without a timer, and that nobody is answered before that flush. Keeps no
-//! index and reads nothing: it is the yardstick, not a store.
+//! Owns one writer thread over one file. Promises that appends reach the file in the order they came, that
+//! everything queued goes out in one write and one flush, without a timer, and that nobody is answered before
+//! that flush. Keeps no index and reads nothing: it is the yardstick, not a store.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -28,8 +28,8 @@ pub(super) trait Medium: Send + 'static {
 /// A file that grows with every append.
 pub(super) struct Growing(File);
 
-/// A file of a fixed size that is overwritten in place, from its start again at its end: no flush has to wait for the
-/// file system to note new blocks.
+/// A file of a fixed size that is overwritten in place, from its start again at its end: no flush has to wait
+/// for the file system to note new blocks.
 pub(super) struct Prefilled {
     file: File,
     size: u64,

@@ -1,8 +1,9 @@
 //! Whether a long history slows sagas down.
 //!
-//! Owns the measurement of sagas in a directory that is full of finished ones, beside an empty one of the same round: alone,
-//! while retention removes what is old, and while somebody reads the list of sagas from end to end. Promises that the
-//! full directory is filled by the product itself, once for all rounds, and that the empty one is new each time.
+//! Owns the measurement of sagas in a directory that is full of finished ones, beside an empty one of the
+//! same round: alone, while retention removes what is old, and while somebody reads the list of sagas from
+//! end to end. Promises that the full directory is filled by the product itself, once for all rounds, and
+//! that the empty one is new each time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub(super) enum State {
     Full,
     /// Retention finds everything too old.
     Retention,
-    /// Somebody reads the whole list, and begins anew at its end.
+    /// A reader reads the whole list, again and again.
     Reader,
 }
 

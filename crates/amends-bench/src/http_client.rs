@@ -1,7 +1,8 @@
 //! A light HTTP client.
 //!
-//! Owns one connection that stays open, and one request at a time on it. Promises to cost little beside what it
-//! measures: whoever waits for the answer drives the connection, without a task of its own. Does not judge answers.
+//! Owns one connection that stays open, and one request at a time on it. Promises to cost little beside what
+//! it measures: the client that waits for the answer drives the connection, without a task of its own. Does
+//! not judge answers.
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -24,7 +25,7 @@ pub(super) struct HttpClient {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    /// Nobody took the connection.
+    /// The connection was not accepted.
     #[error("cannot connect to {address}")]
     Connect {
         address: SocketAddr,

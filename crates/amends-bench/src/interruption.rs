@@ -1,8 +1,9 @@
 //! Ctrl-C, and the child process that must not outlive it.
 //!
-//! Owns the wait for signals and the child at work. Promises that an interrupted run leaves neither its directory nor a
-//! process behind, and ends with the exit code of an interruption, whatever fails for want of the directory meanwhile.
-//! Lets the measurement block its threads as it likes: it waits on a thread of its own.
+//! Owns the wait for signals and the child at work. Promises that an interrupted run leaves neither its
+//! directory nor a process behind, and ends with the exit code of an interruption, whatever fails for want of
+//! the directory meanwhile. Lets the measurement block its threads as it likes: it waits on a thread of its
+//! own.
 
 use std::fs;
 use std::io;
@@ -37,8 +38,8 @@ pub(super) struct Interruption {
     child: Arc<Mutex<Option<Working>>>,
 }
 
-/// A child at work, and the end of its standard input whose closing tells it that we are gone. Kept apart from the
-/// child, which would close it as soon as it is waited for.
+/// A child at work, and the end of its standard input whose closing tells it that we are gone. Kept apart
+/// from the child, which would close it as soon as it is waited for.
 struct Working {
     child: Child,
     lifeline: Option<ChildStdin>,
@@ -69,7 +70,7 @@ impl<F: Future<Output = ()> + Send + 'static> Signals<F> {
     }
 }
 
-/// Never lets go of the child: whoever asks for it from here on waits for the end of the process.
+/// Never lets go of the child: a thread that asks for it from here on waits for the end of the process.
 fn tidy_up(directory: &Path, child: &Mutex<Option<Working>>) -> ! {
     let mut child = lock(child);
     if let Some(working) = child.as_mut() {
@@ -82,8 +83,8 @@ fn tidy_up(directory: &Path, child: &Mutex<Option<Working>>) -> ! {
     std::process::exit(INTERRUPTED)
 }
 
-/// Whether the directory is gone, and stays so. It gets another name first: then nothing new can be put into it, for
-/// threads that still write do so by its old one.
+/// Whether the directory is gone, and stays so. It gets another name first: then nothing new can be put into
+/// it, for threads that still write do so by its old one.
 fn remove(directory: &Path) -> bool {
     let aside = directory.with_extension("removed");
     let is_aside = fs::rename(directory, &aside).is_ok();

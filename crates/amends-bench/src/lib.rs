@@ -1,8 +1,8 @@
 //! `amends bench`: what this machine can do, next to what its disk can do.
 //!
-//! Owns the command, and the hidden one of the processes it starts. Promises one document on standard output, and an exit
-//! code that says who has to act. Start reading at [`run`], then `session.rs` for the order of the measurements, `load/mod.rs` for
-//! how each is made, and `parts.rs` for what the document holds.
+//! Owns the command, and the hidden one of the processes it starts. Promises one document on standard output,
+//! and an exit code that says who has to act. Start reading at [`run`], then `session.rs` for the order of
+//! the measurements, `load/mod.rs` for how each is made, and `parts.rs` for what the document holds.
 
 mod args;
 mod block_device;
@@ -60,7 +60,7 @@ pub fn run(args: &Arguments) -> ExitCode {
 }
 
 fn carry_out(args: &Arguments) -> Result<(), BenchError> {
-    // Read first: nobody wants to learn after an hour that the file was the wrong one.
+    // Read first: a wrong file should be found before an hour of measuring, not after it.
     let before = args.compare.as_deref().map(Document::read).transpose()?;
     if let Some((before, with)) = before.as_ref().zip(args.with.as_deref()) {
         let compared = Comparison::of(before, &Document::read(with)?)?;
@@ -88,8 +88,8 @@ fn print(document: &impl Serialize, page: impl FnOnce() -> String, output: Outpu
     std::io::stdout().write_all(text.as_bytes()).map_err(BenchError::Print)
 }
 
-/// Carries out the hidden command `bench-worker`, which the bench starts for each process of a measurement. `start_log` is
-/// called where the product would trace.
+/// Carries out the hidden command `bench-worker`, which the bench starts for each process of a measurement.
+/// `start_log` is called where the product would trace.
 pub fn run_worker(args: &WorkerArguments, start_log: impl FnOnce() -> Result<(), String>) -> ExitCode {
     worker::end_with_parent();
     let serve = |served| {
@@ -113,7 +113,7 @@ fn warn(warnings: &[String]) {
     }
 }
 
-/// Says what went wrong, with its causes, and what that means for whoever called.
+/// Prints what went wrong, with its causes, and gives the exit code.
 fn end(done: Result<(), BenchError>) -> ExitCode {
     let Err(error) = done else { return ExitCode::SUCCESS };
     let mut message = error.to_string();

@@ -1,6 +1,7 @@
 //! What it was measured on.
 //!
-//! Owns the description of this machine. Promises `null` for what cannot be found out, never a guess. Does not measure.
+//! Owns the description of this machine. Promises `null` for what cannot be found out, never a guess. Does
+//! not measure.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

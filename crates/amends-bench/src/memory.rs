@@ -1,8 +1,8 @@
 //! How much memory sagas take.
 //!
-//! Owns both sides: for each state a worker, so that the memory is its alone, which says how much of it is in memory.
-//! Promises that the sagas are where they should be when that is read, all in memory or none; that what a saga takes is
-//! told without what the idle program takes; and nothing where the kernel says nothing.
+//! Owns both sides: for each state a worker, so that the memory is its alone, which says how much of it is in
+//! memory. Promises that the sagas are where they should be when that is read, all in memory or none; that
+//! the bytes of a saga are without those of the idle program; and no figure where the kernel gives none.
 
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// An engine that has nothing to do has done what it does at its start.
 const IDLE_AFTER: Duration = Duration::from_secs(2);
 
-/// Longer than the journal takes to bring its database up to its log, and to forget sagas that do nothing (two seconds
-/// after that).
+/// Longer than the journal takes to bring its database up to its log, and to forget sagas that do nothing
+/// (two seconds after that).
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
 
 /// How long sagas may take to fall asleep once all are started: far longer than a full engine needs.

@@ -1,8 +1,9 @@
 //! What an order costs over HTTP.
 //!
-//! Owns the measurement of the shop beside its floor: the same clients against the shop, and against a handler that
-//! does nothing on the same server. Promises that an order counts only when it is answered as completed. The servers
-//! are processes of their own (`shop_server.rs`), so that each side has threads of its own; the processors they share.
+//! Owns the measurement of the shop beside its floor: the same clients against the shop, and against a
+//! handler that does nothing on the same server. Promises that an order counts only when it is answered as
+//! completed. The servers are processes of their own (`shop_server.rs`), so that each side has threads of its
+//! own; the processors they share.
 
 use std::fs;
 use std::net::SocketAddr;

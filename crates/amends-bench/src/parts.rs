@@ -1,7 +1,8 @@
 //! The parts of the document: which rows they have, and what of them is drawn and compared.
 //!
-//! Owns the one list of columns: their keys, their headings, their units, and which way they should go. The keys are a
-//! promise to programs; what reads rows reads them by this list. Does not make rows: each measurement makes its own.
+//! Owns the one list of columns: their keys, their headings, their units, and which way they should go. The
+//! keys are a promise to programs; what reads rows reads them by this list. Does not make rows: each
+//! measurement makes its own.
 
 use super::figure::Show;
 

@@ -1,7 +1,8 @@
 //! Where the measurement takes place.
 //!
-//! Owns the directory on the disk to be measured. Promises a directory of its own that is gone afterwards, after Ctrl-C
-//! as well; and, unless told otherwise, one on a disk and not in memory. Touches nothing outside of it.
+//! Owns the directory on the disk to be measured. Promises a directory of its own that is gone afterwards,
+//! after Ctrl-C as well; and, unless --data says otherwise, one on a disk and not in memory. Touches nothing
+//! outside of it.
 
 use std::fs;
 use std::io;
@@ -43,7 +44,7 @@ impl Place {
         self.directory.path()
     }
 
-    /// The disk beneath it, if the kernel counts what that is told.
+    /// The disk beneath it, if the kernel counts what it is sent.
     pub(super) fn disk(&self) -> Option<&BlockDevice> {
         self.disk.as_ref()
     }
@@ -60,7 +61,8 @@ impl Place {
         )
     }
 
-    /// An empty directory in it, removed when dropped: what one measurement leaves must not weigh on the next.
+    /// An empty directory in it, removed when dropped: what one measurement leaves must not weigh on the
+    /// next.
     pub(super) fn fresh(&self, name: &str) -> Result<TempDir, BenchError> {
         let made = tempfile::Builder::new().prefix(name).tempdir_in(self.directory());
         made.map_err(|source| BenchError::File { path: self.directory().to_owned(), source })

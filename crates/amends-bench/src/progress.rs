@@ -1,6 +1,7 @@
 //! What a waiting person sees.
 //!
-//! Owns one line on the terminal. Promises silence when standard error is no terminal, and for the first two seconds.
+//! Owns one line on the terminal. Promises silence when standard error is not a terminal, and for the first
+//! two seconds.
 
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 /// A run shorter than this needs no progress.
 const SILENT_FOR: Duration = Duration::from_secs(2);
 
-/// How often the line is drawn anew.
+/// How often the line is redrawn.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
 
 /// The line.

@@ -1,8 +1,8 @@
 //! How long it takes to go on after a kill.
 //!
-//! Owns both sides: one worker fills a journal and is killed, a second one loads what it left and carries it to its end.
-//! Promises times from just before the second process is started, so that its own start counts; a real SIGKILL; and that
-//! `durable` is said only when every start is, an end only when its record is.
+//! Owns both sides: one worker fills a journal and is killed, a second one loads what it left and carries it
+//! to its end. Promises times from just before the second process is started, so that its own start counts; a
+//! real SIGKILL; and that `durable` is said only when every start is, an end only when its record is.
 
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,7 @@ pub(super) fn recover(args: &WorkerArguments) -> Result<(), BenchError> {
     let (last_steps, seen) = mpsc::unbounded_channel();
     let first = local(|_| async { workload::completed() });
     let last = local(move |call| {
-        // Nobody listens any more once all have ended.
+        // There is no receiver any more once all have ended.
         let _ = last_steps.send(call.saga);
         async { workload::completed() }
     });

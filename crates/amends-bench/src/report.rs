@@ -1,7 +1,7 @@
 //! What was measured: the document.
 //!
-//! Owns how its parts make one document for programs and one page for people. Promises that parts which were not measured
-//! are empty lists, never zeros. What their rows hold is up to `parts.rs`.
+//! Owns how its parts make one document for programs and one page for people. Promises that parts which were
+//! not measured are empty lists, never zeros. What their rows hold is up to `parts.rs`.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -122,7 +122,7 @@ impl Serialize for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parts::{DISK, SHOP};
+    use crate::parts::DISK;
     use crate::sample::{one_run, open_loop, settings, three_runs};
 
     use expect_test::expect;
@@ -316,73 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn of_several_runs_people_see_how_far_they_lie_apart() {
-        let mut report = three_runs();
-        report.rows(&SHOP).clear();
-        report.rows(&DISK).clear();
-        expect![[r#"
-            Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
-            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda (cache: unknown)
-            log: flushed; database: WAL
-            10 s each, after a warm-up of 1 s; medians of 3 runs, ± half the way from the least to the most
-
-            Sagas: four steps, each durable before the next
-            ┌──────────┬─────────┬─────────────┬────────┬────────┬──────────┬────────────┬─────────────┐
-            │ workload ┆ clients ┆     sagas/s ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ longest ms ┆ of the disk │
-            ╞══════════╪═════════╪═════════════╪════════╪════════╪══════════╪════════════╪═════════════╡
-            │ ok       ┆      64 ┆ 4,500 ±33 % ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 ┆      50.0 % │
-            └──────────┴─────────┴─────────────┴────────┴────────┴──────────┴────────────┴─────────────┘
-
-            What the sagas took
-            ┌──────────┬─────────┬───────────┬──────┬───────────┬───────────┬───────────┬──────────────┬──────────┬──────────┐
-            │ workload ┆ clients ┆     CPU s ┆ CPUs ┆     cores ┆   appends ┆ the log's ┆ the kernel's ┆  reached ┆    bytes │
-            │          ┆         ┆ per 1,000 ┆ used ┆      busy ┆ per flush ┆ flushes/s ┆    flushes/s ┆ the disk ┆ per saga │
-            ╞══════════╪═════════╪═══════════╪══════╪═══════════╪═══════════╪═══════════╪══════════════╪══════════╪══════════╡
-            │ ok       ┆      64 ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆      yes ┆    1,235 │
-            └──────────┴─────────┴───────────┴──────┴───────────┴───────────┴───────────┴──────────────┴──────────┴──────────┘
-
-            Recovery: from the start of the process after a kill
-            ┌───────────┬─────────────────┬───────────────┐
-            │ in flight ┆ first ended, ms ┆ all ended, ms │
-            ╞═══════════╪═════════════════╪═══════════════╡
-            │    10,000 ┆       300 ±33 % ┆   3,000 ±33 % │
-            └───────────┴─────────────────┴───────────────┘
-
-            Memory: a process of its own for each row
-            ┌─────────┬──────────┬───────────────┬────────────┐
-            │ sagas   ┆ how many ┆ in memory, MB ┆ bytes each │
-            ╞═════════╪══════════╪═══════════════╪════════════╡
-            │ idle    ┆        0 ┆       10 ±0 % ┆          – │
-            │ live    ┆  100,000 ┆     170 ±12 % ┆      1,600 │
-            │ waiting ┆  200,000 ┆       30 ±0 % ┆        100 │
-            └─────────┴──────────┴───────────────┴────────────┘
-        "#]].assert_eq(&report.draw());
-    }
-
-    #[test]
     fn of_an_open_loop_people_see_the_rate_and_what_fell_behind() {
-        expect![[r#"
-            Amends 0.1.0 (release, rustc 1.95.0) on 2026-11-23T00:00:00Z
-            2 × A processor, 8 GiB of memory, Linux 6.18.44, ext4 on /dev/vda (cache: unknown)
-            log: flushed; database: WAL
-            10 s each, after a warm-up of 1 s; one run of each; arrivals: Poisson process, seed 1
-
-            Sagas: four steps, each durable before the next
-            ┌──────────┬─────────┬────────┬───────────┬─────────┬─────────┬────────┬────────┬──────────┬────────────┐
-            │ workload ┆ clients ┆ rate/s ┆ arrived/s ┆ sagas/s ┆ kept up ┆ p50 ms ┆ p99 ms ┆ p99.9 ms ┆ longest ms │
-            ╞══════════╪═════════╪════════╪═══════════╪═════════╪═════════╪════════╪════════╪══════════╪════════════╡
-            │ ok       ┆     512 ┆ 20,000 ┆    20,025 ┆  20,012 ┆     yes ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 │
-            │ ok       ┆     512 ┆ 90,000 ┆    89,876 ┆  60,000 ┆      NO ┆   1.23 ┆   5.68 ┆     9.01 ┆      34.57 │
-            └──────────┴─────────┴────────┴───────────┴─────────┴─────────┴────────┴────────┴──────────┴────────────┘
-
-            What the sagas took
-            ┌──────────┬─────────┬────────┬───────────┬──────┬───────────┬───────────┬───────────┬──────────────┬──────────┬──────────┐
-            │ workload ┆ clients ┆ rate/s ┆     CPU s ┆ CPUs ┆     cores ┆   appends ┆ the log's ┆ the kernel's ┆  reached ┆    bytes │
-            │          ┆         ┆        ┆ per 1,000 ┆ used ┆      busy ┆ per flush ┆ flushes/s ┆    flushes/s ┆ the disk ┆ per saga │
-            ╞══════════╪═════════╪════════╪═══════════╪══════╪═══════════╪═══════════╪═══════════╪══════════════╪══════════╪══════════╡
-            │ ok       ┆     512 ┆ 20,000 ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆      yes ┆    1,235 │
-            │ ok       ┆     512 ┆ 90,000 ┆     0.123 ┆ 1.25 ┆ 93 % 50 % ┆      31.4 ┆       812 ┆          900 ┆      yes ┆    1,235 │
-            └──────────┴─────────┴────────┴───────────┴──────┴───────────┴───────────┴───────────┴──────────────┴──────────┴──────────┘
-        "#]].assert_eq(&open_loop().draw());
+        let page = open_loop().draw();
+        for part in ["arrivals: Poisson process", "rate/s", "arrived/s", "kept up", "NO", "90,000"] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
+        assert!(!one_run().draw().contains("rate/s"), "nothing is known of it");
     }
 }

@@ -1,7 +1,8 @@
 //! One row of the document, whatever it tells of.
 //!
-//! Owns how figures are written: rounded, `null` where nothing is known, and of several runs the median under the figure's
-//! own key and what lies around it under that with `_min` and `_max`. Does not know what the keys mean: `parts.rs` does.
+//! Owns how figures are written: rounded, `null` where nothing is known, and of several runs the median under
+//! the figure's own key and what lies around it under that with `_min` and `_max`. Does not know what the
+//! keys mean: `parts.rs` does.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};

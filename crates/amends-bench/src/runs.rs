@@ -1,7 +1,8 @@
 //! The same measurement several times over.
 //!
-//! Owns what is told of several runs at once. Promises the median, and beside it the least and the most that a run showed:
-//! a single figure hides how far two runs of the same program lie apart. Knows at least one run. Does not run anything.
+//! Owns what is reported of several runs together. Promises the median, and beside it the least and the most
+//! that a run showed: a single figure hides how far two runs of the same program lie apart. Knows at least
+//! one run. Does not run anything.
 
 /// All runs of one measurement.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! What the engine does on this machine.
 //!
-//! Owns the measurement of sagas: a fresh journal on the disk, the product's engine over it, clients that each start a
-//! saga and wait for its end. Promises the product's defaults, and that every saga ended as it should.
+//! Owns the measurement of sagas: a fresh journal on the disk, the product's engine over it, clients that
+//! each start a saga and wait for its end. Promises the product's defaults, and that every saga ended as it
+//! should.
 
 use std::future::{Future, ready};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Reports that nobody measured, for tests of what is made of reports.
+//! Made-up reports, for tests of what is made of reports.
 
 use std::time::Duration;
 

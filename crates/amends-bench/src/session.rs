@@ -1,8 +1,8 @@
 //! One run of the bench.
 //!
-//! Owns the order: for each number of clients the sagas, then bare appends of the same size by the same clients, then
-//! orders over HTTP and their floor, round by round as often as asked, so that what is put side by side was measured side by
-//! side; then recovery, memory, and what a long history does.
+//! Owns the order: for each number of clients the sagas, then bare appends of the same size by the same
+//! clients, then orders over HTTP and their floor, round by round as often as asked, so that what is put side
+//! by side was measured side by side; then recovery, memory, and what a long history does.
 //! Promises the product's own defaults (shards, workers, journal). Does not tune anything for the occasion.
 
 use std::time::Duration;

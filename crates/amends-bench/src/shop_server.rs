@@ -1,8 +1,8 @@
 //! The server that orders are posted to, in a process of its own.
 //!
-//! Owns what it serves: the shop as `amends demo` does, or in its place a handler that does nothing on the same server.
-//! Promises that the two differ in their handler alone: threads, limits, layers and the answer's size are the same.
-//! Ends in good order when it is asked to, and at once with its parent.
+//! Owns what it serves: the shop as `amends demo` does, or in its place a handler that does nothing on the
+//! same server. Promises that the two differ in their handler alone: threads, limits, layers and the answer's
+//! size are the same. Ends in good order when it is asked to, and immediately with its parent.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -22,10 +22,10 @@ use super::error::BenchError;
 use super::stderr::end_fatally;
 use super::worker;
 
-/// Told with the address, once it takes connections.
+/// Said with the address, once it takes connections.
 pub(super) const LISTENING: &str = "listening";
 
-/// Told at the end, with how often the journal and the services flushed.
+/// Said at the end, with how often the journal and the services flushed.
 pub(super) const FLUSHES: &str = "flushes";
 
 /// What the handler that does nothing answers: an order's answer, to the byte.

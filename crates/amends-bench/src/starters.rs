@@ -1,7 +1,7 @@
 //! Many sagas, as quickly as they can be started.
 //!
-//! Owns what brings an engine or a directory into a state that is then measured. Promises to return when every start has
-//! been answered. Measures nothing.
+//! Owns what brings an engine or a directory into a state that is then measured. Promises to return when
+//! every start has been answered. Measures nothing.
 
 use std::path::Path;
 use std::sync::Arc;

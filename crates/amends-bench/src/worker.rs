@@ -1,8 +1,9 @@
 //! A process beside this one, and the line between the two.
 //!
-//! Owns the hidden command that starts one, and both ends of the line: the parent reads the worker's standard output line
-//! by line, the worker ends with its standard input. Promises that a worker does not outlive its parent, and that one which
-//! is no longer wanted is gone. Does not do their work: each measurement has that of its own workers.
+//! Owns the hidden command that starts one, and both ends of the line: the parent reads the worker's standard
+//! output line by line, the worker ends with its standard input. Promises that a worker does not outlive its
+//! parent, and that one which is no longer wanted is gone. Does not do their work: each measurement has that
+//! of its own workers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use super::place::Place;
 /// The hidden command as the binary must call it.
 const COMMAND: &str = "bench-worker";
 
-/// What a worker is told.
+/// The arguments of a worker.
 #[derive(Debug, Args)]
 pub struct WorkerArguments {
     /// What it is there for
@@ -150,7 +151,7 @@ impl<'a> Worker<'a> {
 
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
-        // There is one only when something else has failed, and that is what is told.
+        // There is one only when something else has failed, and that is what is reported.
         let _ = self.place.interruption().kill_child();
     }
 }

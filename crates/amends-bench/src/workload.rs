@@ -1,7 +1,8 @@
 //! What the measured sagas do.
 //!
-//! Owns the definitions and the participants of the workloads. Promises the work that other systems were measured with:
-//! four steps in this process that do nothing, 200 bytes of input, 60 bytes of output each. Does not run them.
+//! Owns the definitions and the participants of the workloads. Promises the work that other systems were
+//! measured with: four steps in this process that do nothing, 200 bytes of input, 60 bytes of output each.
+//! Does not run them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +26,8 @@ const STEPS: [&str; 4] = ["CreateOrder", "ProcessPayment", "ReserveInventory", "
 /// The step that says no.
 const REFUSING: usize = 2;
 
-/// Long enough that no limit passes while sagas wait to be killed and taken up again.
-const FOR_EVER: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Long enough that no limit passes while sagas wait for the kill and are loaded again.
+const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A kind of saga that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Workload {
         }
     }
 
-    /// Tells the engine about it.
+    /// Registers it with the engine.
     pub(super) fn set_up(self, engine: EngineBuilder) -> EngineBuilder {
         let plan = DefinitionSpec { limit: Duration::from_secs(120), ..spec(STEPS.map(step)) };
         with_participants(engine.definition(check(plan)), |at| match self {
@@ -65,7 +66,7 @@ impl Workload {
     }
 }
 
-/// Tells the engine about the sagas of the recovery measurement: those of `ok`, without limits, and with a first and a
+/// Registers the sagas of the recovery measurement: those of `ok`, without limits, and with a first and a
 /// last step of the caller's choice.
 pub(super) fn set_up_patient(
     engine: EngineBuilder,
@@ -73,7 +74,7 @@ pub(super) fn set_up_patient(
     last: Arc<dyn Participant>,
 ) -> EngineBuilder {
     let plan =
-        DefinitionSpec { limit: FOR_EVER, ..spec(STEPS.map(|name| step(name).attempt_limit(FOR_EVER))) };
+        DefinitionSpec { limit: NO_LIMIT, ..spec(STEPS.map(|name| step(name).attempt_limit(NO_LIMIT))) };
     with_participants(engine.definition(check(plan)), |at| match at {
         0 => first.clone(),
         3 => last.clone(),
@@ -109,7 +110,7 @@ fn spec(steps: [StepSpec; 4]) -> DefinitionSpec {
     DefinitionSpec {
         name: DefinitionName::new("PlaceOrder"),
         version: 1,
-        limit: FOR_EVER,
+        limit: NO_LIMIT,
         pivot: Some(STEPS[3].to_owned()),
         steps: steps.into(),
     }

@@ -1,8 +1,8 @@
 //! What the shop answers to a posted order.
 //!
 //! Owns the reading of an answer against the contract of `POST /orders`.
-//! Promises that whatever the contract does not know is said to be outside of it, never bent into something near.
-//! Does not know what was answered before: comparing is the record's.
+//! Promises that whatever the contract does not know is said to be outside of it, never bent into something
+//! near. Does not know what was answered before: comparing is the record's.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,9 +32,7 @@ impl fmt::Display for OrderId {
 /// An answer as it is compared: status and every byte of the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The HTTP status.
     pub(crate) status: u16,
-    /// The body, unread.
     pub(crate) body: Box<[u8]>,
 }
 
@@ -50,27 +48,20 @@ impl fmt::Display for Answer {
 /// An answer with the headers that matter.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
-    /// Status and body.
     pub(crate) answer: Answer,
-    /// `Retry-After`.
     pub(crate) retry_after: Option<String>,
-    /// `Location`.
     pub(crate) location: Option<String>,
 }
 
 /// How a saga ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The order stands.
     Completed {
-        /// The order.
         order: OrderId,
     },
-    /// The order was taken back.
     Compensated {
         /// The order, unless the saga never came to create one.
         order: Option<OrderId>,
-        /// The step that turned the saga back.
         failed_step: String,
         /// Why: the participant's code, or one of the engine's own.
         code: Option<String>,
@@ -81,27 +72,13 @@ pub(crate) enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// The saga came to its end.
-    Ended {
-        /// The saga.
-        saga: SagaId,
-        /// How it ended.
-        end: End,
-    },
+    Ended { saga: SagaId, end: End },
     /// The saga is durable and under way.
-    Accepted {
-        /// The saga.
-        saga: SagaId,
-    },
+    Accepted { saga: SagaId },
     /// The saga waits for an operator.
-    Parked {
-        /// The saga.
-        saga: SagaId,
-    },
+    Parked { saga: SagaId },
     /// The server could not say how the saga stands.
-    Faulted {
-        /// The saga.
-        saga: SagaId,
-    },
+    Faulted { saga: SagaId },
     /// Full: come again.
     Busy {
         /// Not before that time has passed.
@@ -114,10 +91,6 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// Reads an answer.
-    ///
-    /// # Errors
-    /// What about it is outside the contract.
     pub(crate) fn read(received: &Received) -> Result<Reply, String> {
         let Received { answer: Answer { status, body }, retry_after, location } = received;
         let body: Value =

@@ -1,12 +1,13 @@
 //! The campaign: load, kill, restart, again and again, and the check at the end.
 //!
 //! Owns the loop of rounds and the instants of the kills.
-//! Promises that a seed brings back every decision of the clients and every instant of a kill, as far as a real
-//! process repeats itself; and that a campaign in which nothing was acknowledged never counts as passed.
+//! Promises that a seed brings back every decision of the clients and every instant of a kill, as far as a
+//! real process repeats itself; and that a campaign in which nothing was acknowledged never counts as passed.
 //! Does not print its result: that is the report's. Start reading at `Plan::run`.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,20 +21,18 @@ use super::place::{Kept, Place};
 use super::process::{Launch, NotUp, Server, panic_in};
 use super::progress::Progress;
 use super::random::{Random, Seed, Stream};
-use super::record::{Record, Tally};
+use super::record::Tally;
+use super::scene::Scene;
 use super::settle::Settle;
 use super::violation::{Kind, Violation, Violations};
 
 /// What a campaign is to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// The `amends` that is killed.
     pub(crate) binary: PathBuf,
     /// How often it is killed under load.
     pub(crate) rounds: u32,
-    /// What decisions and instants come from.
     pub(crate) seed: Seed,
-    /// How many clients post at once.
     pub(crate) clients: u16,
     /// The data directory; a fresh temporary one when there is none.
     pub(crate) data: Option<PathBuf>,
@@ -41,54 +40,39 @@ pub(crate) struct Plan {
     pub(crate) keeps_data: bool,
     /// The deliberately broken variant, in a build that has some.
     pub(crate) sabotage: Option<String>,
-    /// When everything is checked.
     pub(crate) checks: Checks,
 }
 
-/// When everything is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checks {
-    /// After the last round.
     AtTheEnd,
-    /// After each round.
     AfterEachRound,
 }
 
 /// How a campaign went.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The figures.
     pub(crate) summary: Summary,
-    /// What was found wrong.
     pub(crate) violations: Violations,
-    /// What was left behind, if anything.
     pub(crate) kept: Option<Kept>,
 }
 
 /// The figures of a campaign.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Summary {
-    /// What brings it back.
     pub(crate) seed: Seed,
-    /// Rounds played.
     pub(crate) rounds: u32,
     /// Kills, those during start-up included.
     pub(crate) kills: u32,
-    /// What the clients counted.
     pub(crate) tally: Tally,
     /// What the shop held at the end, if it could be looked at.
     pub(crate) held: Option<Held>,
     /// The longest time from a start after a kill to the first healthy answer.
     pub(crate) worst_restart: Duration,
-    /// How long it all took.
     pub(crate) took: Duration,
 }
 
 impl Plan {
-    /// Carries it out.
-    ///
-    /// # Errors
-    /// The campaign could not be run, which says nothing about the product.
     pub(crate) fn run(&self) -> Result<Outcome, CouldNotRun> {
         let began = Instant::now();
         let place = Place::prepare(self.data.as_deref())?;
@@ -96,19 +80,23 @@ impl Plan {
         let launch = self.launch(&place, &place.data)?;
         let mut campaign = Campaign {
             plan: self,
+            scene: Scene::new(launch.port(), self.seed, self.clients),
             launch,
-            record: Mutex::new(Record::new(self.clients)),
-            violations: Mutex::new(Violations::default()),
             kills: 0,
             worst_restart: Duration::ZERO,
             held: None,
         };
         let rounds = campaign.play()?;
         if let Ok(Some(panic)) = panic_in(&place.log) {
-            campaign.note(Violation::new(Kind::Panicked, place.log.display().to_string(), "no panic", panic));
+            campaign.scene.note(Violation::new(
+                Kind::Panicked,
+                place.log.display().to_string(),
+                "no panic",
+                panic,
+            ));
         }
-        let tally = campaign.record().tally();
-        let violations = campaign.violations.into_inner().expect("nobody panics while holding it");
+        let tally = campaign.scene.record().tally();
+        let violations = std::mem::take(&mut *campaign.scene.violations());
         if violations.is_empty() && tally.completed + tally.compensated == 0 {
             return Err(CouldNotRun(
                 "no order was acknowledged in any round, so nothing was proved".to_owned(),
@@ -133,8 +121,8 @@ impl Plan {
     }
 }
 
-/// Starts the process once where nothing was ever killed: if it fails there, the campaign cannot be run; if it fails
-/// later, a kill did it.
+/// Starts the process once where nothing was ever killed: if it fails there, the campaign cannot be run; if
+/// it fails later, a kill did it.
 fn prove_it_starts(launch: &Launch) -> Result<(), CouldNotRun> {
     let mut server = launch.start().map_err(|error| cannot_start(launch, &error))?;
     if let Err(why) = server.wait_until_up() {
@@ -148,15 +136,15 @@ fn prove_it_starts(launch: &Launch) -> Result<(), CouldNotRun> {
 struct Campaign<'a> {
     plan: &'a Plan,
     launch: Launch,
-    record: Mutex<Record>,
-    violations: Mutex<Violations>,
+    scene: Scene,
     kills: u32,
     worst_restart: Duration,
     held: Option<Held>,
 }
 
 impl Campaign<'_> {
-    /// Plays the rounds until one finds something, lets everything come to rest, and says how many were played.
+    /// Plays the rounds until one finds something, lets everything come to rest, and says how many were
+    /// played.
     fn play(&mut self) -> Result<u32, CouldNotRun> {
         let mut progress = Progress::new(self.plan.rounds);
         self.kill_first_starts()?;
@@ -165,9 +153,10 @@ impl Campaign<'_> {
             if self.plan.checks == Checks::AfterEachRound {
                 self.settle(round)?;
             }
-            progress.after(round + 1, self.record().tally());
-            // Whatever comes after a violation is no longer the product's normal life, and would bury the finding.
-            if self.has_found_something() {
+            progress.after(round + 1, self.scene.record().tally());
+            // Whatever comes after a violation is no longer the product's normal life, and would bury the
+            // finding.
+            if !self.scene.violations().is_empty() {
                 break;
             }
         }
@@ -217,7 +206,7 @@ impl Campaign<'_> {
             Err(why @ NotUp::Unwatched(_)) => Err(CouldNotRun(why.to_string())),
             Err(why @ (NotUp::Exited(_) | NotUp::TooSlow)) => {
                 let got = format!("{why}; it wrote:\n{}", server.last_words());
-                self.note(Violation::new(Kind::DidNotRestart, self.launch.typed(), "it comes up", got));
+                self.scene.note(Violation::new(Kind::DidNotRestart, self.launch.typed(), "it comes up", got));
                 Ok(None)
             }
         }
@@ -226,24 +215,15 @@ impl Campaign<'_> {
     /// Repeats a sample of answered keys right after the restart.
     fn repeat_some(&self, round: u32) {
         let mut random = Random::new(self.plan.seed, Stream::Sample { round });
-        let keys: Vec<OrderKey> = self.record().sample(SAMPLE_KEYS, &mut random);
+        let keys: Vec<OrderKey> = self.scene.record().sample(SAMPLE_KEYS, &mut random);
         // Whatever hinders it is noted as a violation, and that ends the rounds.
         let _ = self.settlement(round).repeat(&keys);
     }
 
-    /// Lets the clients post for that long. They are called off just before the kill, so that an answer which does
-    /// not come before is told from one that dies with the process.
+    /// Lets the clients post for that long. They are called off just before the kill, so that an answer which
+    /// does not come before is told from one that dies with the process.
     fn load(&self, round: u32, server: &mut Server, lifetime: Duration) -> Result<(), CouldNotRun> {
-        let load = Load {
-            port: self.launch.port(),
-            seed: self.plan.seed,
-            round,
-            clients: self.plan.clients,
-            record: &self.record,
-            violations: &self.violations,
-            bell: Bell::default(),
-            lost: Mutex::new(Vec::new()),
-        };
+        let load = Load { scene: &self.scene, round, bell: Bell::default(), lost: Mutex::default() };
         let ended = load.run(|| {
             load.bell.wait(lifetime);
             let ended = server.exit_status();
@@ -253,17 +233,11 @@ impl Campaign<'_> {
         });
         match ended.map_err(|error| cannot_kill(&error))? {
             Some(status) => {
-                let got = format!("{status}; it wrote:\n{}", server.last_words());
-                self.note(Violation::new(
-                    Kind::ExitedByItself,
-                    format!("round {round}"),
-                    "it lives until killed",
-                    got,
-                ));
+                self.note_exit(server, status, format!("round {round}"));
             }
             None => {
                 let lost = load.lost.into_inner().expect("nobody panics while holding it");
-                self.violations.lock().expect("nobody panics while holding it").extend(lost);
+                self.scene.violations().extend(lost);
             }
         }
         Ok(())
@@ -281,7 +255,7 @@ impl Campaign<'_> {
         thread::sleep(lifetime);
         if let Some(status) = server.exit_status().map_err(|error| cannot_kill(&error))? {
             let got = format!("it ended by itself ({status}); it wrote:\n{}", server.last_words());
-            self.note(Violation::new(Kind::DidNotRestart, self.launch.typed(), "it comes up", got));
+            self.scene.note(Violation::new(Kind::DidNotRestart, self.launch.typed(), "it comes up", got));
         }
         self.kill(server)
     }
@@ -291,38 +265,19 @@ impl Campaign<'_> {
         let Some(mut server) = self.start()? else { return Ok(()) };
         self.held = self.settlement(round).run().ok();
         if let Some(status) = server.exit_status().map_err(|error| cannot_kill(&error))? {
-            let got = format!("{status}; it wrote:\n{}", server.last_words());
-            self.note(Violation::new(
-                Kind::ExitedByItself,
-                "after the last kill",
-                "it lives until killed",
-                got,
-            ));
+            self.note_exit(&server, status, "after the last kill".to_owned());
         }
         server.kill().map_err(|error| cannot_kill(&error))
     }
 
     fn settlement(&self, round: u32) -> Settle<'_> {
-        Settle {
-            port: self.launch.port(),
-            seed: self.plan.seed,
-            round,
-            clients: self.plan.clients,
-            record: &self.record,
-            violations: &self.violations,
-        }
+        Settle { scene: &self.scene, round }
     }
 
-    fn has_found_something(&self) -> bool {
-        !self.violations.lock().expect("nobody panics while holding it").is_empty()
-    }
-
-    fn note(&self, violation: Violation) {
-        self.violations.lock().expect("nobody panics while holding it").add(violation);
-    }
-
-    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
-        self.record.lock().expect("nobody panics while holding the record")
+    /// Notes that the process did not live as long as it should.
+    fn note_exit(&self, server: &Server, status: ExitStatus, when: String) {
+        let got = format!("{status}; it wrote:\n{}", server.last_words());
+        self.scene.note(Violation::new(Kind::ExitedByItself, when, "it lives until killed", got));
     }
 }
 
@@ -339,7 +294,8 @@ fn drawn(random: &mut Random, milliseconds: std::ops::RangeInclusive<u64>) -> Du
     Duration::from_micros(random.within(milliseconds.start() * 1_000..=milliseconds.end() * 1_000))
 }
 
-/// How long the process lives under load. Short, so that it is often killed while recovering; long enough for whole sagas.
+/// How long the process lives under load. Short, so that it is often killed while recovering; long enough for
+/// whole sagas.
 const LOAD_MILLISECONDS: std::ops::RangeInclusive<u64> = 20..=400;
 /// When a start is cut short: a start takes some tens of milliseconds, recovery included.
 const START_MILLISECONDS: std::ops::RangeInclusive<u64> = 0..=80;

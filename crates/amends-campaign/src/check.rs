@@ -1,11 +1,13 @@
 //! The check: does what the shop shows agree with itself and with every answer it gave?
 //!
-//! Owns the five invariants of the reference application and the comparison of orders with acknowledged answers.
-//! Promises to be pure (views and claims in, violations out) and to find every kind of disagreement: each has a
-//! test that makes it.
-//! Does not fetch anything: that is `settle`'s. Start reading at `Check::new`, `Check::order`, `Check::finish`.
+//! Owns the five invariants of the reference application and the comparison of orders with acknowledged
+//! answers. Promises to be pure (views and claims in, violations out) and to find every kind of disagreement:
+//! each has a test that makes it.
+//! Does not fetch anything: that is `settle`'s. Start reading at `Check::new`, `Check::order`,
+//! `Check::finish`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use serde_json::Value;
 
@@ -66,11 +68,8 @@ pub(crate) fn check_saga(name: &str, saga: &SagaId, answer: &Answer) -> Result<(
 /// How many orders and parked sagas a clean shop held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Held {
-    /// Orders that stand.
     pub(crate) confirmed: i64,
-    /// Orders that were taken back.
     pub(crate) cancelled: i64,
-    /// Sagas that wait for an operator.
     pub(crate) parked: i64,
 }
 
@@ -85,20 +84,21 @@ struct Claimed {
 /// What all orders together imply.
 #[derive(Debug, Default)]
 struct Sums {
-    orders: BTreeMap<&'static str, i64>,
-    payments: BTreeMap<&'static str, i64>,
-    reservations: BTreeMap<&'static str, i64>,
-    shipments: BTreeMap<&'static str, i64>,
+    orders: BTreeMap<OrderStatus, i64>,
+    payments: BTreeMap<PaymentStatus, i64>,
+    reservations: BTreeMap<ReservationStatus, i64>,
+    shipments: BTreeMap<ShipmentStatus, i64>,
     captured: i64,
     refunded: i64,
     confirmed: i64,
-    /// Payments in force of parked orders: money that belongs to no confirmed order and yet is where it should be.
+    /// Payments in force of parked orders: money that belongs to no confirmed order and yet is where it
+    /// should be.
     parked: i64,
     reserved: BTreeMap<String, i64>,
 }
 
 impl Check {
-    /// A check of that campaign, given all that its clients were told.
+    /// A check of that campaign, given all that its clients know.
     pub(crate) fn new(seed: Seed, claims: impl IntoIterator<Item = Claim>) -> Check {
         let mut check =
             Check { seed, claims: BTreeMap::new(), sums: Sums::default(), violations: Violations::default() };
@@ -149,8 +149,8 @@ impl Check {
         self.check_money(ledger);
         self.check_counts(ledger);
         let held = Held {
-            confirmed: count(&self.sums.orders, OrderStatus::Confirmed.word()),
-            cancelled: count(&self.sums.orders, OrderStatus::Cancelled.word()),
+            confirmed: count(&self.sums.orders, OrderStatus::Confirmed),
+            cancelled: count(&self.sums.orders, OrderStatus::Cancelled),
             parked: ledger.parked_sagas,
         };
         (held, self.violations)
@@ -171,7 +171,8 @@ impl Check {
         self.violations.add(Violation::new(kind, subject, expected, got));
     }
 
-    /// The order holds what was posted under its key, and the reservation, in force or not, what the order holds.
+    /// The order holds what was posted under its key, and the reservation, in force or not, what the order
+    /// holds.
     fn check_contents(&mut self, view: &OrderView, total: Money, subject: &str) {
         let Some(key) = OrderKey::named(&view.user_id, self.seed) else { return };
         let order = Order::of(self.seed, key);
@@ -224,8 +225,8 @@ impl Check {
             ClaimedEnd::Parked | ClaimedEnd::Unknown => return,
         };
         if id.is_none_or(|id| *id.0 != *view.id) || status != view.status {
-            let expected = format!("order {}, {}", id.map_or("(none)", |id| &id.0), status.word());
-            let got = format!("order {}, {}", view.id, view.status.word());
+            let expected = format!("order {}, {status:?}", id.map_or("(none)", |id| &id.0));
+            let got = format!("order {}, {:?}", view.id, view.status);
             self.add(Kind::OrderContradictsAnswer, subject, expected, got);
         }
     }
@@ -359,29 +360,31 @@ impl Check {
         }
     }
 
-    /// The services' own records, counted by status, are what the orders imply: a second payment of one order shows here.
+    /// The services' own records, counted by status, are what the orders imply: a second payment of one order
+    /// shows here.
     fn check_counts(&mut self, ledger: &LedgerView) {
         let sums = std::mem::take(&mut self.sums);
-        for (name, shown, implied) in [
-            ("orders", &ledger.orders, &sums.orders),
-            ("payments", &ledger.payments, &sums.payments),
-            ("reservations", &ledger.reservations, &sums.reservations),
-            ("shipments", &ledger.shipments, &sums.shipments),
-        ] {
-            for (status, shown) in shown {
-                self.check_figure(&format!("{name}, {status}"), *shown, count(implied, status));
-            }
-            for (status, implied) in implied {
-                if !shown.contains_key(*status) {
-                    self.check_figure(&format!("{name}, {status}"), 0, *implied);
-                }
-            }
-        }
+        self.check_table("orders", &ledger.orders, &sums.orders);
+        self.check_table("payments", &ledger.payments, &sums.payments);
+        self.check_table("reservations", &ledger.reservations, &sums.reservations);
+        self.check_table("shipments", &ledger.shipments, &sums.shipments);
+        self.sums = sums;
         let parked = self.claims.values().filter(|claimed| claimed.end == ClaimedEnd::Parked).count();
         let parked = i64::try_from(parked).expect("a count of keys fits");
         self.check_figure("parked_sagas", ledger.parked_sagas, parked);
         self.check_figure("live_sagas", ledger.live_sagas, 0);
-        self.sums = sums;
+    }
+
+    fn check_table<S: Copy + Ord + Debug>(
+        &mut self,
+        name: &str,
+        shown: &BTreeMap<S, i64>,
+        implied: &BTreeMap<S, i64>,
+    ) {
+        let statuses: BTreeSet<S> = shown.keys().chain(implied.keys()).copied().collect();
+        for status in statuses {
+            self.check_figure(&format!("{name}, {status:?}"), count(shown, status), count(implied, status));
+        }
     }
 
     fn check_figure(&mut self, name: &str, shown: i64, implied: i64) {
@@ -394,12 +397,12 @@ impl Check {
 
 impl Sums {
     fn add(&mut self, view: &OrderView, total: i64) {
-        *self.orders.entry(view.status.word()).or_insert(0) += 1;
+        *self.orders.entry(view.status).or_insert(0) += 1;
         if view.status == OrderStatus::Confirmed {
             self.confirmed += total;
         }
         if let Some(payment) = &view.payment {
-            *self.payments.entry(payment.status.word()).or_insert(0) += 1;
+            *self.payments.entry(payment.status).or_insert(0) += 1;
             self.captured += total;
             match (payment.status, view.status) {
                 (PaymentStatus::Refunded, _) => self.refunded += total,
@@ -408,7 +411,7 @@ impl Sums {
             }
         }
         if let Some(reservation) = &view.reservation {
-            *self.reservations.entry(reservation.status.word()).or_insert(0) += 1;
+            *self.reservations.entry(reservation.status).or_insert(0) += 1;
             match reservation.status {
                 ReservationStatus::Reserved => {
                     for line in &reservation.lines {
@@ -419,14 +422,14 @@ impl Sums {
             }
         }
         if let Some(shipment) = &view.shipment {
-            *self.shipments.entry(shipment.status.word()).or_insert(0) += 1;
+            *self.shipments.entry(shipment.status).or_insert(0) += 1;
         }
     }
 }
 
-fn count(counts: &BTreeMap<&'static str, i64>, status: &str) -> i64 {
-    // A status that no order has is a status that none has: zero is the count, not a guess.
-    counts.get(status).copied().unwrap_or(0)
+fn count<S: Ord>(counts: &BTreeMap<S, i64>, status: S) -> i64 {
+    // A status that is not listed is one that none has: zero is the count, not a guess.
+    counts.get(&status).copied().unwrap_or(0)
 }
 
 fn holds_lines(view: &OrderView, lines: &[Line]) -> bool {

@@ -1,8 +1,8 @@
 //! The clients of the shop while it is being killed.
 //!
 //! Owns what a client does with each step: what it posts, how, and what it makes of the answer.
-//! Promises to behave as a careful client would: an answer that did not come is unknown, and the same key is posted
-//! again with the same body until the answer is there.
+//! Promises to behave as a careful client would: an answer that did not come is unknown, and the same key is
+//! posted again with the same body until the answer is there.
 //! Does not decide when the process dies.
 
 use std::sync::Mutex;
@@ -13,28 +13,19 @@ use super::answer::{Received, Reply};
 use super::crew::Bell;
 use super::http::{Lost, Shop};
 use super::order::{Fault, Manner, Order, OrderKey};
-use super::random::{Random, Seed, Stream};
-use super::record::{Learnt, Record, Step};
-use super::violation::{Kind, Violation, Violations};
+use super::random::{Random, Stream};
+use super::record::{Learnt, Step};
+use super::scene::Scene;
+use super::violation::{Kind, Violation};
 
 /// The load of one round.
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
-    /// Where the shop is.
-    pub(crate) port: u16,
-    /// What the clients' decisions come from.
-    pub(crate) seed: Seed,
-    /// The round.
+    pub(crate) scene: &'a Scene,
     pub(crate) round: u32,
-    /// How many clients there are.
-    pub(crate) clients: u16,
-    /// What they know.
-    pub(crate) record: &'a Mutex<Record>,
-    /// What they find wrong.
-    pub(crate) violations: &'a Mutex<Violations>,
     /// Calls them off.
     pub(crate) bell: Bell,
-    /// Answers that did not come although nobody had called them off: wrong if the process lived.
+    /// Answers that did not come although they had not been called off: wrong if the process lived.
     pub(crate) lost: Mutex<Vec<Violation>>,
 }
 
@@ -42,7 +33,7 @@ impl Load<'_> {
     /// Lets all clients post until the bell rings; `meanwhile` runs beside them and has to ring it.
     pub(crate) fn run<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
         thread::scope(|scope| {
-            for client in 0..self.clients {
+            for client in 0..self.scene.clients {
                 scope.spawn(move || self.run_client(client));
             }
             meanwhile()
@@ -50,10 +41,10 @@ impl Load<'_> {
     }
 
     fn run_client(&self, client: u16) {
-        let shop = Shop::at(self.port);
-        let mut random = Random::new(self.seed, Stream::Client { round: self.round, client });
+        let shop = self.scene.shop();
+        let mut random = Random::new(self.scene.seed, Stream::Client { round: self.round, client });
         while !self.bell.is_rung() {
-            let step = self.record().next_step(client, &mut random);
+            let step = self.scene.record().next_step(client, &mut random);
             if let Err(lost) = self.take_step(&shop, client, step, &mut random)
                 && !self.bell.is_rung()
             {
@@ -63,13 +54,13 @@ impl Load<'_> {
                 self.bell.wait(PAUSE_AFTER_LOSS);
             }
         }
-        self.record().lands(client);
+        self.scene.record().lands(client);
     }
 
     fn take_step(&self, shop: &Shop, client: u16, step: Step, random: &mut Random) -> Result<(), Lost> {
         match step {
             Step::PostNew(key) => {
-                let order = self.order(key);
+                let order = self.scene.order(key);
                 if let Some(fault) = order.fault_before {
                     let received = shop.post_order(&order.name, &fault.body(&order.name), order.manner)?;
                     self.judge(judge_faulty(&order, fault, &received));
@@ -77,18 +68,18 @@ impl Load<'_> {
                 self.post_own(shop, &order, &order.body(), order.manner)
             }
             Step::PostAgain(key) => {
-                let order = self.order(key);
+                let order = self.scene.order(key);
                 let manner = manner_of_repeat(random);
                 self.post_own(shop, &order, &body_of_repeat(&order, random), manner)
             }
             Step::Join(key) | Step::Repeat(key) => {
                 debug_assert!(step != Step::Join(OrderKey { client, ..key }), "nobody joins itself");
-                let order = self.order(key);
+                let order = self.scene.order(key);
                 let manner = manner_of_repeat(random);
                 self.post(shop, &order, &body_of_repeat(&order, random), manner)
             }
             Step::ReuseKey(key) => {
-                let order = self.order(key);
+                let order = self.scene.order(key);
                 let received = shop.post_order(&order.name, &order.other_body(), Manner::Wait)?;
                 self.judge(judge_reuse(&order, &received));
                 Ok(())
@@ -98,36 +89,26 @@ impl Load<'_> {
 
     /// Posts an order of this client's own, which others may join meanwhile.
     fn post_own(&self, shop: &Shop, order: &Order, body: &str, manner: Manner) -> Result<(), Lost> {
-        self.record().takes_off(order.key);
+        self.scene.record().takes_off(order.key);
         let posted = self.post(shop, order, body, manner);
-        self.record().lands(order.key.client);
+        self.scene.record().lands(order.key.client);
         posted
     }
 
     fn post(&self, shop: &Shop, order: &Order, body: &str, manner: Manner) -> Result<(), Lost> {
         let received = shop.post_order(&order.name, body, manner)?;
-        let learnt = self.record().learn(order, &received);
+        let learnt = self.scene.record().learn(order, &received);
         match learnt {
             Ok(Learnt::End | Learnt::StillOpen) => {}
             // The key stays open, and its client comes back to it.
             Ok(Learnt::ComeAgain(pause)) => self.bell.wait(pause),
-            Err(violation) => self.judge(Err(violation)),
+            Err(violation) => self.scene.note(violation),
         }
         Ok(())
     }
 
     fn judge(&self, judged: Result<(), Violation>) {
-        if let Err(violation) = judged {
-            self.violations.lock().expect("nobody panics while holding it").add(violation);
-        }
-    }
-
-    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
-        self.record.lock().expect("nobody panics while holding the record")
-    }
-
-    fn order(&self, key: OrderKey) -> Order {
-        Order::of(self.seed, key)
+        judged.unwrap_or_else(|violation| self.scene.note(violation));
     }
 }
 

@@ -1,8 +1,8 @@
-//! Several clients at work at once.
+//! Several clients at work concurrently.
 //!
 //! Owns the threads of a campaign and the bell that calls them off.
-//! Promises that no thread outlives the call that started it, and that whoever waits hears the bell at once.
-//! Does not know what the work is.
+//! Promises that no thread outlives the call that started it, and that a waiting thread hears the bell
+//! immediately. Does not know what the work is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::http::Shop;
+use super::scene::Scene;
 
 /// Calls everybody off, once.
 #[derive(Debug, Default)]
@@ -19,18 +20,15 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// Rings.
     pub(crate) fn ring(&self) {
         *self.is_rung.lock().expect("nobody panics while holding the bell") = true;
         self.rings.notify_all();
     }
 
-    /// Whether it was rung.
     pub(crate) fn is_rung(&self) -> bool {
         *self.is_rung.lock().expect("nobody panics while holding the bell")
     }
 
-    /// Waits that long, or until it rings.
     pub(crate) fn wait(&self, most: Duration) {
         let is_rung = self.is_rung.lock().expect("nobody panics while holding the bell");
         let waited = self.rings.wait_timeout_while(is_rung, most, |is_rung| !*is_rung);
@@ -38,19 +36,14 @@ impl Bell {
     }
 }
 
-/// Does `work` for every item on that many threads, each with its own way to the shop; stops early when the bell rings.
-pub(crate) fn for_each<T: Sync>(
-    port: u16,
-    threads: u16,
-    items: &[T],
-    bell: &Bell,
-    work: impl Fn(&Shop, &T) + Sync,
-) {
+/// Does `work` for every item on a thread for each client, each with its own way to the shop; stops early
+/// when the bell rings.
+pub(crate) fn for_each<T: Sync>(scene: &Scene, items: &[T], bell: &Bell, work: impl Fn(&Shop, &T) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..usize::from(threads).min(items.len()) {
+        for _ in 0..usize::from(scene.clients).min(items.len()) {
             scope.spawn(|| {
-                let shop = Shop::at(port);
+                let shop = scene.shop();
                 while !bell.is_rung()
                     && let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed))
                 {
@@ -65,10 +58,14 @@ pub(crate) fn for_each<T: Sync>(
 mod tests {
     use super::*;
 
+    fn scene(clients: u16) -> Scene {
+        Scene::new(1, "1".parse().unwrap(), clients)
+    }
+
     #[test]
     fn every_item_is_worked_on_once() {
         let items: Vec<AtomicUsize> = (0..100).map(|_| AtomicUsize::new(0)).collect();
-        for_each(1, 8, &items, &Bell::default(), |_, item| {
+        for_each(&scene(8), &items, &Bell::default(), |_, item| {
             item.fetch_add(1, Ordering::Relaxed);
         });
         assert!(items.iter().all(|item| item.load(Ordering::Relaxed) == 1));
@@ -78,7 +75,7 @@ mod tests {
     fn nothing_is_begun_after_the_bell() {
         let bell = Bell::default();
         let done = AtomicUsize::new(0);
-        for_each(1, 1, &[(); 100], &bell, |_, ()| {
+        for_each(&scene(1), &[(); 100], &bell, |_, ()| {
             if done.fetch_add(1, Ordering::Relaxed) == 9 {
                 bell.ring();
             }

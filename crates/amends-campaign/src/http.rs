@@ -2,7 +2,7 @@
 //!
 //! Owns the connection of one client and the calls of the contract.
 //! Promises that an answer is either whole or lost: one cut short is never taken for an answer.
-//! Does not repeat a call by itself: whoever calls decides what a lost answer means.
+//! Does not repeat a call by itself: the caller decides what a lost answer means.
 
 use std::fmt;
 use std::time::Duration;
@@ -34,11 +34,8 @@ impl fmt::Display for Lost {
 /// Why a view could not be had.
 #[derive(Debug)]
 pub(crate) enum ViewError {
-    /// No answer.
     Lost(Lost),
-    /// Another status than 200.
     Status(Answer),
-    /// No such view.
     Shape(serde_json::Error, Answer),
 }
 
@@ -120,9 +117,11 @@ fn lost(error: ureq::Error) -> Lost {
     Lost(error.to_string())
 }
 
-/// How long an answer may take. Far above what a saga takes with its retries, so that reaching it is a finding.
+/// How long an answer may take. Far above what a saga takes with its retries, so that reaching it is a
+/// finding.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-/// Headers of an answer and the parts a body is read in; ureq's own default would be 16 MiB for all clients together.
+/// Headers of an answer and the parts a body is read in; ureq's own default would be 16 MiB for all clients
+/// together.
 const BUFFER_BYTES: usize = 16 << 10;
 /// The largest body taken: a page of 1,000 orders has about 1 MiB.
 const BODY_BYTES_MAX: u64 = 64 << 20;

@@ -2,8 +2,8 @@
 //!
 //! Owns its command line (`cargo xtask kill`), its exit codes and its self-test.
 //! Promises to tell three things apart: nothing was lost (0), something was (1), nothing was proved (2).
-//! Does not look into the product, and depends on none of its crates: it starts the binary, posts orders, kills it, and
-//! compares what it shows with what it said. Start reading at `campaign::Plan::run`.
+//! Does not look into the product, and depends on none of its crates: it starts the binary, posts orders,
+//! kills it, and compares what it shows with what it said. Start reading at `campaign::Plan::run`.
 
 mod answer;
 mod campaign;
@@ -19,6 +19,7 @@ mod progress;
 mod random;
 mod record;
 mod report;
+mod scene;
 mod self_test;
 mod settle;
 mod views;
@@ -44,7 +45,7 @@ pub struct Arguments {
     /// Repeats the decisions of the clients and the instants of the kills of an earlier campaign.
     #[arg(long)]
     seed: Option<Seed>,
-    /// How many clients post orders at once.
+    /// How many clients post orders concurrently.
     #[arg(long, default_value_t = CLIENTS, value_parser = clap::value_parser!(u16).range(1..=CLIENTS_MAX))]
     clients: u16,
     /// The `amends` to kill [default: a release build of this checkout].
@@ -59,7 +60,8 @@ pub struct Arguments {
     /// Checks everything after each round and not only after the last: slower, and names the round.
     #[arg(long)]
     check_each_round: bool,
-    /// Proves that the campaign catches deliberately broken builds; `--binary` is then one with the feature `sabotage`.
+    /// Proves that the campaign catches deliberately broken builds; `--binary` is then one with the feature
+    /// `sabotage`.
     #[arg(long, conflicts_with_all = ["rounds", "data", "keep", "check_each_round", "sabotage"])]
     self_test: bool,
     /// A deliberately broken variant to run against.
@@ -181,7 +183,7 @@ fn print(outcome: &Outcome, output: Output) -> bool {
 
 /// Rounds of the short campaign: about twenty seconds, for every push.
 pub const ROUNDS: u32 = 20;
-/// Clients at once: enough for group commits to hold several sagas, few enough for a laptop.
+/// Concurrent clients: enough for group commits to hold several sagas, few enough for a laptop.
 const CLIENTS: u16 = 64;
 /// More clients would be more threads than a laptop likes.
 const CLIENTS_MAX: i64 = 1_024;

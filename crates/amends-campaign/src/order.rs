@@ -14,14 +14,13 @@ use super::random::{Random, Seed, Stream};
 /// Which order this is: the client that posted it first, and how many it had posted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OrderKey {
-    /// The client.
     pub(crate) client: u16,
-    /// Its place among the orders of that client.
     pub(crate) sequence: u32,
 }
 
 impl OrderKey {
-    /// The `Idempotency-Key` it is posted with; the order's `user_id` as well, so that the shop's order leads back to it.
+    /// The `Idempotency-Key` it is posted with; the order's `user_id` as well, so that the shop's order leads
+    /// back to it.
     pub(crate) fn name(self, seed: Seed) -> String {
         format!("kill-{seed}-{}-{}", self.client, self.sequence)
     }
@@ -47,7 +46,6 @@ pub(crate) enum Product {
 }
 
 impl Product {
-    /// All of them.
     pub(crate) const ALL: [Product; 3] = [Product::First, Product::Scarce, Product::Third];
 
     /// Its `product_id`.
@@ -115,15 +113,12 @@ impl std::iter::Sum for Money {
 /// One line of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// What is bought.
     pub(crate) product: Product,
-    /// How many of it.
     pub(crate) quantity: i64,
-    /// What one of it costs.
     pub(crate) price: Money,
 }
 
-/// How an order may end when nobody runs out of attempts.
+/// How an order may end when no step runs out of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Nothing stands against it.
@@ -134,31 +129,22 @@ pub(crate) enum Fate {
     DependsOnStock,
 }
 
-/// Whether whoever posts waits for the end.
+/// Whether the client waits for the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Waits.
     Wait,
-    /// Says `Prefer: respond-async`.
     RespondAsync,
 }
 
 /// A body that has to be refused before anything happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The user has no name.
     NoUser,
-    /// There is nothing in it.
     NoItems,
-    /// None of something.
     NoQuantity,
-    /// Something for nothing.
     NoPrice,
-    /// Less than nothing.
     NegativePrice,
-    /// A third decimal.
     ThreeDecimals,
-    /// A field is missing.
     MissingField,
 }
 
@@ -173,7 +159,6 @@ impl Fault {
         Fault::MissingField,
     ];
 
-    /// The status it is refused with.
     pub(crate) fn status(self) -> u16 {
         match self {
             Fault::MissingField => 400,
@@ -186,7 +171,6 @@ impl Fault {
         }
     }
 
-    /// A body with this fault.
     pub(crate) fn body(self, user: &str) -> String {
         let item = |quantity: &str, price: &str| {
             format!(r#"[{{"product_id":"product_1","quantity":{quantity},"price":{price}}}]"#)
@@ -207,13 +191,10 @@ impl Fault {
 /// One order as it is posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
-    /// Which one it is.
     pub(crate) key: OrderKey,
     /// Its `user_id` and `Idempotency-Key`.
     pub(crate) name: String,
-    /// What it asks for.
     pub(crate) lines: Vec<Line>,
-    /// How it may end.
     pub(crate) fate: Fate,
     /// How it is posted for the first time.
     pub(crate) manner: Manner,
@@ -222,7 +203,6 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// The order with that key.
     pub(crate) fn of(seed: Seed, key: OrderKey) -> Order {
         let mut random = Random::new(seed, Stream::Order { client: key.client, sequence: key.sequence });
         let kind = random.below(100);
@@ -244,7 +224,6 @@ impl Order {
         Order { key, name: key.name(seed), lines, fate, manner, fault_before }
     }
 
-    /// Its body.
     pub(crate) fn body(&self) -> String {
         self.body_of(&self.lines)
     }
@@ -271,7 +250,6 @@ impl Order {
         self.body_of(&lines)
     }
 
-    /// What it costs.
     pub(crate) fn total(&self) -> Money {
         self.lines.iter().map(|line| Money(line.price.0 * line.quantity)).sum()
     }
@@ -333,7 +311,6 @@ fn drawn(random: &mut Random, range: std::ops::RangeInclusive<u64>) -> i64 {
 
 /// What the payment service takes at most, itself included.
 const PAYMENT_LIMIT: Money = Money(1_000_000);
-/// Lines of an order.
 const LINES_MAX: u64 = 3;
 /// Pieces in a line.
 const QUANTITY_MAX: u64 = 3;

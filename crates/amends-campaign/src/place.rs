@@ -25,10 +25,6 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Makes room.
-    ///
-    /// # Errors
-    /// The wanted directory is in use, or there is no temporary one.
     pub(crate) fn prepare(wanted: Option<&Path>) -> Result<Place, CouldNotRun> {
         let work = tempfile::Builder::new()
             .prefix("amends-kill-")
@@ -56,7 +52,6 @@ impl Place {
 /// What a campaign left behind.
 #[derive(Debug, Serialize)]
 pub(crate) struct Kept {
-    /// The data directory of the process.
     pub(crate) data: PathBuf,
     /// What the process wrote, start after start.
     pub(crate) log: PathBuf,

@@ -26,9 +26,6 @@ pub(crate) struct Launch {
 
 impl Launch {
     /// A demo of that binary on that data directory; `log` takes its standard error.
-    ///
-    /// # Errors
-    /// No port was free.
     pub(crate) fn new(
         binary: &Path,
         data: &Path,
@@ -45,7 +42,6 @@ impl Launch {
         Ok(Launch { binary: binary.to_owned(), arguments, port, log })
     }
 
-    /// The port the shop is on.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -56,9 +52,6 @@ impl Launch {
     }
 
     /// Starts the process and does not wait for it to be up.
-    ///
-    /// # Errors
-    /// It could not be started at all.
     pub(crate) fn start(&self) -> io::Result<Server> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let log_start = log.metadata()?.len();
@@ -86,11 +79,8 @@ pub(crate) struct Server {
 /// Why the process did not come up.
 #[derive(Debug)]
 pub(crate) enum NotUp {
-    /// It ended.
     Exited(ExitStatus),
-    /// It did not answer in time.
     TooSlow,
-    /// It could not be watched.
     Unwatched(io::Error),
 }
 
@@ -106,9 +96,6 @@ impl std::fmt::Display for NotUp {
 
 impl Server {
     /// Waits until `GET /health` answers 200, and says how long that took from the start.
-    ///
-    /// # Errors
-    /// It ended, or took too long.
     pub(crate) fn wait_until_up(&mut self) -> Result<Duration, NotUp> {
         loop {
             if self.shop.is_healthy() {
@@ -124,27 +111,18 @@ impl Server {
         }
     }
 
-    /// How it ended, if it did.
-    ///
-    /// # Errors
-    /// The operating system does not say.
     pub(crate) fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
     /// Kills it where it stands (SIGKILL).
-    ///
-    /// # Errors
-    /// It could not be killed.
     pub(crate) fn strike(&mut self) -> io::Result<()> {
         // Killing one that has ended by itself is no error.
         self.child.kill()
     }
 
-    /// Kills it if that has not happened yet, and waits until it is gone, so that its port and locks are free.
-    ///
-    /// # Errors
-    /// It could not be killed.
+    /// Kills it if that has not happened yet, and waits until it is gone, so that its port and locks are
+    /// free.
     pub(crate) fn kill(mut self) -> io::Result<()> {
         self.end()
     }
@@ -166,7 +144,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing can be done about a process that cannot be killed, and a campaign that fails has said so already.
+        // Nothing can be done about a process that cannot be killed, and a campaign that fails has said so
+        // already.
         let _ = self.end();
     }
 }
@@ -190,10 +169,11 @@ fn tail(log: &Path, start: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A port nobody listens on.
+/// A port that is free.
 ///
-/// It lies below the range that outgoing connections get theirs from. A port of that range may be given to the very
-/// client that knocks while the process is down; the connection then meets itself, and the port is taken.
+/// It lies below the range that outgoing connections get theirs from. A port of that range may be given to
+/// the very client that knocks while the process is down; the connection then meets itself, and the port is
+/// taken.
 fn free_port() -> io::Result<u16> {
     let range = u32::from(PORT_LAST - PORT_FIRST) + 1;
     let mut last_error = io::Error::from(io::ErrorKind::AddrInUse);

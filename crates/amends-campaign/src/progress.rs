@@ -8,7 +8,8 @@ use std::io::{self, IsTerminal, Write};
 
 use super::record::Tally;
 
-/// Says on standard error how far the campaign is: in place on a terminal, in a plain line now and then elsewhere.
+/// Says on standard error how far the campaign is: in place on a terminal, in a plain line now and then
+/// elsewhere.
 #[derive(Debug)]
 pub(crate) struct Progress {
     rounds: u32,
@@ -37,7 +38,6 @@ impl Progress {
         };
     }
 
-    /// How many rounds were played.
     pub(crate) fn played(&self) -> u32 {
         self.played
     }

@@ -38,7 +38,8 @@ impl FromStr for Seed {
     }
 }
 
-/// Which decisions a stream of numbers is for; each has its own, so that one more draw in one of them moves no other.
+/// Which decisions a stream of numbers is for; each has its own, so that one more draw in one of them moves
+/// no other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Stream {
     /// What the order `sequence` of `client` looks like.
@@ -60,7 +61,6 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// The stream of that seed for these decisions.
     pub(crate) fn new(seed: Seed, stream: Stream) -> Random {
         let words = match stream {
             Stream::Order { client, sequence } => [1, u64::from(client), u64::from(sequence)],
@@ -85,7 +85,6 @@ impl Random {
         self.word() % end
     }
 
-    /// A number of that range.
     pub(crate) fn within(&mut self, range: RangeInclusive<u64>) -> u64 {
         range.start() + self.below(range.end() - range.start() + 1)
     }

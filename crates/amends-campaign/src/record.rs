@@ -51,9 +51,7 @@ pub(crate) enum Step {
 /// What an answer meant for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Learnt {
-    /// The end is known.
     End,
-    /// The end is still to come.
     StillOpen,
     /// Nothing; come again after that time.
     ComeAgain(Duration),
@@ -62,33 +60,26 @@ pub(crate) enum Learnt {
 /// What is known of a key when all is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// The key.
     pub(crate) key: OrderKey,
     /// Its saga, once one was named.
     pub(crate) saga: Option<SagaId>,
-    /// How it ended.
     pub(crate) end: ClaimedEnd,
 }
 
-/// How an order ended, as far as its client was told.
+/// How an order ended, as far as its client knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ClaimedEnd {
-    /// It was told the end.
     Known(End),
-    /// It was told that the saga is parked.
     Parked,
-    /// It was told nothing final.
     Unknown,
 }
 
 impl Record {
-    /// An empty record.
     pub(crate) fn new(clients: u16) -> Record {
         let clients = (0..clients).map(|_| Client::default()).collect();
         Record { clients, tally: Tally::default() }
     }
 
-    /// What has been counted so far.
     pub(crate) fn tally(&self) -> Tally {
         self.tally
     }
@@ -120,9 +111,6 @@ impl Record {
     }
 
     /// Takes in an answer to the order's own body.
-    ///
-    /// # Errors
-    /// The answer is outside the contract, contradicts what was answered before, or cannot come of such an order.
     pub(crate) fn learn(&mut self, order: &Order, received: &Received) -> Result<Learnt, Violation> {
         let client = &mut self.clients[usize::from(order.key.client)];
         let entry = &mut client.keys[usize::try_from(order.key.sequence).expect("fits, as it is an index")];
@@ -247,7 +235,8 @@ enum Knowledge {
     Nothing,
     Accepted(SagaId),
     Parked(SagaId),
-    /// The answer holds the saga's id as well, which is read out of it when asked for, to keep an entry small.
+    /// The answer holds the saga's id as well, which is read out of it when asked for, to keep an entry
+    /// small.
     Ended(Answer),
 }
 

@@ -10,7 +10,6 @@ use super::campaign::{Outcome, Summary};
 use super::place::Kept;
 use super::violation::Kind;
 
-/// The report for people.
 pub(crate) fn text(outcome: &Outcome) -> String {
     let mut lines = Vec::new();
     for (kind, findings) in outcome.violations.by_kind() {
@@ -31,7 +30,6 @@ pub(crate) fn text(outcome: &Outcome) -> String {
     lines.join("\n")
 }
 
-/// The report for programs.
 pub(crate) fn json(outcome: &Outcome) -> Value {
     let Summary { seed, rounds, kills, tally, held, worst_restart, took } = &outcome.summary;
     let violations: Vec<Value> = outcome
@@ -60,7 +58,6 @@ pub(crate) fn json(outcome: &Outcome) -> Value {
     })
 }
 
-/// The kinds of violation, in one line.
 pub(crate) fn kinds(outcome: &Outcome) -> String {
     let kinds: Vec<String> =
         outcome.violations.by_kind().map(|(kind, _): (Kind, _)| kind.to_string()).collect();

@@ -1,8 +1,8 @@
 //! The self-test of the campaign: it has to catch builds that are broken on purpose.
 //!
 //! Owns the list of broken variants and what counts as caught.
-//! Promises that a broken build is caught by what it did to orders, money or answers; that it crashes proves nothing.
-//! Does not build anything: it is given a binary with the feature `sabotage`.
+//! Promises that a broken build is caught by what it did to orders, money or answers; that it crashes proves
+//! nothing. Does not build anything: it is given a binary with the feature `sabotage`.
 
 use std::path::Path;
 
@@ -12,15 +12,14 @@ use super::campaign::{Checks, Outcome, Plan};
 use super::could_not_run::CouldNotRun;
 use super::random::Seed;
 use super::report;
+use super::violation::About;
 
 /// A self-test of the campaign.
 #[derive(Debug)]
 pub(crate) struct SelfTest<'a> {
     /// An `amends` with the feature `sabotage`.
     pub(crate) binary: &'a Path,
-    /// What decisions and instants come from.
     pub(crate) seed: Seed,
-    /// How many clients post at once.
     pub(crate) clients: u16,
 }
 
@@ -33,9 +32,6 @@ pub(crate) struct Verdict {
 
 impl SelfTest<'_> {
     /// Runs the campaign against every broken variant and says how it went.
-    ///
-    /// # Errors
-    /// A campaign could not be run.
     pub(crate) fn run(&self, say: &mut dyn FnMut(String)) -> Result<Vec<Verdict>, CouldNotRun> {
         VARIANTS
             .into_iter()
@@ -61,7 +57,8 @@ impl SelfTest<'_> {
         let mut outcome =
             plan.run().map_err(|CouldNotRun(why)| CouldNotRun(format!("--sabotage {variant}: {why}")))?;
         if let Some(directory) = outcome.kept.take().and_then(|kept| kept.log.parent().map(Path::to_owned)) {
-            // What a broken build left behind is of no use to anybody; a directory that stays does no harm either.
+            // What a broken build left behind is of no use to anybody; a directory that stays does no harm
+            // either.
             let _ = std::fs::remove_dir_all(directory);
         }
         Ok(Verdict { variant, outcome })
@@ -70,7 +67,7 @@ impl SelfTest<'_> {
 
 impl Verdict {
     fn is_caught(&self) -> bool {
-        self.outcome.violations.by_kind().any(|(kind, _)| kind.is_about_effects())
+        self.outcome.violations.by_kind().any(|(kind, _)| kind.about() == About::Effects)
     }
 
     fn in_words(&self) -> String {
@@ -94,7 +91,6 @@ pub(crate) fn all_caught(verdicts: &[Verdict]) -> bool {
     verdicts.len() == VARIANTS.len() && verdicts.iter().all(Verdict::is_caught)
 }
 
-/// The verdicts for programs.
 pub(crate) fn json(verdicts: &[Verdict], seed: Seed) -> Value {
     let variants: Vec<Value> = verdicts
         .iter()
@@ -106,7 +102,8 @@ pub(crate) fn json(verdicts: &[Verdict], seed: Seed) -> Value {
     json!({"passed": all_caught(verdicts), "seed": seed.to_string(), "variants": variants})
 }
 
-/// The broken variants: effects that leave before the events behind them are durable, and services without a barrier.
+/// The broken variants: effects that leave before the events behind them are durable, and services without a
+/// barrier.
 const VARIANTS: [&str; 2] = ["early-effects", "no-barrier"];
 /// Rounds within which each has to be caught; one or two are enough in practice.
 const ROUNDS_MAX: u32 = 40;

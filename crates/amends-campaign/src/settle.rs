@@ -1,10 +1,9 @@
 //! What happens once the last kill is over: everything is asked for again, and the shop is looked at.
 //!
-//! Owns the order of it: open keys are answered, the sagas come to rest, every answer is repeated, then all is read.
-//! Promises that whatever keeps it from the end is itself a finding, and that nothing is waited for without a limit.
-//! Does not judge what it reads: that is the check's.
+//! Owns the order of it: open keys are answered, the sagas come to rest, every answer is repeated, then all
+//! is read. Promises that whatever keeps it from the end is itself a finding, and that nothing is waited for
+//! without a limit. Does not judge what it reads: that is the check's.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,26 +12,18 @@ use super::check::{Check, Held, SagaRest, check_alone, check_saga};
 use super::crew::{Bell, for_each};
 use super::http::{Shop, ViewError};
 use super::order::{Manner, Order, OrderKey};
-use super::random::{Random, Seed, Stream};
-use super::record::{Learnt, Record};
+use super::random::{Random, Stream};
+use super::record::Learnt;
+use super::scene::Scene;
 use super::views::{InventoryView, LedgerView, OrderStatus, OrderView, OrdersPage, SagaView};
-use super::violation::{Kind, Violation, Violations};
+use super::violation::{Kind, Violation};
 
-/// What is needed to come to rest.
+/// A campaign that is to come to rest.
 #[derive(Debug)]
 pub(crate) struct Settle<'a> {
-    /// Where the shop is.
-    pub(crate) port: u16,
-    /// The campaign.
-    pub(crate) seed: Seed,
+    pub(crate) scene: &'a Scene,
     /// The round it happens after.
     pub(crate) round: u32,
-    /// How many clients ask at once.
-    pub(crate) clients: u16,
-    /// What the clients know.
-    pub(crate) record: &'a Mutex<Record>,
-    /// What is found wrong.
-    pub(crate) violations: &'a Mutex<Violations>,
 }
 
 /// Why something could not be looked at; it was noted as a violation.
@@ -41,27 +32,21 @@ pub(crate) struct Hindered;
 
 impl Settle<'_> {
     /// Lets everything come to its end and checks it.
-    ///
-    /// # Errors
-    /// The shop could not be looked at to the end.
     pub(crate) fn run(&self) -> Result<Held, Hindered> {
         self.answer_open_keys()?;
-        let shop = Shop::at(self.port);
+        let shop = self.scene.shop();
         self.wait_for_rest(&shop)?;
-        let keys = self.record().final_keys();
+        let keys = self.scene.record().final_keys();
         self.repeat(&keys)?;
         self.look_for_accepted_sagas()?;
         self.check(&shop)
     }
 
     /// Posts those keys again and compares the answers word for word.
-    ///
-    /// # Errors
-    /// The shop did not answer.
     pub(crate) fn repeat(&self, keys: &[OrderKey]) -> Result<(), Hindered> {
         let bell = Bell::default();
-        for_each(self.port, self.clients, keys, &bell, |shop, key| {
-            let order = Order::of(self.seed, *key);
+        for_each(self.scene, keys, &bell, |shop, key| {
+            let order = self.scene.order(*key);
             let deadline = Instant::now() + REST_LIMIT;
             self.post_until(shop, &order, deadline, &bell);
         });
@@ -70,34 +55,34 @@ impl Settle<'_> {
 
     /// Posts every key whose end is unknown until it is known.
     fn answer_open_keys(&self) -> Result<(), Hindered> {
-        let keys = self.record().open_keys();
+        let keys = self.scene.record().open_keys();
         let bell = Bell::default();
         let deadline = Instant::now() + REST_LIMIT;
-        for_each(self.port, self.clients, &keys, &bell, |shop, key| {
-            self.post_until(shop, &Order::of(self.seed, *key), deadline, &bell);
+        for_each(self.scene, &keys, &bell, |shop, key| {
+            self.post_until(shop, &self.scene.order(*key), deadline, &bell);
         });
         hindered_by(&bell)
     }
 
-    /// Posts an order until its end is told; a key that stays without one is a finding.
+    /// Posts an order until its end is known; a key that stays without one is a finding.
     fn post_until(&self, shop: &Shop, order: &Order, deadline: Instant, bell: &Bell) {
         let mut losses = 0;
         while !bell.is_rung() {
             let pause = match shop.post_order(&order.name, &order.body(), Manner::Wait) {
                 Ok(received) => {
                     losses = 0;
-                    let learnt = self.record().learn(order, &received);
+                    let learnt = self.scene.record().learn(order, &received);
                     match learnt {
                         Ok(Learnt::End) => return,
                         Ok(Learnt::StillOpen) => POLL_INTERVAL,
                         Ok(Learnt::ComeAgain(pause)) => pause.max(POLL_INTERVAL),
-                        Err(violation) => return self.note(violation),
+                        Err(violation) => return self.scene.note(violation),
                     }
                 }
                 Err(lost) => {
                     losses += 1;
                     if losses == LOSSES_MAX {
-                        self.note(found(Kind::ConnectionLost, order, "an answer", lost.to_string()));
+                        self.scene.note(found(Kind::ConnectionLost, order, "an answer", lost.to_string()));
                         return bell.ring();
                     }
                     POLL_INTERVAL
@@ -105,7 +90,7 @@ impl Settle<'_> {
             };
             if Instant::now() > deadline {
                 let expected = format!("the end within {REST_LIMIT:?}");
-                return self.note(found(Kind::Unanswered, order, expected, "none"));
+                return self.scene.note(found(Kind::Unanswered, order, expected, "none"));
             }
             bell.wait(pause);
         }
@@ -122,7 +107,7 @@ impl Settle<'_> {
             if Instant::now() > deadline {
                 let expected = format!("no live saga within {REST_LIMIT:?}");
                 let got = format!("{} live sagas", ledger.live_sagas);
-                self.note(Violation::new(Kind::NeverSettled, "GET /shop/ledger", expected, got));
+                self.scene.note(Violation::new(Kind::NeverSettled, "GET /shop/ledger", expected, got));
                 return Err(Hindered);
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -130,17 +115,17 @@ impl Settle<'_> {
     }
 
     fn look_for_accepted_sagas(&self) -> Result<(), Hindered> {
-        let sagas = self.record().accepted_sagas();
+        let sagas = self.scene.record().accepted_sagas();
         let bell = Bell::default();
-        for_each(self.port, self.clients, &sagas, &bell, |shop, (key, saga)| {
-            let name = key.name(self.seed);
+        for_each(self.scene, &sagas, &bell, |shop, (key, saga)| {
+            let name = key.name(self.scene.seed);
             match shop.fetch(&format!("/sagas/{saga}")) {
                 Ok(answer) => {
-                    check_saga(&name, saga, &answer).unwrap_or_else(|violation| self.note(violation))
+                    check_saga(&name, saga, &answer).unwrap_or_else(|violation| self.scene.note(violation))
                 }
                 Err(lost) => {
                     let expected = format!("GET /sagas/{saga}");
-                    self.note(Violation::new(
+                    self.scene.note(Violation::new(
                         Kind::ConnectionLost,
                         format!("key {name}"),
                         expected,
@@ -155,7 +140,7 @@ impl Settle<'_> {
 
     /// Reads everything the shop shows and has it checked.
     fn check(&self, shop: &Shop) -> Result<Held, Hindered> {
-        let mut check = Check::new(self.seed, self.record().claims());
+        let mut check = Check::new(self.scene.seed, self.scene.record().claims());
         let read = self.read_orders(shop, &mut check).and_then(|()| {
             let inventory: InventoryView = self.view(shop, "/inventory")?;
             let ledger: LedgerView = self.view(shop, "/shop/ledger")?;
@@ -168,13 +153,13 @@ impl Settle<'_> {
             }
             Err(hindered) => (Err(hindered), check.give_up()),
         };
-        self.violations.lock().expect("nobody panics while holding it").absorb(violations);
+        self.scene.violations().absorb(violations);
         held
     }
 
     /// Reads all orders, page after page, and some of them alone.
     fn read_orders(&self, shop: &Shop, check: &mut Check) -> Result<(), Hindered> {
-        let mut random = Random::new(self.seed, Stream::Sample { round: self.round });
+        let mut random = Random::new(self.scene.seed, Stream::Sample { round: self.round });
         let mut cursor = None;
         loop {
             let page: OrdersPage = self.view(shop, &page_path(cursor.as_deref()))?;
@@ -184,10 +169,10 @@ impl Settle<'_> {
             self.look_at_some_alone(shop, &page.orders, &mut random)?;
             match page.next_cursor {
                 None => return Ok(()),
-                // A cursor that does not move would have us read one page for ever.
+                // A cursor that does not move would have us read one page without end.
                 Some(next) if page.orders.is_empty() || Some(&next) == cursor.as_ref() => {
                     let path = page_path(Some(&next));
-                    self.note(Violation::new(Kind::Unreadable, path, "a page further on", "the same"));
+                    self.scene.note(Violation::new(Kind::Unreadable, path, "a page further on", "the same"));
                     return Err(Hindered);
                 }
                 Some(next) => cursor = Some(next),
@@ -228,7 +213,7 @@ impl Settle<'_> {
             let Some(id) = listed["id"].as_str() else { continue };
             let path = format!("/orders/{id}");
             let alone = shop.fetch(&path).map_err(|lost| self.hindered(&path, &ViewError::Lost(lost)))?;
-            check_alone(listed, &alone).unwrap_or_else(|violation| self.note(violation));
+            check_alone(listed, &alone).unwrap_or_else(|violation| self.scene.note(violation));
         }
         Ok(())
     }
@@ -238,21 +223,13 @@ impl Settle<'_> {
     }
 
     fn hindered(&self, path: &str, error: &ViewError) -> Hindered {
-        self.note(Violation::new(
+        self.scene.note(Violation::new(
             Kind::Unreadable,
             format!("GET {path}"),
             "the view of the contract",
             error.to_string(),
         ));
         Hindered
-    }
-
-    fn note(&self, violation: Violation) {
-        self.violations.lock().expect("nobody panics while holding it").add(violation);
-    }
-
-    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
-        self.record.lock().expect("nobody panics while holding the record")
     }
 }
 

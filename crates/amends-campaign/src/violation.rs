@@ -10,164 +10,116 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What went wrong.
+/// What went wrong; in words in [`Kind::told`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// The process ended without being killed.
     ExitedByItself,
-    /// The process wrote of a panic.
     Panicked,
-    /// The process did not come up again on what a kill had left.
     DidNotRestart,
-    /// A connection broke or timed out although nobody had killed the process.
     ConnectionLost,
-    /// A key never got its final answer.
     Unanswered,
-    /// Sagas were still under way long after the last kill.
     NeverSettled,
-    /// An answer the contract does not know.
     OutsideContract,
-    /// An order ended in a way its contents do not explain.
     WrongVerdict,
-    /// An acknowledged answer was not repeated word for word.
     AnswerChanged,
-    /// One key stood for one saga first and for another one later.
     SagaChanged,
-    /// Two keys stand for one saga.
     SagaShared,
-    /// A used key was accepted with another body.
     KeyReuseAccepted,
-    /// A body that must be refused was not.
     InvalidAccepted,
-    /// An acknowledged saga is not there.
     SagaMissing,
-    /// An acknowledged order is not there.
     OrderMissing,
-    /// An order has another status than the answer said.
     OrderContradictsAnswer,
-    /// An order names another saga than the answer did.
     OrderNamesOtherSaga,
-    /// An order that no key of ours asked for.
     StrangeOrder,
-    /// More than one order for one key.
     SecondOrder,
-    /// An order that does not contain what was posted.
     OrderDiffersFromPosted,
-    /// The number of orders is not the number of keys that began one.
     OrderCountDiffers,
-    /// An order looks different alone and in the list.
     ViewsDisagree,
-    /// Stock at start is not free plus reserved, or something is negative.
     StockBroken,
-    /// What is reserved is not what the orders reserve.
     ReservedDiffers,
-    /// Captured minus refunded is not the sum of what stands confirmed.
     MoneyBroken,
-    /// A confirmed order lacks a payment, a reservation for all its lines, or a shipment in force.
     ConfirmedIncomplete,
-    /// A cancelled order still has something in force.
     CancelledInForce,
-    /// The services' own records do not add up to what the orders imply.
     LedgerDiffers,
-    /// An order is still pending and its saga is not parked.
     PendingNotParked,
-    /// A view could not be read.
     Unreadable,
 }
 
+/// What a finding speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Answers, and what came of them.
+    Effects,
+    /// A process that fails to run or to answer.
+    Process,
+}
+
 impl Kind {
-    /// Whether this speaks of answers and effects, and not merely of a process that fails to run.
-    ///
-    /// The self-test of the campaign asks: a broken build has to be caught by what it did, not by crashing.
-    pub(crate) fn is_about_effects(self) -> bool {
+    /// What it speaks of, and in words. The self-test asks: a broken build has to be caught by what it did,
+    /// not by crashing.
+    fn told(self) -> (About, &'static str) {
+        use About::{Effects, Process};
         match self {
-            Kind::ExitedByItself
-            | Kind::Panicked
-            | Kind::DidNotRestart
-            | Kind::ConnectionLost
-            | Kind::Unanswered
-            | Kind::NeverSettled
-            | Kind::OutsideContract
-            | Kind::Unreadable => false,
-            Kind::WrongVerdict
-            | Kind::AnswerChanged
-            | Kind::SagaChanged
-            | Kind::SagaShared
-            | Kind::KeyReuseAccepted
-            | Kind::InvalidAccepted
-            | Kind::SagaMissing
-            | Kind::OrderMissing
-            | Kind::OrderContradictsAnswer
-            | Kind::OrderNamesOtherSaga
-            | Kind::StrangeOrder
-            | Kind::SecondOrder
-            | Kind::OrderDiffersFromPosted
-            | Kind::OrderCountDiffers
-            | Kind::ViewsDisagree
-            | Kind::StockBroken
-            | Kind::ReservedDiffers
-            | Kind::MoneyBroken
-            | Kind::ConfirmedIncomplete
-            | Kind::CancelledInForce
-            | Kind::LedgerDiffers
-            | Kind::PendingNotParked => true,
+            Kind::ExitedByItself => (Process, "the process ended by itself"),
+            Kind::Panicked => (Process, "the process panicked"),
+            Kind::DidNotRestart => (Process, "the process did not come up again after a kill"),
+            Kind::ConnectionLost => {
+                (Process, "an answer never came although the process had not been killed")
+            }
+            Kind::Unanswered => (Process, "a key never got its final answer"),
+            Kind::NeverSettled => (Process, "sagas never came to their end"),
+            Kind::OutsideContract => (Process, "an answer the contract does not know"),
+            Kind::WrongVerdict => (Effects, "an order ended as its contents do not explain"),
+            Kind::AnswerChanged => (Effects, "an acknowledged answer changed"),
+            Kind::SagaChanged => (Effects, "a key changed its saga"),
+            Kind::SagaShared => (Effects, "two keys share a saga"),
+            Kind::KeyReuseAccepted => (Effects, "a used key was accepted with another body"),
+            Kind::InvalidAccepted => (Effects, "an invalid body was not refused"),
+            Kind::SagaMissing => (Effects, "an acknowledged saga is not there"),
+            Kind::OrderMissing => (Effects, "an acknowledged order is not there"),
+            Kind::OrderContradictsAnswer => (Effects, "an order contradicts its acknowledged answer"),
+            Kind::OrderNamesOtherSaga => (Effects, "an order names another saga than its answer did"),
+            Kind::StrangeOrder => (Effects, "an order nobody asked for"),
+            Kind::SecondOrder => (Effects, "more than one order for one key"),
+            Kind::OrderDiffersFromPosted => (Effects, "an order differs from what was posted"),
+            Kind::OrderCountDiffers => {
+                (Effects, "the number of orders is not the number of keys that began one")
+            }
+            Kind::ViewsDisagree => (Effects, "an order looks different alone and in the list"),
+            Kind::StockBroken => (Effects, "stock at start is not free plus reserved"),
+            Kind::ReservedDiffers => (Effects, "what is reserved is not what the orders reserve"),
+            Kind::MoneyBroken => (Effects, "captured minus refunded is not what stands confirmed"),
+            Kind::ConfirmedIncomplete => (Effects, "a confirmed order is incomplete"),
+            Kind::CancelledInForce => (Effects, "a cancelled order still has something in force"),
+            Kind::LedgerDiffers => (Effects, "the services' records do not add up to the orders"),
+            Kind::PendingNotParked => (Effects, "an order is pending and its saga is not parked"),
+            Kind::Unreadable => (Process, "a view could not be read"),
         }
+    }
+
+    pub(crate) fn about(self) -> About {
+        self.told().0
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::ExitedByItself => "the process ended by itself",
-            Kind::Panicked => "the process panicked",
-            Kind::DidNotRestart => "the process did not come up again after a kill",
-            Kind::ConnectionLost => "an answer never came although nobody had killed the process",
-            Kind::Unanswered => "a key never got its final answer",
-            Kind::NeverSettled => "sagas never came to their end",
-            Kind::OutsideContract => "an answer the contract does not know",
-            Kind::WrongVerdict => "an order ended as its contents do not explain",
-            Kind::AnswerChanged => "an acknowledged answer changed",
-            Kind::SagaChanged => "a key changed its saga",
-            Kind::SagaShared => "two keys share a saga",
-            Kind::KeyReuseAccepted => "a used key was accepted with another body",
-            Kind::InvalidAccepted => "an invalid body was not refused",
-            Kind::SagaMissing => "an acknowledged saga is not there",
-            Kind::OrderMissing => "an acknowledged order is not there",
-            Kind::OrderContradictsAnswer => "an order contradicts its acknowledged answer",
-            Kind::OrderNamesOtherSaga => "an order names another saga than its answer did",
-            Kind::StrangeOrder => "an order nobody asked for",
-            Kind::SecondOrder => "more than one order for one key",
-            Kind::OrderDiffersFromPosted => "an order differs from what was posted",
-            Kind::OrderCountDiffers => "the number of orders is not the number of keys that began one",
-            Kind::ViewsDisagree => "an order looks different alone and in the list",
-            Kind::StockBroken => "stock at start is not free plus reserved",
-            Kind::ReservedDiffers => "what is reserved is not what the orders reserve",
-            Kind::MoneyBroken => "captured minus refunded is not what stands confirmed",
-            Kind::ConfirmedIncomplete => "a confirmed order is incomplete",
-            Kind::CancelledInForce => "a cancelled order still has something in force",
-            Kind::LedgerDiffers => "the services' records do not add up to the orders",
-            Kind::PendingNotParked => "an order is pending and its saga is not parked",
-            Kind::Unreadable => "a view could not be read",
-        })
+        f.write_str(self.told().1)
     }
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Violation {
-    /// What went wrong.
     pub(crate) kind: Kind,
-    /// What it is about: key, saga and order ids, as far as they are known.
+    /// Key, saga and order ids, as far as they are known.
     pub(crate) subject: String,
-    /// What should have been.
     pub(crate) expected: String,
-    /// What was.
     pub(crate) got: String,
 }
 
 impl Violation {
-    /// A finding about `subject`.
     pub(crate) fn new(
         kind: Kind,
         subject: impl Into<String>,
@@ -193,14 +145,12 @@ pub(crate) struct Violations {
 /// The findings of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// How many there were.
     pub(crate) count: u64,
     /// The first of them, at most [`EXAMPLES_MAX`].
     pub(crate) examples: Vec<Violation>,
 }
 
 impl Violations {
-    /// Takes one up.
     pub(crate) fn add(&mut self, violation: Violation) {
         let findings = self.by_kind.entry(violation.kind).or_default();
         findings.count += 1;
@@ -219,17 +169,14 @@ impl Violations {
         }
     }
 
-    /// Whether nothing is wrong.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_kind.is_empty()
     }
 
-    /// How many there are of all kinds.
     pub(crate) fn count(&self) -> u64 {
         self.by_kind.values().map(|findings| findings.count).sum()
     }
 
-    /// The findings of each kind.
     pub(crate) fn by_kind(&self) -> impl Iterator<Item = (Kind, &Findings)> {
         self.by_kind.iter().map(|(kind, findings)| (*kind, findings))
     }

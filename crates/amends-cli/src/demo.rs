@@ -1,7 +1,8 @@
 //! `amends demo`: the shop on one port.
 //!
-//! Owns what is said to people, and that the port comes before the data. Promises that what is in use or damaged is
-//! named, with what to do, before anything is changed. Does not put the shop together: [`amends_shop::setup`] does.
+//! Owns what is said to people, and that the port comes before the data. Promises that what is in use or
+//! damaged is named, with what to do, before anything is changed. Does not put the shop together:
+//! [`amends_shop::setup`] does.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -29,9 +30,6 @@ pub(crate) struct DemoArgs {
     /// Stock at the first start of a data directory, such as product_1=100,product_2=50
     #[arg(long)]
     stock: Option<Stock>,
-    /// Run the four services as processes of their own (not there yet: it comes with HTTP participants)
-    #[arg(long)]
-    services: bool,
     /// Break a promise on purpose
     #[cfg(feature = "sabotage")]
     #[arg(long, hide = true)]
@@ -39,11 +37,6 @@ pub(crate) struct DemoArgs {
 }
 
 pub(crate) fn run(args: DemoArgs) -> Result<(), String> {
-    if args.services {
-        return Err("--services is not there yet: the services run inside this process until HTTP participants exist. \
-                    Leave the flag out"
-            .to_owned());
-    }
     start_log()?;
     raise_file_limit();
     let runtime = setup::runtime().map_err(|error| format!("the runtime does not start: {error}"))?;
@@ -56,12 +49,13 @@ fn require_directory(data: &Path) -> Result<(), String> {
         Ok(found) if !found.is_dir() => {
             Err(format!("{} is not a directory: choose another with --data", data.display()))
         }
-        // What else is wrong is found, and told, when it is opened.
+        // What else is wrong is found and reported when it is opened.
         Ok(_) | Err(_) => Ok(()),
     }
 }
 
-/// What the journal and the services say when they are opened names file and remedy; the engine's words need both.
+/// What the journal and the services say when they are opened names file and remedy; the engine's words need
+/// both.
 fn cannot_open(data: &Path, error: SetupError) -> String {
     match error {
         SetupError::Journal(_) | SetupError::Services(_) => error.to_string(),
@@ -69,7 +63,8 @@ fn cannot_open(data: &Path, error: SetupError) -> String {
     }
 }
 
-/// Adds the directory, and what to do, to what the journal says when it was opened and then could not be read.
+/// Adds the directory, and what to do, to what the journal says when it was opened and then could not be
+/// read.
 fn cannot_run(data: &Path, error: StartUpError) -> String {
     let file = data.join("journal.db");
     let journal = file.display();
@@ -84,7 +79,7 @@ fn cannot_run(data: &Path, error: StartUpError) -> String {
             format!("{journal}: {error}")
         }
         StartUpError::DefinitionChanged { .. } => {
-            format!("{journal}: {error}. If nobody changed it, the file is damaged: restore a backup")
+            format!("{journal}: {error}. If no program changed it, the file is damaged: restore a backup")
         }
         StartUpError::NoParticipant { .. } => error.to_string(),
     }

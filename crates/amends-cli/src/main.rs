@@ -1,7 +1,8 @@
 //! The binary `amends`.
 //!
-//! Owns the command line: its words, its exit codes, where messages go. Promises that a command that fails says what to
-//! do, on stderr, and exits with the code that `--help` names. Does no work itself: each command has its module.
+//! Owns the command line: its words, its exit codes, where messages go. Promises that a command that fails
+//! says what to do, on stderr, and exits with the code that `--help` names. Does no work itself: each command
+//! has its module.
 
 mod demo;
 mod process;
@@ -34,8 +35,8 @@ enum Command {
     BenchWorker(amends_bench::WorkerArguments),
 }
 
-/// A saga is some sixty small allocations, most of them freed by another thread than the one that made them: a twelfth of its
-/// processor time is saved by an allocator made for that (docs/operate/performance.md).
+/// A saga is some sixty small allocations, most of them freed by another thread than the one that made them:
+/// a twelfth of its processor time is saved by an allocator made for that (docs/operate/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

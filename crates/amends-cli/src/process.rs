@@ -1,6 +1,7 @@
 //! What concerns the whole process: its log, its messages and its end.
 //!
-//! Owns the one place that ends the process from within. Promises that a fatal error is printed before the end.
+//! Owns the one place that ends the process from within. Promises that a fatal error is printed before the
+//! end.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 /// Environment variable that says what is logged, in the syntax of `tracing-subscriber`'s filter.
 const LOG: &str = "AMENDS_LOG";
 
-/// What is logged when nobody says.
+/// What is traced by default.
 const LOG_USUAL: &str = "info";
 
 /// Sends the log to stderr.
@@ -25,8 +26,8 @@ pub(crate) fn start_log() -> Result<(), String> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(colour)
-        // A line that cannot be written would be complained about on stderr, and where that is what is broken the
-        // complaint panics, in the midst of whatever wanted to log.
+        // A line that cannot be written would be complained about on stderr, and where that is what is broken
+        // the complaint panics, in the midst of whatever wanted to log.
         .log_internal_errors(false)
         .init();
     Ok(())
@@ -45,7 +46,7 @@ fn log_filter(asked: Option<OsString>) -> Result<EnvFilter, String> {
     }
 }
 
-/// Prints a line for people. A reader that has gone away is no reason to stop.
+/// Prints a line for people. A reader that has gone away is not a reason to stop.
 pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     if out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_err()
@@ -59,7 +60,8 @@ pub(crate) fn complain(message: &str) {
     drop(writeln!(std::io::stderr(), "amends: {message}"));
 }
 
-/// Ends the process at once: after a failed flush nobody knows what is on the disk, and going on could lie.
+/// Ends the process immediately: after a failed flush nobody knows what is on the disk, and going on could
+/// lie.
 pub(crate) fn end_fatally(message: &str) -> ! {
     complain(message);
     std::process::exit(1);

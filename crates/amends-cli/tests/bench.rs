@@ -1,7 +1,7 @@
 //! `amends bench` from outside: the real binary on a real directory.
 //!
-//! Owns what a caller relies on: one document on standard output, exit codes, nothing left behind. Promises nothing
-//! about the numbers, which are the machine's.
+//! Owns what a caller relies on: one document on standard output, exit codes, nothing left behind. Promises
+//! nothing about the numbers, which are the machine's.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 

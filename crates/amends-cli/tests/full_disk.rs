@@ -1,8 +1,8 @@
 //! `amends demo` on a disk that is full.
 //!
-//! Owns the mounting of small file systems, each in a mount namespace that goes with this program. Promises that where
-//! nothing can be mounted its tests are said to be ignored, with the reason, instead of passed; that is why it does
-//! without the usual harness. Start reading at `TESTS`.
+//! Owns the mounting of small file systems, each in a mount namespace that goes with this program. Promises
+//! that where nothing can be mounted its tests are said to be ignored, with the reason, instead of passed;
+//! that is why it does without the usual harness. Start reading at `TESTS`.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 
@@ -40,7 +40,8 @@ const INSIDE: &str = "AMENDS_TEST_MAY_MOUNT";
 /// Size of the disk: some times the reserve that `amends demo` keeps free.
 const DISK_MIB: u64 = 64;
 
-/// Less than the reserve, yet enough for what is under way, and for what is started before the lack is noticed.
+/// Less than the reserve, yet enough for what is under way, and for what is started before the lack is
+/// noticed.
 const LEFT_FOR_THOSE_UNDER_WAY: u64 = 12 << 20;
 
 fn main() -> ExitCode {

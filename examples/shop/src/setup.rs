@@ -23,7 +23,7 @@ use crate::stock::Stock;
 use crate::surroundings::Machine;
 
 /// How long sagas that are under way may take to end when the process is asked to stop. What has not ended by
-/// then is taken up at the next start.
+/// then goes on at the next start.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Threads for reads that block. Each has a stack and a share of the allocator; the readers' pools are
@@ -166,7 +166,7 @@ impl OpenShop {
     pub async fn serve(self, server: Server, stop: impl Future<Output = ()>) -> Flushes {
         let Shop { engine, services } = self.shop.clone();
         server.run(router(self.shop), stop, engine.stop(GRACE)).await;
-        // When nothing was under way at the server, the engine has not been told yet.
+        // When nothing was under way at the server, the engine has not been stopped yet.
         engine.stop(GRACE).await;
         let commits = ServiceName::ALL.map(|name| services.service(name).database().commits());
         Flushes { journal: engine.journal_stats().flushes, services: commits.iter().sum() }

@@ -1,8 +1,8 @@
 //! A report as it was printed.
 //!
-//! Owns the reading of what an earlier run printed, of this version or another. Promises that keys it does not know are
-//! passed over, that figures a version did not have yet are missing and not zero, and that anything else that is not as it
-//! was printed is an error that names the file. Does not compare.
+//! Owns the reading of what an earlier run printed, of this version or another. Promises that keys it does
+//! not know are passed over, that figures a version did not have yet are missing and not zero, and that
+//! anything else that is not as it was printed is an error that names the file. Does not compare.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::error::BenchError;
 use crate::parts::Part;
 
-/// What two single runs of the same program may differ by: a fifth, as on virtual machines whose disk and cores are shared.
+/// What two single runs of the same program may differ by: a fifth, as on virtual machines whose disk and
+/// cores are shared.
 pub(super) const NOISE_OF_ONE_RUN: f64 = 0.2;
 
 /// The document of one run of the bench.
@@ -51,7 +52,7 @@ impl Document {
     }
 
     /// # Errors
-    /// When the file cannot be read or is no report.
+    /// When the file cannot be read or is not a report.
     pub(crate) fn read(path: &Path) -> Result<Self, BenchError> {
         let bytes = fs::read(path).map_err(|error| unusable(path, error.to_string()))?;
         let parts = serde_json::from_slice(&bytes)
@@ -62,9 +63,10 @@ impl Document {
     fn new(path: &Path, parts: Value) -> Result<Self, BenchError> {
         let machine = parts.get("machine").and_then(Value::as_object);
         let machine = machine.ok_or_else(|| unusable(path, "it says nothing of a \"machine\"".to_owned()))?;
-        // The first reports did not tell their settings.
         let settings = parts.get("settings").and_then(Value::as_object);
-        let said = machine.iter().chain(settings.into_iter().flatten());
+        let settings =
+            settings.ok_or_else(|| unusable(path, "it says nothing of its \"settings\"".to_owned()))?;
+        let said = machine.iter().chain(settings);
         let known = said.filter(|(_, value)| !value.is_null());
         let circumstances = known.map(|(key, value)| (key.clone(), as_text(value))).collect();
         Ok(Self { path: path.to_owned(), circumstances, parts })
@@ -98,11 +100,7 @@ impl Document {
 impl Found {
     /// `None` if something is of another kind than it was printed as.
     fn new(part: &Part, row: &Value) -> Option<Self> {
-        let runs = match row.get("runs") {
-            // The first reports were of one run.
-            None => 1,
-            Some(runs) => runs.as_u64().filter(|runs| *runs > 0)?,
-        };
+        let runs = row.get("runs")?.as_u64().filter(|runs| *runs > 0)?;
         let mut figures = BTreeMap::new();
         for (column, _) in part.compared() {
             if let Some(found) = Figure::new(row, column.key, runs)? {

@@ -1,9 +1,9 @@
 //! Two reports side by side.
 //!
-//! Owns the verdict on each figure that both have. Promises that a change which may be chance is not called one: it must be
-//! larger than what either report's runs differ by among themselves, and where there was only one run, larger than
-//! [`NOISE_OF_ONE_RUN`](document::NOISE_OF_ONE_RUN). What was measured under other circumstances is compared all the same,
-//! and said. Which rows and figures are compared is up to `parts.rs`.
+//! Owns the verdict on each figure that both have. Promises that a change which may be chance is not called
+//! one: it must be larger than what either report's runs differ by among themselves, and where there was only
+//! one run, larger than [`NOISE_OF_ONE_RUN`](document::NOISE_OF_ONE_RUN). What was measured under other
+//! circumstances is compared all the same, and said. Which rows and figures are compared is up to `parts.rs`.
 
 mod document;
 #[cfg(test)]
@@ -119,7 +119,8 @@ impl Comparison {
     }
 }
 
-/// A report of a version that did not say it, or that could not find it out, is given the benefit of the doubt.
+/// A report of a version that did not say it, or that could not find it out, is given the benefit of the
+/// doubt.
 fn difference(key: &str, before: &Document, after: &Document) -> Option<String> {
     let (was, is) = before.circumstance(key).zip(after.circumstance(key))?;
     (was != is).then(|| format!("{key} was {was} and is {is}"))

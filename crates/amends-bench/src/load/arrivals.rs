@@ -1,8 +1,8 @@
 //! When the next one arrives, in an open loop.
 //!
-//! Owns the schedule: a Poisson process, as many people make who know nothing of each other. Even gaps would flatter: with
-//! them nobody ever comes while another is being served, as long as the mean holds. Promises the same schedule for the same
-//! rate in every run, so that no difference between two runs is the schedule's. Reads no clock.
+//! Owns the schedule: a Poisson process, as independent users make it. Even gaps would flatter: with them no
+//! arrival falls into the time of another. Promises the same schedule for the same rate in every run, so that
+//! no difference between two runs is the schedule's. Reads no clock.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gaps_are_those_of_people_who_know_nothing_of_each_other() {
+    fn the_gaps_are_those_of_independent_users() {
         let moments: Vec<f64> =
             Arrivals::at_rate(1_000.0).take(MANY).map(|moment| moment.as_secs_f64()).collect();
         assert!(moments.is_sorted());

@@ -1,8 +1,8 @@
 //! The closed loop: each client does one thing after the other.
 //!
-//! Owns the turns of one client. Promises to be light: one clock reading and no allocation of its own per turn. Shows what a
-//! system can do at most, and not how long somebody waits who comes while it stalls: nobody comes then. For that there is
-//! `open.rs`.
+//! Owns the turns of one client. Promises to be light: one clock reading and no allocation of its own per
+//! turn. Shows what a system can do at most, and hides its stalls: while it stalls, no client begins a turn.
+//! For those there is `open.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,7 @@
 //! How busy each core of the machine was.
 //!
-//! Owns the reading of `/proc/stat`, where the kernel counts what each core spent its time with. Promises the work of all
-//! programs, not only ours, and nothing instead of a guess. The format is in proc_stat(5).
+//! Owns the reading of `/proc/stat`, where the kernel counts what each core spent its time with. Promises the
+//! work of all programs, not only ours, and nothing instead of a guess. The format is in proc_stat(5).
 
 use std::fs;
 
@@ -16,8 +16,8 @@ struct Core {
     all: u64,
 }
 
-/// The columns of a core's line that make up its time. What guests took is in the first two already. What the host of a
-/// virtual machine gave to others is the last: that core was not idle, it was gone.
+/// The columns of a core's line that make up its time. What guests took is in the first two already. What the
+/// host of a virtual machine gave to others is the last: that core was not idle, it was gone.
 const COLUMNS: usize = 8;
 
 /// Doing nothing, and doing nothing while a disk works.
@@ -37,7 +37,8 @@ impl Cores {
         (!cores.is_empty()).then_some(Self(cores))
     }
 
-    /// Which share of the time since `before` each core was busy; `None` if a core came or went, or no time passed.
+    /// Which share of the time since `before` each core was busy; `None` if a core came or went, or no time
+    /// passed.
     pub(super) fn busy_since(&self, before: &Self) -> Option<Vec<f64>> {
         if self.0.len() != before.0.len() {
             return None;

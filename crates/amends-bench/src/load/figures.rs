@@ -1,7 +1,7 @@
 //! What a load showed, as the rows of every workload say it.
 //!
-//! Owns the keys that they share, and what counts of several runs: medians, but the longest of all latencies; and where one
-//! run fell behind, or its flushes did not reach the disk, the row says so.
+//! Owns the keys that they share, and what counts of several runs: medians, but the longest of all latencies;
+//! and where one run fell behind, or its flushes did not reach the disk, the row says so.
 
 use serde_json::Value;
 

@@ -1,9 +1,10 @@
 //! The log's flushes, and the disk's.
 //!
-//! Owns the comparison of what a log asked for with what the kernel counted in the same time. Promises not to suspect a
-//! disk wrongly: a log waits for one flush before it asks for the next, so no two of its flushes can be merged into one on
-//! their way, and flushes of others only add to the disk's count. So a disk that carried out fewer than the log was told
-//! were done did not do them, or something between the two kept them. More prove nothing: others may have asked for them.
+//! Owns the comparison of what a log asked for with what the kernel counted in the same time. Promises not to
+//! suspect a disk wrongly: a log waits for one flush before it asks for the next, so no two of its flushes
+//! can be merged into one on their way, and flushes of others only add to the disk's count. So a disk that
+//! carried out fewer than it reported to the log did not do them, or something between the two kept them.
+//! More prove nothing: others may have asked for them.
 
 use crate::block_device::BlockDevice;
 
@@ -26,14 +27,15 @@ pub(super) struct Counts {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Flushed {
     pub(crate) log_per_second: f64,
-    /// Of the whole disk, whoever asked; `None` if the kernel does not say.
+    /// Of the whole disk, whichever program asked; `None` if the kernel does not say.
     pub(crate) kernel_per_second: Option<f64>,
     pub(crate) appends_per_flush: Option<f64>,
     /// Whether the disk carried out as many as the log asked for; `None` if that is not known.
     pub(crate) reached_the_disk: Option<bool>,
 }
 
-/// A flush that was on its way when a window began or ended, and what the counters of several processors are late by.
+/// A flush that was on its way when a window began or ended, and what the counters of several processors are
+/// late by.
 const FEW: u64 = 5;
 
 /// One in so many may be missing: the two counts are not taken at the same moment.
@@ -52,7 +54,7 @@ impl Counts {
         Self { log, disk: disk.and_then(BlockDevice::flushes) }
     }
 
-    /// `has_cache`: whether the disk is told of flushes at all.
+    /// `has_cache`: whether the kernel sends the disk flushes at all.
     pub(super) fn since(&self, before: &Self, seconds: f64, has_cache: Option<bool>) -> Flushed {
         let log = self.log.flushes - before.log.flushes;
         let appends = self.log.appends - before.log.appends;
@@ -63,7 +65,7 @@ impl Counts {
             appends_per_flush: (log > 0).then(|| appends as f64 / log as f64),
             reached_the_disk: match has_cache {
                 Some(true) => disk.map(|disk| disk + FEW + log / TOLERATED >= log),
-                // It says that everything written is durable, and nobody can look behind that.
+                // It says that everything written is durable, and that cannot be checked from here.
                 Some(false) | None => None,
             },
         }
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_was_told_of_fewer_flushes_than_the_log_asked_for_is_found_out() {
+    fn a_disk_that_was_sent_fewer_flushes_than_the_log_asked_for_is_found_out() {
         let reached = |log, disk| flushed(log, Some(disk), Some(true)).reached_the_disk;
         for (log, disk, expected) in [
             (10_000, 10_000, true),

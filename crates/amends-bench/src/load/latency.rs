@@ -1,7 +1,7 @@
 //! How long things took.
 //!
-//! Owns the histogram (three significant digits) and the way into it. Promises that recording costs a client next to
-//! nothing: it gathers a few and takes the lock once for all of them. Does not read clocks.
+//! Owns the histogram (three significant digits) and the way into it. Promises that recording costs a client
+//! next to nothing: it gathers a few and takes the lock once for all of them. Does not read clocks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! What is read off at both ends of the measured window.
 //!
-//! Owns the meters: the clock, the process's processor time, the cores of the machine, the flushes. Promises that what is
-//! told of the window was divided by the time that really passed between the two readings, for the thread that reads may
-//! wake late.
+//! Owns the meters: the clock, the process's processor time, the cores of the machine, the flushes. Promises
+//! that what is reported of the window was divided by the time that really passed between the two readings,
+//! for the thread that reads may wake late.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! The load: clients, and how their turns come.
 //!
-//! Owns the measured window, what is read off at its ends, and the two loops (`closed.rs`, `open.rs`). Promises the same
-//! loops for sagas and for bare appends, so that their numbers compare. Does not know what a client does. Start reading at
-//! [`measure`].
+//! Owns the measured window, what is read off at its ends, and the two loops (`closed.rs`, `open.rs`).
+//! Promises the same loops for sagas and for bare appends, so that their numbers compare. Does not know what
+//! a client does. Start reading at [`measure`].
 
 mod arrivals;
 mod closed;
@@ -60,7 +60,8 @@ pub(crate) enum Load {
     Open { rate: f64 },
 }
 
-/// What was measured. Latencies are of the turns that ended within the window; in an open loop, of those that were due in it.
+/// What was measured. Latencies are of the turns that ended within the window; in an open loop, of those that
+/// were due in it.
 #[derive(Debug)]
 pub(crate) struct Measured {
     /// Turns that ended within the window, per second.
@@ -73,7 +74,8 @@ pub(crate) struct Measured {
     pub(crate) cpu_s_per_1000: f64,
     /// Processors that this process kept busy, the load's own part included.
     pub(crate) cpus_used: f64,
-    /// Which share of the time each core of the machine was busy, with all programs; `None` if that is not known.
+    /// Which share of the time each core of the machine was busy, with all programs; `None` if that is not
+    /// known.
     pub(crate) cores: Option<Vec<f64>>,
     /// What the log behind it flushed, and the disk.
     pub(crate) flushed: Flushed,
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_while_the_system_stalls_waits_and_is_counted() {
+    fn an_arrival_while_the_system_stalls_waits_and_is_counted() {
         let open = stalled(Load::Open { rate: 1_000.0 });
         assert!(open.p50_us > 20_000, "half of all come in the first two thirds of the stall: {open:?}");
         // As a closed loop tells it: four clients waited once each.
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_that_does_not_keep_up_is_found_out_and_everybody_in_the_line_is_served() {
+    fn a_system_that_does_not_keep_up_is_found_out_and_every_arrival_in_the_line_is_served() {
         let window = Window { warm_up: Duration::from_millis(10), measured: Duration::from_millis(400) };
         let load = Load::Open { rate: 100.0 };
         let measured =

@@ -1,13 +1,13 @@
-//! The open loop: work comes when it comes, whatever became of the work before.
+//! The open loop: sagas arrive at a stated rate, whether those before have ended or not.
 //!
-//! Owns the arrivals, the line they wait in while all clients are busy, and the verdict whether the system kept up.
-//! Promises that a latency counts from the moment somebody meant to begin, not from the moment a client had time; that
-//! every arrival of the window has one, those too that ended after it; and that a stall so keeps nobody from coming. What
-//! the arrivals themselves are late by counts too: with turns that do nothing half of them took 0.08 to 0.16 ms, at 100 to
-//! 100,000 a second. Does not know the schedule.
+//! Owns the arrivals, the line they wait in while all clients are busy, and the verdict whether the system
+//! kept up. Promises that a latency counts from the intended start, not from the moment a client had time;
+//! that every arrival of the window has one, those included that ended after it; and that a stall delays no
+//! arrival. The generator's own lateness is included in the latency: with turns that do nothing, half of them
+//! took 0.08 to 0.16 ms, at 100 to 100,000 a second. Does not know the schedule.
 //!
-//! Leaving those out who could not come is called coordinated omission: <https://youtu.be/lJ8ydIuPFeU> (G. Tene, *How NOT to
-//! Measure Latency*).
+//! To leave out the arrivals that a stall delays is called coordinated omission:
+//! <https://youtu.be/lJ8ydIuPFeU> (G. Tene, *How NOT to Measure Latency*).
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -22,13 +22,15 @@ use crate::error::BenchError;
 use super::arrivals::Arrivals;
 use super::{Client, LOOK_EVERY, Shared};
 
-/// How long those that still wait when the window is over are served. What then still waits counts as having waited so long.
+/// How long arrivals that still wait when the window is over are served. What then still waits counts as
+/// having waited so long.
 const SERVED_FOR: Duration = Duration::from_secs(10);
 
 /// The share of the arrivals that may be left over in a system that keeps up.
 const LEFT_OF_ALL: f64 = 0.01;
 
-/// In a short window that is less than a stall at its end leaves over: what comes in this time may always be left.
+/// In a short window that is less than a stall at its end leaves over: what comes in this time may always be
+/// left.
 const STALL: Duration = Duration::from_millis(100);
 
 /// Of very few arrivals one makes a large share.
@@ -50,7 +52,7 @@ pub(super) struct Arriving {
     thread: JoinHandle<u64>,
 }
 
-/// Those who arrived and whom no client serves yet, in order. One permit for each.
+/// Arrivals that no client serves yet, in order. One permit for each.
 pub(super) struct Line {
     waiting: Mutex<VecDeque<Instant>>,
     permits: Semaphore,
@@ -71,9 +73,9 @@ impl Line {
         self.permits.add_permits(1);
     }
 
-    /// Who is next, once somebody is; `None` when nobody comes any more.
+    /// The next arrival, once there is one; `None` when no more will come.
     async fn next(&self) -> Option<Instant> {
-        // Once it is closed, those who are left need no permit.
+        // Once it is closed, the arrivals that are left need no permit.
         if let Ok(permit) = self.permits.acquire().await {
             permit.forget();
         }
@@ -118,7 +120,7 @@ impl Arriving {
     }
 }
 
-/// Lets everybody arrive who is due before the window is over; how many were in it.
+/// Lets all arrive that are due before the window is over; how many were in it.
 fn arrive(arrivals: Arrivals, line: &Line, shared: &Shared) -> u64 {
     let began = Instant::now();
     let mut in_window = 0;
@@ -139,14 +141,14 @@ fn arrive(arrivals: Arrivals, line: &Line, shared: &Shared) -> u64 {
     in_window
 }
 
-/// Whether about as many were completed within the window as arrived in it. If not, as many more were left at its end than
-/// at its beginning, and the longer it lasts the longer they wait.
+/// Whether about as many were completed within the window as arrived in it. If not, as many more were left at
+/// its end than at its beginning, and the longer it lasts the longer they wait.
 fn kept_up(arrived: u64, completed: u64, window: Duration) -> bool {
     let may_be_left = LEFT_OF_ALL.max(STALL.as_secs_f64() / window.as_secs_f64()) * arrived as f64;
     arrived.saturating_sub(completed) as f64 <= may_be_left.max(FEW)
 }
 
-/// One client: serves whoever is next.
+/// One client: serves one arrival after the other.
 pub(super) async fn serve(
     mut client: impl Client,
     line: Arc<Line>,

@@ -60,16 +60,13 @@ fn empty_shop(request: &str) -> (u16, Value) {
 
 /// Settles a campaign that posted one order, or none, and gives the kinds of violations.
 fn settle(port: u16, has_posted: bool) -> (bool, Vec<Kind>) {
-    let record = Mutex::new(Record::new(1));
-    let seed = SEED.to_string().parse().unwrap();
+    let scene = Scene::new(port, SEED.to_string().parse().unwrap(), 1);
     if has_posted {
-        let mut random = Random::new(seed, Stream::FirstStarts);
-        record.lock().unwrap().next_step(0, &mut random);
+        let mut random = Random::new(scene.seed, Stream::FirstStarts);
+        scene.record().next_step(0, &mut random);
     }
-    let violations = Mutex::new(Violations::default());
-    let settle = Settle { port, seed, round: 0, clients: 1, record: &record, violations: &violations };
-    let is_done = settle.run().is_ok();
-    let kinds = violations.lock().unwrap().by_kind().map(|(kind, _)| kind).collect();
+    let is_done = Settle { scene: &scene, round: 0 }.run().is_ok();
+    let kinds = scene.violations().by_kind().map(|(kind, _)| kind).collect();
     (is_done, kinds)
 }
 

@@ -1,7 +1,7 @@
 //! Whether the shop's books are right.
 //!
-//! Owns the five invariants of the shop, seen from outside. Promises to look at the records of all services and at each
-//! order. Waits for sagas under way by asking again.
+//! Owns the five invariants of the shop, seen from outside. Promises to look at the records of all services
+//! and at each order. Waits for sagas under way by asking again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

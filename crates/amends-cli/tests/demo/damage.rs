@@ -1,7 +1,7 @@
 //! Data that is not what was written.
 //!
-//! Owns the one question: a damaged directory is refused with the word `damaged` and the file, or what it answers is
-//! what it answered before, word for word, or `damaged`. Never something else.
+//! Owns the one question: a damaged directory is refused with the word `damaged` and the file, or what it
+//! answers is what it answered before, word for word, or `damaged`. Never something else.
 
 use std::fs;
 use std::ops::Range;
@@ -165,7 +165,8 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
 fn blanked(bytes: &[u8], range: Range<usize>) -> Vec<u8> {
     let mut blank = bytes.to_vec();
     blank[range].fill(0);
-    // Half of an empty table's page is zeros already: to blank that is no damage, and a start that notices none is right.
+    // Half of an empty table's page is zeros already: to blank that is no damage, and a start that notices
+    // none is right.
     assert_ne!(blank, bytes, "it is damaged");
     blank
 }

@@ -83,7 +83,8 @@ fn mutate(seeded: &mut Seeded, bytes: &mut Vec<u8>) {
 fn try_out(shop: &Shop, bytes: &[u8], seed: impl Debug) -> Vec<u16> {
     let mut wire = shop.wire();
     let mut statuses = Vec::new();
-    // Who is turned away early may find the connection closed while still sending, or before the answer was read.
+    // Who is turned away early may find the connection closed while still sending, or before the answer was
+    // read.
     if wire.send(bytes).and_then(|()| wire.end()).is_err() {
         return statuses;
     }

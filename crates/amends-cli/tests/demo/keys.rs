@@ -79,7 +79,7 @@ fn a_key_is_one_text_of_1_to_255_visible_bytes() {
     assert_eq!(books::check(&shop).len(), 5);
 }
 
-/// Sends one key from twenty clients at once.
+/// Sends one key from twenty clients concurrently.
 fn all_at_once(shop: &Shop, request: impl Fn(usize) -> Answer + Sync) -> Vec<Answer> {
     const CLIENTS: usize = 20;
     assert_eq!(shop.see("/health").status, 200);

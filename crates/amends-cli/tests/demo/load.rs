@@ -1,7 +1,7 @@
 //! Clients that place orders until they are told to stop, and remember what they were answered.
 //!
-//! Owns the memory of what was acknowledged. Promises that each order has a key of its own, so that it can be asked for
-//! again. Does not judge the shop's books.
+//! Owns the memory of what was acknowledged. Promises that each order has a key of its own, so that it can be
+//! asked for again. Does not judge the shop's books.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -15,8 +15,8 @@ use crate::wire::Wire;
 pub(crate) struct Acknowledged(Mutex<BTreeMap<String, (String, u16, String)>>);
 
 impl Acknowledged {
-    /// Places orders from many clients at once, while `disturb` runs; it is told how many have been answered, and the
-    /// clients end when it has ended or nobody answers them.
+    /// Places orders from many clients at once, while `disturb` runs; it is told how many have been answered,
+    /// and the clients end when it has ended or nobody answers them.
     pub(crate) fn while_placing<T>(
         &self,
         shop: &Shop,

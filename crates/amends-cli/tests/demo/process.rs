@@ -15,7 +15,8 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(12);
 
 const PLENTY: [&str; 2] = ["--stock", "product_1=10000000"];
 
-/// A start that was refused as it should be: code 1, nothing on stdout, all of these words on stderr, no panic.
+/// A start that was refused as it should be: code 1, nothing on stdout, all of these words on stderr, no
+/// panic.
 fn assert_refused(ended: &Ended, words: &[&str]) {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
     for word in words {
@@ -98,15 +99,6 @@ fn a_command_line_that_makes_no_sense_is_code_2_and_help_is_code_0() {
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{arguments:?}");
         assert!(!ended.stdout.is_empty());
     }
-}
-
-#[test]
-fn what_is_not_there_yet_says_so() {
-    let place = tempfile::tempdir().unwrap();
-    let data = place.path().join("data");
-    let ended = run(&["demo", "--services", "--port", "0", "--data", data.to_str().unwrap()], &[]);
-    assert_refused(&ended, &["--services is not there yet"]);
-    assert!(!data.exists());
 }
 
 #[test]
@@ -249,7 +241,8 @@ fn an_error_that_nobody_reads_keeps_its_exit_code() {
 fn a_log_that_nobody_reads_changes_no_answer() {
     let shop = Shop::open();
     let placed = shop.post(ORDER);
-    // The next start takes up what was under way, and logs that: were that to panic, the saga would stay where it is.
+    // The next start takes up what was under way, and logs that: were that to panic, the saga would stay
+    // where it is.
     assert_eq!(shop.post_with(&[("prefer", "respond-async")], ORDER).status, 202);
     let place = shop.kill();
     // What is damaged is answered and logged.

@@ -1,7 +1,7 @@
 //! A running `amends demo`.
 //!
-//! Owns the process, its directory and what it prints. Promises that the process is gone when the test is, and that a
-//! process which does not end is an error instead of a wait without end. Does not judge answers.
+//! Owns the process, its directory and what it prints. Promises that the process is gone when the test is,
+//! and that a process which does not end is an error instead of a wait without end. Does not judge answers.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use crate::wire::{Answer, Wire};
 
-/// How long a process may take to end: the grace of `amends demo`, the closing of connections, and a slow machine.
+/// How long a process may take to end: the grace of `amends demo`, the closing of connections, and a slow
+/// machine.
 const END_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// An order that goes through.

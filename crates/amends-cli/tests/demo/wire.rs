@@ -1,7 +1,8 @@
 //! HTTP/1.1 as bytes on a socket.
 //!
-//! Owns one connection and the reading of answers. Promises that whatever is sent is sent as it is, also when it is no
-//! HTTP, and that an answer which is no sound HTTP is an error. Does not hang: each read has a limit.
+//! Owns one connection and the reading of answers. Promises that whatever is sent is sent as it is, also when
+//! it is no HTTP, and that an answer which is no sound HTTP is an error. Does not hang: each read has a
+//! limit.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
