@@ -75,7 +75,9 @@ fn cannot_run(data: &Path, error: StartUpError) -> String {
              empty directory"
             )
         }
-        StartUpError::Journal(error @ (JournalError::NoSpace(_) | JournalError::Store { .. })) => {
+        StartUpError::Journal(
+            error @ (JournalError::NoSpace(_) | JournalError::Locked(_) | JournalError::Store { .. }),
+        ) => {
             format!("{journal}: {error}")
         }
         StartUpError::DefinitionChanged { .. } => {

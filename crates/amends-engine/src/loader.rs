@@ -21,7 +21,9 @@ pub(crate) fn load(journal: &dyn Journal, registry: &Registry, saga: Transaction
             JournalError::Unreadable(_) | JournalError::Damaged { .. } => {
                 Found::Unreadable { why: error.to_string(), judged_by: None }
             }
-            JournalError::NoSpace(_) | JournalError::Store { .. } => Found::Failed { why: error.to_string() },
+            JournalError::NoSpace(_) | JournalError::Locked(_) | JournalError::Store { .. } => {
+                Found::Failed { why: error.to_string() }
+            }
         },
     }
 }

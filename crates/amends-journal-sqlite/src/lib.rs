@@ -34,7 +34,6 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
@@ -43,12 +42,13 @@ use amends_journal::{
     Append, Appends, Cursor, Epoch, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers, Ownership,
     Page, PutDefinition, Quarantined, Reads, Stats, Stored, Summary, Sweep, Timer, Upkeep,
 };
+use amends_sqlite::{Wal, panic_text};
 use bytes::Bytes;
 use rusqlite::Connection;
-use rusqlite::hooks::Wal;
 
 use crate::limits::{
-    DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX, LOOKUP_CACHE_KIB, READER_CACHE_KIB,
+    CHECKPOINT_PAGES, DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX, LOOKUP_CACHE_KIB,
+    READER_CACHE_KIB,
 };
 
 pub use open::OpenError;
@@ -60,7 +60,7 @@ use lookup::Lookup;
 use open::Opened;
 use queue::{Ahead, Batch, Job, Question, Reply};
 use reader::Readers;
-use settler::{Done, Settler, Task, WriteError, panic_text};
+use settler::{Done, Settler, Task, WriteError};
 use shared::{OnFatal, Shared};
 use space::Space;
 
@@ -123,8 +123,8 @@ impl SqliteJournal {
             start("amends-journal", &path, move |ready| commit(&for_committer, log, settling, ready))?;
         Ok(Self {
             shared,
-            readers: Readers::new(path.clone(), READER_CACHE_KIB),
-            lookups: Readers::new(path, LOOKUP_CACHE_KIB),
+            readers: Readers::new(&path, READER_CACHE_KIB),
+            lookups: Readers::new(&path, LOOKUP_CACHE_KIB),
             committer: Some(committer),
             settler: Some(settler),
         })
@@ -146,10 +146,11 @@ impl SqliteJournal {
         }
     }
 
-    /// As [`SqliteJournal::catch_up`]; without space for that what is asked is answered as of the last round.
-    fn catch_up_if_there_is_space(&self) -> Result<(), JournalError> {
+    /// As [`SqliteJournal::catch_up`]; without space for that, or beside a lock of another program, what is asked is
+    /// answered as of the last round.
+    fn catch_up_if_possible(&self) -> Result<(), JournalError> {
         match self.catch_up() {
-            Err(JournalError::NoSpace(_)) => Ok(()),
+            Err(JournalError::NoSpace(_) | JournalError::Locked(_)) => Ok(()),
             caught_up => caught_up,
         }
     }
@@ -250,12 +251,12 @@ impl Reads for SqliteJournal {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<Summary>, JournalError> {
-        self.catch_up_if_there_is_space()?;
+        self.catch_up_if_possible()?;
         self.readers.read(|look| look.list(filter, cursor, limit))
     }
 
     fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
-        self.catch_up_if_there_is_space()?;
+        self.catch_up_if_possible()?;
         self.readers.read(|look| look.count(filter))
     }
 
@@ -406,13 +407,10 @@ fn settle_over(
     done: &Sender<Done>,
     ready: &Ready,
 ) -> Result<(), WriteError> {
-    let wal_pages = Arc::new(AtomicU32::new(0));
-    let seen = Arc::clone(&wal_pages);
-    connection.wal_hook(Some(move |_: &mut Wal, pages| {
-        seen.store(u32::try_from(pages).unwrap_or(u32::MAX), Ordering::Relaxed);
-        Ok(())
-    }))?;
-    let settler = Settler::new(connection, wal_pages, Arc::clone(shared), ids_indexed_at_once)?;
+    let waiting = Arc::clone(shared);
+    amends_sqlite::wait_for_locks(connection, &shared.path, move |waited| waiting.waits_for_a_lock(waited))?;
+    let wal = Wal::watch(connection, CHECKPOINT_PAGES)?;
+    let settler = Settler::new(connection, wal, Arc::clone(shared), ids_indexed_at_once)?;
     let _ = ready.send(Ok(()));
     let tell = |what: Done| {
         // Without a committer there is nobody to tell.
@@ -421,7 +419,7 @@ fn settle_over(
     };
     // A bug of ours must not leave everybody waiting for a thread that is gone.
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| settler.run(tasks, tell))) {
-        let why = WriteError::Panicked(panic_text(panic.as_ref())).fatal(&shared.path);
+        let why = WriteError::Panicked(panic_text(panic.as_ref()).to_owned()).fatal(&shared.path);
         tell(Done::Dead(why.clone()));
         shared.die(why);
         // The committer goes first, as it always does: until then the directory is in use. What it asks for meanwhile is refused
@@ -433,11 +431,7 @@ fn settle_over(
 
 /// The committer's thread, from first to last.
 fn commit(shared: &Arc<Shared>, log: amends_log::Found, settler: Settling, ready: Ready) {
-    let opened = reader::open(&shared.path).and_then(|connection| {
-        connection.pragma_update(None, "cache_size", -LOOKUP_CACHE_KIB)?;
-        Ok(connection)
-    });
-    let connection = match opened {
+    let connection = match amends_sqlite::open_reader(&shared.path, &reader::settings(LOOKUP_CACHE_KIB)) {
         Ok(connection) => connection,
         Err(error) => return drop(ready.send(Err(open::from_sqlite(shared.path.clone(), error)))),
     };

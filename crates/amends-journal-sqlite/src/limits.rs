@@ -61,7 +61,11 @@ pub const IDS_INDEXED_AT_ONCE: usize = 800_000;
 /// Connections for reading, at most. Reads are short; more would fight the writer for the processor.
 pub const READERS_MAX: usize = 4;
 
-/// How long a lock that another program holds on the database (a backup, a curious `sqlite3`) is waited for.
+/// Prepared statements that a reading connection keeps: more than there are queries, so none is prepared twice.
+pub const STATEMENTS_KEPT: usize = 64;
+
+/// How long a reader waits for a lock that another program holds. Readers meet none but those of a program that wants
+/// the database for itself.
 pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes of a database page. Measured with 512 clients: pages of 8 KiB cost the writer a quarter less time for each saga
@@ -71,15 +75,15 @@ pub const PAGE_BYTES: u32 = 8 << 10;
 /// The writer's page cache, in KiB. Measured: with 32 MiB a commit spends a fifth of its time going through the cache
 /// (SQLite looks for pages behind the database's end whenever a page was split); what does not fit is still in the
 /// system's cache.
-pub const WRITER_CACHE_KIB: i64 = 8 << 10;
+pub const WRITER_CACHE_KIB: u32 = 8 << 10;
 
 /// The page cache of each connection that looks up whether an id was given before, in KiB (one of the committer's, and
 /// [`READERS_MAX`] at most of those who submit): the inner pages of an index of ten million given ids (some 2 MiB) stay in it, so
 /// that a look at a random id reads one page and not two.
-pub const LOOKUP_CACHE_KIB: i64 = 4 << 10;
+pub const LOOKUP_CACHE_KIB: u32 = 4 << 10;
 
 /// One reader's page cache, in KiB.
-pub const READER_CACHE_KIB: i64 = 1 << 10;
+pub const READER_CACHE_KIB: u32 = 1 << 10;
 
 /// Pages in the write-ahead log from which on it is copied into the database (16 MiB). Measured: from a
 /// quarter of this the copying costs a tenth of the throughput, and the more there is, the longer one copy stalls all.

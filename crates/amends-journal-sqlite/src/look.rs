@@ -11,7 +11,7 @@ use amends_core::{
 };
 use amends_journal::{Cursor, Filter, KeyEntry, Loaded, Page, Stored, Summary, Timer, record};
 use bytes::Bytes;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 
 use super::archive;
 use super::lookup::key_entry;
@@ -23,7 +23,7 @@ use super::schema::{
 
 /// The database as of one moment.
 pub(super) struct Look<'m> {
-    moment: &'m Transaction<'m>,
+    moment: &'m Connection,
     /// Those that came up already: most transactions of a list run the same few.
     definitions: RefCell<BTreeMap<i64, Runs>>,
 }
@@ -51,7 +51,7 @@ enum Table {
 }
 
 impl<'m> Look<'m> {
-    pub(super) fn at(moment: &'m Transaction<'m>) -> Self {
+    pub(super) fn at(moment: &'m Connection) -> Self {
         Self { moment, definitions: RefCell::default() }
     }
 

@@ -12,7 +12,7 @@ use amends_log::{NoRoom, OpenLogError};
 use amends_sqlite::{FileError, describe, is_damage};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::limits::{BUSY_WAIT_MAX, PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
+use crate::limits::{PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
 
 use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
@@ -273,7 +273,8 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = amends_sqlite::open(path, flags, (found.size == 0).then_some(PAGE_BYTES))?;
-    connection.busy_timeout(BUSY_WAIT_MAX)?;
+    // The start waits with it.
+    amends_sqlite::wait_for_locks(&mut connection, path, |_| false)?;
     check_size(&connection, found)?;
     let is_fresh = !found.was_laid_out && is_empty(&connection)?;
     if is_fresh {
@@ -287,7 +288,7 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
     // Before the log is opened: it lets go of what the database says it has.
     amends_sqlite::make_durable(&mut connection, path)?;
     make_durable(&connection)?;
-    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES_MAX)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // The writer copies the log itself, so as to see what comes of it.

@@ -276,6 +276,10 @@ impl Queue {
         self.wake_writer(waiting);
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.waiting().closed
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Nothing that could panic half-way runs under this lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -296,7 +300,26 @@ impl Question {
     }
 }
 
+/// What an append has to know of writing beside the log that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UpkeepKind {
+    /// This transaction is being parked.
+    Quarantine(TransactionId),
+    /// Some that have ended are being removed.
+    Removal,
+    /// No transaction is touched.
+    Other,
+}
+
 impl Upkeep {
+    pub(super) const fn kind(&self) -> UpkeepKind {
+        match self {
+            Self::Quarantine { id, .. } => UpkeepKind::Quarantine(*id),
+            Self::RemoveEnded { .. } => UpkeepKind::Removal,
+            Self::ForgetReservations { .. } | Self::PutDefinition { .. } => UpkeepKind::Other,
+        }
+    }
+
     /// Answers that it cannot be done.
     pub(super) fn refuse(self, error: JournalError) {
         // Whoever asked may have given up.

@@ -9,24 +9,23 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use amends_core::Time;
 use amends_journal::JournalError;
 use amends_log::BatchNumber;
-use amends_sqlite::{describe, is_damage};
+use amends_sqlite::{Wal, describe, is_damage, is_locked, is_no_space, panic_text};
 use bytes::Bytes;
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, ErrorCode, ffi};
+use rusqlite::{Connection, ffi};
 
-use crate::limits::{CHECKPOINT_PAGES, NO_SPACE_RETRY};
+use crate::limits::NO_SPACE_RETRY;
 
 use super::definitions::DefinitionNumbers;
 use super::given_ids::{IdIndex, Numbered};
 use super::known::Row;
-use super::queue::Upkeep;
+use super::queue::{Upkeep, UpkeepKind};
 use super::schema::{Nonsense, time_code};
 use super::shared::Shared;
 use super::space;
@@ -63,6 +62,7 @@ pub(super) enum Done {
     Stuck,
     /// The other task was done, and its asker told.
     Upkeep {
+        kind: UpkeepKind,
         /// Ids that their index has by now.
         indexed: Vec<Numbered>,
     },
@@ -117,6 +117,8 @@ impl WriteError {
 pub(super) enum Failure {
     /// For want of space; nothing was written.
     NoSpace,
+    /// Another program held a lock for as long as there was anybody to wait; nothing was written.
+    Locked,
     /// What it read is not what was written; nothing was written.
     Damage(WriteError),
     /// For good.
@@ -134,7 +136,7 @@ pub(super) struct Settler<'c> {
     pub(super) value: Vec<u8>,
     pub(super) id_index: IdIndex,
     pub(super) shared: Arc<Shared>,
-    wal_pages: Arc<AtomicU32>,
+    wal: Wal,
     /// Whether the running transaction has got as far as its commit.
     is_committing: bool,
     /// Whether the database is marked as written to.
@@ -148,7 +150,7 @@ impl<'c> Settler<'c> {
     /// Gets ready, from what the database says.
     pub(super) fn new(
         connection: &'c Connection,
-        wal_pages: Arc<AtomicU32>,
+        wal: Wal,
         shared: Arc<Shared>,
         ids_indexed_at_once: usize,
     ) -> Result<Self, WriteError> {
@@ -159,7 +161,7 @@ impl<'c> Settler<'c> {
             definitions: DefinitionNumbers::read(connection)?,
             tally: TallyChanges::default(),
             value: Vec::new(),
-            wal_pages,
+            wal,
             shared,
             is_committing: false,
             is_marked: false,
@@ -202,7 +204,7 @@ impl<'c> Settler<'c> {
                         let indexed = self.id_index.committed(&self.shared.given_ids);
                         done(Done::Settled { round, indexed });
                     }
-                    Err((Failure::NoSpace, _)) => {
+                    Err((Failure::NoSpace | Failure::Locked, _)) => {
                         stuck = Some(round);
                         // Once, and whenever somebody asks.
                         if !std::mem::replace(&mut was_told, true) {
@@ -214,16 +216,21 @@ impl<'c> Settler<'c> {
                     Err((Failure::Fatal, _)) => {}
                 },
                 Task::Upkeep(upkeep) => {
+                    let kind = upkeep.kind();
                     self.do_upkeep(upkeep);
                     let indexed = self.id_index.committed(&self.shared.given_ids);
                     // First: whoever waits for the upkeep to be done must not go on if nobody knows what it did.
                     self.tell_of_death(&done);
-                    done(Done::Upkeep { indexed });
+                    done(Done::Upkeep { kind, indexed });
                 }
                 // It was tried again meanwhile.
                 Task::Retry => {}
             }
-            self.checkpoint_when_due();
+            let copied = match self.dead {
+                None => self.wal.shorten(self.connection, &self.shared.path),
+                Some(_) => Ok(()),
+            };
+            self.judge_checkpoint(copied);
             self.tell_of_death(&done);
         }
         if self.dead.is_none() {
@@ -268,6 +275,7 @@ impl<'c> Settler<'c> {
         self.is_committing = false;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             self.statements.begin.raw_execute()?;
+            self.shared.has_the_lock();
             let before = self.connection.total_changes();
             let done = work(self)?;
             self.write_fresh_ids()?;
@@ -286,14 +294,19 @@ impl<'c> Settler<'c> {
                 return Ok(done);
             }
             Ok(Err(error)) => error,
-            Err(panic) => WriteError::Panicked(panic_text(panic.as_ref())),
+            Err(panic) => WriteError::Panicked(panic_text(panic.as_ref()).to_owned()),
         };
         self.forget_transaction();
         if self.is_for_want_of_space(&error, bytes) && self.roll_back() {
-            // The log may be what fills the disk: once it is copied it is written from its beginning again.
-            self.copy_log();
+            // The WAL may be what fills the disk: once it is copied it is written from its beginning again.
+            let copied = self.wal.copy(self.connection);
+            self.judge_checkpoint(copied);
             let directory = self.shared.path.parent().unwrap_or(&self.shared.path).display().to_string();
             return Err((Failure::NoSpace, JournalError::NoSpace(directory)));
+        }
+        if matches!(&error, WriteError::Sqlite(error) if is_locked(error)) && self.roll_back() {
+            let what = self.shared.path.display().to_string();
+            return Err((Failure::Locked, JournalError::Locked(what)));
         }
         // Once the commit has begun nobody knows what the disk has.
         if !self.is_committing
@@ -332,21 +345,18 @@ impl<'c> Settler<'c> {
 
     /// Only what is known to have come before the flush, and to be about space.
     fn is_for_want_of_space(&self, error: &WriteError, bytes: usize) -> bool {
-        let WriteError::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = error else { return false };
-        if error.code == ErrorCode::DiskFull {
-            return true;
-        }
-        match error.extended_code {
+        let WriteError::Sqlite(error) = error else { return false };
+        match error.sqlite_error().map(|error| error.extended_code) {
             // The shared memory beside the log could not grow. A commit lets it grow after its flush: then the commit is
             // on the disk, though this process has taken it back.
-            ffi::SQLITE_IOERR_SHMSIZE => !self.is_committing,
+            Some(ffi::SQLITE_IOERR_SHMSIZE) => !self.is_committing,
             // SQLite tells only `ENOSPC` apart; a full quota looks like a broken disk. All writing comes before the
             // flush; a failed flush has a code of its own and is never forgiven.
-            ffi::SQLITE_IOERR_WRITE => {
+            Some(ffi::SQLITE_IOERR_WRITE) => {
                 let directory = self.shared.path.parent().unwrap_or(&self.shared.path);
                 space::is_exhausted(directory, bytes + SPACE_ASKED_FOR_BESIDES)
             }
-            _ => false,
+            _ => is_no_space(error),
         }
     }
 
@@ -377,40 +387,12 @@ impl<'c> Settler<'c> {
         }
     }
 
-    /// Copies the log into the database once it is long. Done here, not in SQLite's own hook, which would hide a failed
-    /// flush.
-    fn checkpoint_when_due(&mut self) {
-        if self.dead.is_none() && self.wal_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES {
-            self.copy_log();
+    fn judge_checkpoint(&mut self, copied: rusqlite::Result<()>) {
+        let Err(error) = copied else { return };
+        let error = WriteError::Sqlite(error);
+        if !self.is_for_want_of_space(&error, SPACE_ASKED_FOR_BESIDES) {
+            self.die(&error);
         }
-    }
-
-    fn copy_log(&mut self) {
-        // The next commit counts anew; it goes on from here only if a reader kept the log from being used again.
-        self.wal_pages.store(0, Ordering::Relaxed);
-        if let Err(error) = self.checkpoint("PASSIVE") {
-            let harmless = match &error {
-                // The log stays as it is and is copied later.
-                WriteError::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
-                    matches!(
-                        error.code,
-                        ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked
-                    )
-                }
-                WriteError::Sqlite(_)
-                | WriteError::Nonsense(_)
-                | WriteError::Log(_)
-                | WriteError::Panicked(_) => false,
-            };
-            if !harmless && !self.is_for_want_of_space(&error, SPACE_ASKED_FOR_BESIDES) {
-                self.die(&error);
-            }
-        }
-    }
-
-    fn checkpoint(&self, mode: &str) -> Result<(), WriteError> {
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        Ok(self.connection.query_row(&sql, [], |_| Ok(()))?)
     }
 
     fn do_upkeep(&mut self, upkeep: Upkeep) {
@@ -433,12 +415,6 @@ impl<'c> Settler<'c> {
 
 /// Beside its records, a transaction writes whole pages: indexes, rows, the log's own.
 const SPACE_ASKED_FOR_BESIDES: usize = 1 << 20;
-
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("panicked without a message").to_owned()
-}
 
 /// An error of the store, or damage if that is what SQLite calls it.
 pub(super) fn store_error(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> JournalError {

@@ -3,8 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use amends_journal::{Epoch, Stats};
+use amends_sqlite::limits::LOCK_REPORTED_AFTER;
 
 use super::absence::Forgotten;
 use super::given_ids::GivenIds;
@@ -30,6 +32,8 @@ pub(super) struct Shared {
     is_ahead: AtomicBool,
     /// Whether the settler is at work.
     is_settling: AtomicBool,
+    /// Whether it waits for a lock of another program.
+    is_locked: AtomicBool,
 }
 
 impl Shared {
@@ -46,6 +50,7 @@ impl Shared {
             has_died: AtomicBool::new(false),
             is_ahead: AtomicBool::new(false),
             is_settling: AtomicBool::new(false),
+            is_locked: AtomicBool::new(false),
         }
     }
 
@@ -65,6 +70,27 @@ impl Shared {
     /// To be set before an answer leaves that the database does not bear out, and taken back only when it does.
     pub(super) fn set_ahead(&self, ahead: bool) {
         self.is_ahead.store(ahead, Ordering::Release);
+    }
+
+    /// The settler has waited so long for a lock of another program. Says whether that is enough: when nobody is to come
+    /// any more, what is not settled is found in the log by the next start.
+    pub(super) fn waits_for_a_lock(&self, waited: Duration) -> bool {
+        if waited < LOCK_REPORTED_AFTER {
+            return false;
+        }
+        if !self.is_locked.swap(true, Ordering::Relaxed) {
+            self.queue.poke();
+        }
+        self.queue.is_closed()
+    }
+
+    pub(super) fn has_the_lock(&self) {
+        self.is_locked.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether waiting for the database is of no use for now.
+    pub(super) fn is_locked(&self) -> bool {
+        self.is_locked.load(Ordering::Relaxed)
     }
 
     /// Whether the settler may be using a processor: a guess, for whoever would let others have theirs.

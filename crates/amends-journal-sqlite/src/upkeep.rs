@@ -268,7 +268,7 @@ const MODE: Mode = Mode::Saga;
 fn but_for_space(given_back: Result<(), (Failure, JournalError)>) -> Result<(), JournalError> {
     match given_back {
         // Until then the free pages serve the next transactions.
-        Ok(()) | Err((Failure::NoSpace, _)) => Ok(()),
+        Ok(()) | Err((Failure::NoSpace | Failure::Locked, _)) => Ok(()),
         Err((Failure::Damage(_) | Failure::Fatal, error)) => Err(error),
     }
 }

@@ -33,7 +33,7 @@ pub use durable::make_durable;
 pub use failure::{is_locked, is_no_space, panic_text};
 pub use lock_wait::wait_for_locks;
 pub use log::Log;
-pub use readers::{ReaderSettings, Readers};
+pub use readers::{ReaderSettings, Readers, open_reader};
 pub use wal::Wal;
 
 /// Why a database file is not to be used.

@@ -103,25 +103,29 @@ impl Readers {
         drop(pool);
         // Its place is given back if opening fails.
         let mut place = Borrowed { readers: self, connection: None };
-        place.connection = Some(self.open()?);
+        place.connection = Some(open_reader(&self.path, &self.settings)?);
         Ok(Ok(place))
-    }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = crate::open(&self.path, flags, None)?;
-        connection.set_prepared_statement_cache_capacity(self.settings.statements_kept);
-        connection.busy_timeout(self.settings.lock_wait_max)?;
-        connection.pragma_update(None, "cache_size", -i64::from(self.settings.cache_kib))?;
-        // What a query sorts would otherwise spill into temporary files.
-        connection.pragma_update(None, "temp_store", "MEMORY")?;
-        Ok(connection)
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
         // Nothing inside the lock can panic half-way through a change.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens one reading connection, for whoever keeps it.
+///
+/// # Errors
+/// When SQLite cannot open it.
+pub fn open_reader(database: &Path, settings: &ReaderSettings) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = crate::open(database, flags, None)?;
+    connection.set_prepared_statement_cache_capacity(settings.statements_kept);
+    connection.busy_timeout(settings.lock_wait_max)?;
+    connection.pragma_update(None, "cache_size", -i64::from(settings.cache_kib))?;
+    // What a query sorts would otherwise spill into temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
 }
 
 /// A connection in use; it goes back when dropped, also when the look panics.

@@ -75,6 +75,15 @@ impl Wal {
         if self.is_to_be_reported(pages) {
             report(pages);
         }
+        self.copy(writer)
+    }
+
+    /// Copies what is in the WAL into the database, as far as no reader needs what is there.
+    ///
+    /// # Errors
+    /// As [`Wal::shorten`].
+    pub fn copy(&self, writer: &Connection) -> rusqlite::Result<()> {
+        let pages = self.pages.load(Ordering::Relaxed);
         let copied = writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
             Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
         });

@@ -19,6 +19,7 @@ use amends_journal::{
     Append, AppendAnswer, Conflict, Expected, KeyEntry, NewTransaction, OnAnswers, Stats, Stored, limits,
 };
 use amends_log::{BatchNumber, Log, NoRoom};
+use amends_sqlite::panic_text;
 use bytes::Bytes;
 
 use crate::limits::SETTLE_AFTER;
@@ -29,7 +30,7 @@ use super::known::{Known, KnownTransactions};
 use super::lookup::Lookup;
 use super::queue::{Ahead, Batch, Question, Work};
 use super::schema::Nonsense;
-use super::settler::{WriteError, panic_text, store_error};
+use super::settler::{WriteError, store_error};
 use super::shared::Shared;
 
 pub(super) use self::rounds::Settling;
@@ -191,7 +192,7 @@ impl<'c> Committer<'c> {
             match catch_unwind(AssertUnwindSafe(|| self.step(work))) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(panic) => self.die(&WriteError::Panicked(panic_text(panic.as_ref()))),
+                Err(panic) => self.die(&WriteError::Panicked(panic_text(panic.as_ref()).to_owned())),
             }
         }
         // What fails here is found in the log by the next start.
@@ -207,6 +208,7 @@ impl<'c> Committer<'c> {
     /// Whether there is more to come.
     fn step(&mut self, work: Work) -> bool {
         self.hear_settler();
+        self.refuse_if_locked();
         match work {
             Work::Group(group) => self.commit_group(group),
             Work::Upkeep(upkeep) => self.take_upkeep(upkeep),
@@ -279,7 +281,8 @@ impl<'c> Committer<'c> {
                 self.write_what_fits(batches)
             }
         }));
-        match outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref())))) {
+        match outcome.unwrap_or_else(|panic| Err(WriteError::Panicked(panic_text(panic.as_ref()).to_owned())))
+        {
             Ok(answers) => answers,
             Err(error) => {
                 self.die(&error);
@@ -290,9 +293,7 @@ impl<'c> Committer<'c> {
 
     /// Writes batches that there is room for, with one flush.
     fn write_together(&mut self, batches: Vec<Asked>) -> Result<Vec<Vec<AppendAnswer>>, WriteError> {
-        if batches.iter().flat_map(|batch| &batch.appends).any(|append| self.may_take_up(append)) {
-            self.wait_for_upkeep();
-        }
+        self.wait_for_upkeep_of(&batches)?;
         if self.dead.is_some() {
             // Of what was waited for nobody knows what it did.
             return Ok(batches
@@ -505,15 +506,6 @@ impl<'c> Committer<'c> {
             records,
         };
         Some(Ahead { transaction, stored, is_unreadable: known.is_unreadable })
-    }
-
-    /// Whether this may go on with a transaction that only the database knows. A start never does: whatever it finds under its id or
-    /// key is left as it is.
-    fn may_take_up(&self, append: &Append) -> bool {
-        match &append.expected {
-            Expected::New(_) => false,
-            Expected::Sequence(_) => !self.known.contains_key(&append.id),
-        }
     }
 
     /// Nothing is written from here on.

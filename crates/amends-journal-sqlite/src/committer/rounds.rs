@@ -8,14 +8,14 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use amends_core::TransactionId;
-use amends_journal::{Epoch, JournalError, Quarantined};
+use amends_journal::{Append, Epoch, Expected, JournalError, Quarantined};
 
 use crate::known::Row;
 use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_AT_ONCE_MAX, SETTLE_BYTES, SETTLE_WHEN_ASKED_EVERY};
-use crate::queue::{Reply, Upkeep};
+use crate::queue::{Reply, Upkeep, UpkeepKind};
 use crate::settler::{Done, Round, Task, WriteError, store_error};
 
-use super::Committer;
+use super::{Asked, Committer};
 
 /// Something that is to be done once the database has what the log had when it was asked for. Appends go on meanwhile.
 pub(super) enum Waiting {
@@ -31,13 +31,15 @@ pub(crate) struct Settling {
     has_round: bool,
     /// Whether there was no space for it.
     is_stuck: bool,
-    /// Other tasks that were given and are not done.
-    upkeep: usize,
+    /// Removals that were given and are not done.
+    removals: usize,
+    /// Transactions that are being quarantined.
+    quarantines: Vec<TransactionId>,
 }
 
 impl Settling {
     pub(crate) fn new(tasks: Sender<Task>, done: Receiver<Done>) -> Self {
-        Self { tasks, done, has_round: false, is_stuck: false, upkeep: 0 }
+        Self { tasks, done, has_round: false, is_stuck: false, removals: 0, quarantines: Vec::new() }
     }
 }
 
@@ -71,15 +73,48 @@ impl Committer<'_> {
 
     /// Has it done by the settler.
     fn do_upkeep(&mut self, upkeep: Upkeep) {
-        self.settler.upkeep += 1;
+        match upkeep.kind() {
+            UpkeepKind::Quarantine(id) => self.settler.quarantines.push(id),
+            UpkeepKind::Removal => self.settler.removals += 1,
+            UpkeepKind::Other => {}
+        }
         self.give(Task::Upkeep(upkeep));
     }
 
-    /// To be called before a batch that may take up a saga from the database: retention may be about to remove it. Not in
-    /// the middle of one: what follows may begin a round, which is to have nothing that the log does not have.
-    pub(super) fn wait_for_upkeep(&mut self) {
-        while self.settler.upkeep > 0 && self.dead.is_none() {
+    /// To be called before a batch: it may go on with a transaction that upkeep is about to change or remove. Not in the
+    /// middle of one: what follows may begin a round, which is to have nothing that the log does not have.
+    pub(super) fn wait_for_upkeep_of(&mut self, batches: &[Asked]) -> Result<(), WriteError> {
+        while self.dead.is_none() && self.is_upkeep_in_the_way_of(batches)? {
             self.wait_for_settler();
+        }
+        Ok(())
+    }
+
+    fn is_upkeep_in_the_way_of(&mut self, batches: &[Asked]) -> Result<bool, WriteError> {
+        if self.settler.removals == 0 && self.settler.quarantines.is_empty() {
+            return Ok(false);
+        }
+        let mut is_in_the_way = false;
+        for append in batches.iter().flat_map(|batch| &batch.appends) {
+            is_in_the_way |= self.is_upkeep_in_the_way(append)?;
+        }
+        // The answers were of this moment; the batch is judged by a later one.
+        self.lookup.end()?;
+        Ok(is_in_the_way)
+    }
+
+    fn is_upkeep_in_the_way(&mut self, append: &Append) -> Result<bool, WriteError> {
+        match &append.expected {
+            // A start never goes on with what it finds under its id or key.
+            Expected::New(_) => Ok(false),
+            Expected::Sequence(_) if self.settler.quarantines.contains(&append.id) => Ok(true),
+            Expected::Sequence(_) if self.settler.removals == 0 || self.known.contains_key(&append.id) => {
+                Ok(false)
+            }
+            // Only what has ended is removed.
+            Expected::Sequence(_) => {
+                Ok(self.lookup.transaction(append.id)?.is_some_and(|stored| stored.standing.is_ended()))
+            }
         }
     }
 
@@ -93,6 +128,7 @@ impl Committer<'_> {
             self.give(Task::Retry);
         }
         self.serve_waiting();
+        self.refuse_if_locked();
     }
 
     /// Does what has waited for long enough, and sees to it that the rest need not wait for ever.
@@ -176,6 +212,20 @@ impl Committer<'_> {
             self.forget_if_settled(id);
         }
         Ok(no)
+    }
+
+    /// Who waits for an answer is not kept for as long as another program holds its lock. What is to be done waits.
+    pub(super) fn refuse_if_locked(&mut self) {
+        if !self.shared.is_locked() {
+            return;
+        }
+        let path = self.shared.path.display().to_string();
+        for (until, waiting) in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Reply(_) => waiting.refuse(JournalError::Locked(path.clone())),
+                Waiting::Upkeep(_) => self.waiting.push((until, waiting)),
+            }
+        }
     }
 
     /// There is no space for what is waited for. Retention goes on without: it may be what makes some.
@@ -272,7 +322,8 @@ impl Committer<'_> {
         match self.settler.done.recv() {
             Ok(done) => self.settled(done),
             Err(_) => {
-                (self.settler.has_round, self.settler.upkeep) = (false, 0);
+                (self.settler.has_round, self.settler.removals) = (false, 0);
+                self.settler.quarantines.clear();
                 self.die(&WriteError::Panicked("the settler is gone".to_owned()));
             }
         }
@@ -284,10 +335,14 @@ impl Committer<'_> {
                 self.settler.is_stuck = true;
                 self.serve_without_space();
             }
-            Done::Upkeep { indexed } => {
+            Done::Upkeep { kind, indexed } => {
                 self.shared.forgotten.raise();
                 self.shared.given_ids.are_indexed(&indexed);
-                self.settler.upkeep -= 1;
+                match kind {
+                    UpkeepKind::Quarantine(id) => self.settler.quarantines.retain(|other| *other != id),
+                    UpkeepKind::Removal => self.settler.removals -= 1,
+                    UpkeepKind::Other => {}
+                }
             }
             Done::Dead(why) => {
                 self.settler.has_round = false;

@@ -10,6 +10,7 @@ mod damage;
 mod full_disk;
 mod given_ids;
 mod groups;
+mod locks;
 mod model;
 mod opening;
 mod place;
