@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use amends_sqlite::{ReaderSettings, Readers};
+use amends_sqlite::{ReaderSettings, Readers, whole};
 use rusqlite::Connection;
 
 use crate::barrier;
@@ -36,6 +36,7 @@ pub struct Database {
     readers: Option<Readers>,
     writer: Option<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
+    generation: i64,
 }
 
 /// What a file holds, so that another one is not taken for it.
@@ -122,6 +123,7 @@ impl Database {
     /// commit.
     pub fn open(path: &Path, format: Format, on_fatal: OnFatal) -> Result<Database, OpenError> {
         let connection = open::writer(path, format)?;
+        let generation = whole::generation(&connection).map_err(|error| OpenError::database(path, error))?;
         let queue = Arc::new(Queue::default());
         let commits = Arc::new(AtomicU64::new(0));
         let writer = Writer::new(connection, path, Arc::clone(&queue), Arc::clone(&commits), on_fatal)
@@ -137,7 +139,7 @@ impl Database {
             lock_wait_max: LOCK_WAIT_MAX,
         };
         let readers = Some(Readers::new(path, readers));
-        Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits })
+        Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits, generation })
     }
 
     /// Queues a write and returns at once. `answered` is called exactly once: on the writer's thread after
@@ -183,6 +185,21 @@ impl Database {
             Ok(removed)
         };
         self.submit(work, answered);
+    }
+
+    /// The generation that the file had when it was opened, from 0. An owner of several files counts it up in
+    /// all of them each time it opens them, and so notices one that is older than the others.
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    /// Queues that the file gets this generation.
+    pub fn set_generation(
+        &self,
+        generation: i64,
+        answered: impl FnOnce(Result<(), WriteError>) + Send + 'static,
+    ) {
+        self.submit(move |savepoint| Ok(whole::set_generation(savepoint, generation)?), answered);
     }
 
     /// How many transactions were committed since the file was opened: far fewer than writes when they come

@@ -578,11 +578,16 @@ fn a_log_broken_before_its_last_commits_is_damaged() {
     let (dir, path) = temporary();
     let database = open(&path);
     let mut ends = Vec::new();
-    for n in 0..COMMITS {
-        wait(&submit(&database, move |c| insert(c, &n.to_string()))).unwrap();
-        ends.push(usize::try_from(std::fs::metadata(path.with_extension("db-wal")).unwrap().len()).unwrap());
-    }
-    let copy = copy_while_open(&path, &dir.path().join("copy"));
+    // Somebody who reads keeps the log from being copied into the file and begun anew.
+    let copy = database.read(|reader| {
+        reader.query_row("SELECT count(*) FROM effects", [], |_| Ok(()))?;
+        for n in 0..COMMITS {
+            wait(&submit(&database, move |c| insert(c, &n.to_string()))).unwrap();
+            ends.push(std::fs::metadata(path.with_extension("db-wal")).unwrap().len() as usize);
+        }
+        Ok(copy_while_open(&path, &dir.path().join("copy")))
+    });
+    let copy = copy.unwrap();
     let log = copy.with_extension("db-wal");
     let (file, sound) = (std::fs::read(&copy).unwrap(), std::fs::read(&log).unwrap());
     let restore = |bytes: &[u8]| {
@@ -627,6 +632,82 @@ fn what_a_rolled_back_write_left_in_the_log_is_no_damage() {
     wait(&submit(&database, |c| insert(c, "after"))).unwrap();
     let copy = copy_while_open(&path, &dir.path().join("copy"));
     assert_eq!(effects(&open(&copy)), 2);
+}
+
+/// Field case E: it opened as it was at the last checkpoint, without a word.
+#[test]
+fn a_copy_without_its_log_is_refused_as_incomplete() {
+    let (dir, path) = temporary();
+    let database = open(&path);
+    for _ in 0..3 {
+        wait(&submit(&database, |c| insert(c, "a"))).unwrap();
+    }
+    let copy = dir.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    for _ in 0..2 {
+        let error = Database::open(&copy, format(1), never_fatal()).unwrap_err();
+        assert!(matches!(error, OpenError::Incomplete(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("incomplete") && text.contains("copy.db-wal"), "{text}");
+    }
+    drop(database);
+    std::fs::copy(&path, &copy).unwrap();
+    assert_eq!(effects(&open(&copy)), 3, "closed in good order it is whole");
+}
+
+#[test]
+fn a_copy_that_sqlite_made_is_taken_when_somebody_says_that_it_is_complete() {
+    let (dir, path) = temporary();
+    let database = open(&path);
+    wait(&submit(&database, |c| insert(c, "a"))).unwrap();
+    wait(&submit(&database, |c| insert(c, "b"))).unwrap();
+    let copy = dir.path().join("copy.db");
+    let shell = Connection::open(&path).unwrap();
+    shell.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    assert!(Database::open(&copy, format(1), never_fatal()).is_err());
+    std::fs::write(dir.path().join("copy.db-open"), "").unwrap();
+    for _ in 0..2 {
+        assert_eq!(effects(&open(&copy)), 2);
+    }
+}
+
+#[test]
+fn a_file_whose_owner_was_killed_is_whole_whoever_tidies_up() {
+    let (dir, path) = temporary();
+    let database = open(&path);
+    wait(&submit(&database, |c| insert(c, "a"))).unwrap();
+    wait(&submit(&database, |c| insert(c, "b"))).unwrap();
+    let dead = |name: &str| {
+        let copy = copy_while_open(&path, &dir.path().join(name));
+        std::fs::copy(path.with_extension("db-open"), copy.with_extension("db-open")).unwrap();
+        copy
+    };
+    // The next owner, which may have nothing to write.
+    let copy = dead("owner");
+    for _ in 0..3 {
+        assert_eq!(effects(&open(&copy)), 2);
+    }
+    // A shell, which copies the log into the file and removes it.
+    let copy = dead("shell");
+    let shell = Connection::open(&copy).unwrap();
+    assert_eq!(shell.query_row("SELECT count(*) FROM effects", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+    drop(shell);
+    assert!(!copy.with_extension("db-wal").exists());
+    for _ in 0..3 {
+        assert_eq!(effects(&open(&copy)), 2);
+    }
+}
+
+#[test]
+fn a_file_keeps_its_generation() {
+    let (_dir, path) = temporary();
+    let database = open(&path);
+    assert_eq!(database.generation(), 0);
+    let (answered, answer) = mpsc::channel();
+    database.set_generation(7, move |result| answered.send(result).unwrap());
+    wait(&answer).unwrap();
+    drop(database);
+    assert_eq!(open(&path).generation(), 7);
 }
 
 /// What a kill leaves: the files as they are, without a close.

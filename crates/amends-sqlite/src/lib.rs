@@ -20,6 +20,7 @@ mod log;
 mod pages;
 mod readers;
 mod wal;
+pub mod whole;
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -10,6 +10,7 @@
 
 pub mod cursor;
 mod decimal;
+pub mod directory;
 pub mod http;
 pub mod ids;
 pub mod inventory;

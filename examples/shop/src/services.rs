@@ -1,18 +1,16 @@
 //! The four services of one data directory, together.
 //!
-//! Owns the directory: which files belong to it and that they were made together. Promises that a lost file
-//! is an error, not a new and empty shop. Does not make one transaction of them: that is what sagas are for.
-//! Start reading at [`Services::call`].
+//! Owns the four and their common generation, as [`directory`](crate::directory) judges it. Does not make one
+//! transaction of them: that is what sagas are for. Start reading at [`Services::call`].
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
 
-use amends_participant::database::{OnFatal, OpenError};
+use amends_participant::database::{OnFatal, OpenError, WriteError};
 use amends_participant::{Answer, DataError};
 
 use crate::cursor::OrdersCursor;
+use crate::directory::{Directory, DirectoryError};
 use crate::ids::OrderId;
 use crate::operation::ServiceName;
 use crate::records::Records;
@@ -20,11 +18,6 @@ use crate::service::{CallError, Service, ServiceCall};
 use crate::stock::Stock;
 use crate::surroundings::Surroundings;
 use crate::views::{InventoryView, Ledger, OrderView, OrdersPage, PageLimit};
-
-/// Lies in the directory once all four databases do.
-const MARKER: &str = "shop.created";
-const MARKER_TEXT: &str =
-    "The four databases of the shop were created here together. If one is missing, it was lost.\n";
 
 /// The four services, open.
 #[derive(Debug)]
@@ -41,24 +34,22 @@ pub enum ServicesError {
     /// One of the databases cannot be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// One of the databases was there and is gone, or empty.
-    #[error(
-        "{path} is damaged: it was created and is missing or empty now. \
-         Restore the whole directory from a backup",
-        path = path.display()
-    )]
-    Lost {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The directory cannot be used.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// What is in the directory does not belong together, or cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A database could not be given its generation.
+    #[error(transparent)]
+    Write(WriteError),
+}
+
+impl ServicesError {
+    fn is_no_space(&self) -> bool {
+        match self {
+            ServicesError::Write(WriteError::NoSpace { .. }) => true,
+            ServicesError::Directory(error) => error.is_no_space(),
+            ServicesError::Database(_) | ServicesError::Write(_) => false,
+        }
+    }
 }
 
 impl Services {
@@ -72,7 +63,7 @@ impl Services {
         surroundings: Arc<dyn Surroundings>,
         on_fatal: OnFatal,
     ) -> Result<Services, ServicesError> {
-        let known = prepare(dir)?;
+        let directory = Directory::prepare(dir)?;
         // Side by side: making a database waits for some dozen flushes.
         let open = |name| Service::open(name, dir, stock, Arc::clone(&surroundings), Arc::clone(&on_fatal));
         let [order, payment, inventory, shipping] = std::thread::scope(|scope| {
@@ -81,10 +72,28 @@ impl Services {
         });
         let services =
             Services { order: order?, payment: payment?, inventory: inventory?, shipping: shipping? };
-        if !known {
-            mark(dir)?;
+        let found = ServiceName::ALL.map(|name| (name, services.service(name).database().generation()));
+        let generation = directory.judge(found)?;
+        directory.mark_created()?;
+        match services.set_generation(generation).and_then(|()| Ok(directory.mark(generation)?)) {
+            Ok(()) => Ok(services),
+            // On a full disk a shop can still be looked at: it keeps the generation it had.
+            Err(error) if error.is_no_space() => Ok(services),
+            Err(error) => Err(error),
         }
-        Ok(services)
+    }
+
+    /// Gives all databases their generation, side by side.
+    fn set_generation(&self, generation: i64) -> Result<(), ServicesError> {
+        let (answered, answers) = mpsc::channel();
+        for name in ServiceName::ALL {
+            let answered = answered.clone();
+            // The receiver is there until all have answered.
+            let answer = move |result| drop(answered.send(result));
+            self.service(name).database().set_generation(generation, answer);
+        }
+        let answers = ServiceName::ALL.map(|_| answers.recv().expect("every write is answered"));
+        answers.into_iter().collect::<Result<(), WriteError>>().map_err(ServicesError::Write)
     }
 
     /// Carries out a call at the service of its operation. Returns at once; `answered` is called exactly
@@ -155,42 +164,4 @@ impl Services {
             shipping: self.shipping.database(),
         }
     }
-}
-
-/// Makes the directory, and says whether the services were created there before.
-fn prepare(dir: &Path) -> Result<bool, ServicesError> {
-    let failed = |source| ServicesError::Io { path: dir.to_owned(), source };
-    fs::create_dir_all(dir).map_err(failed)?;
-    if !dir.join(MARKER).try_exists().map_err(failed)? {
-        return Ok(false);
-    }
-    for name in ServiceName::ALL {
-        let path = dir.join(name.file());
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > 0 => {}
-            Ok(_) => return Err(ServicesError::Lost { path }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(ServicesError::Lost { path });
-            }
-            Err(source) => return Err(ServicesError::Io { path, source }),
-        }
-    }
-    Ok(true)
-}
-
-/// Leaves the marker, after the databases are on disk and before anybody is answered.
-fn mark(dir: &Path) -> Result<(), ServicesError> {
-    let path = dir.join(MARKER);
-    let write = || {
-        let mut marker = File::create(&path)?;
-        marker.write_all(MARKER_TEXT.as_bytes())?;
-        marker.sync_all()?;
-        File::open(dir)?.sync_all()?;
-        // The directory itself may be new as well.
-        match dir.canonicalize()?.parent() {
-            Some(parent) => File::open(parent)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    write().map_err(|source| ServicesError::Io { path: path.clone(), source })
 }

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use amends_sqlite::whole::{self, Beside, Incomplete};
 use amends_sqlite::{FileError, Log, describe, is_damage};
 use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
 
@@ -29,6 +30,9 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file was copied without what belongs to it.
+    #[error(transparent)]
+    Incomplete(#[from] Incomplete),
     /// The file belongs to something else.
     #[error(
         "{path} is a database of something else, or its header is damaged \
@@ -126,6 +130,7 @@ impl OpenError {
 pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenError> {
     let bytes = length(path)?;
     let expected = format.application_id;
+    let beside = Beside::of(path);
     let log = amends_sqlite::prepare(path).map_err(|error| OpenError::file(error, expected))?;
     check_length(path, bytes, log)?;
     let flags =
@@ -149,6 +154,7 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
         }
     }
     accept_format(&mut connection, path, format)?;
+    beside.check(&connection, path).map_err(failed)??;
     // Before anybody is answered by what was found.
     amends_sqlite::make_durable(&mut connection, path).map_err(failed)?;
     amends_sqlite::accept(&connection).map_err(failed)?;
@@ -228,6 +234,7 @@ fn accept_format(connection: &mut Connection, path: &Path, format: Format) -> Re
     let version = number("PRAGMA user_version").map_err(failed)?;
     let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
     if application_id == 0 && version == 0 && tables == 0 {
+        whole::install(&transaction).map_err(failed)?;
         (format.create)(&transaction).map_err(failed)?;
         transaction.pragma_update(None, "application_id", format.application_id).map_err(failed)?;
         transaction.pragma_update(None, "user_version", format.version).map_err(failed)?;

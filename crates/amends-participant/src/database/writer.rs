@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use amends_sqlite::{Wal, is_locked, is_no_space, panic_text};
+use amends_sqlite::{Wal, is_locked, is_no_space, panic_text, whole};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error};
 
@@ -27,8 +27,15 @@ pub(super) struct Writer {
     commits: Arc<AtomicU64>,
     on_fatal: OnFatal,
     wal: Wal,
-    /// Whether the file is marked as written to.
-    is_marked: Cell<bool>,
+    marked: Cell<Marked>,
+}
+
+/// Where it is said that this opening writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marked {
+    No,
+    InWal,
+    InFile,
 }
 
 /// Why the writer ended.
@@ -66,7 +73,7 @@ impl Writer {
         })?;
         let wal = Wal::watch(&mut connection, WAL_PAGES_MAX)?;
         let path = path.to_owned();
-        Ok(Writer { connection, path, queue, commits, on_fatal, wal, is_marked: Cell::new(false) })
+        Ok(Writer { connection, path, queue, commits, on_fatal, wal, marked: Cell::new(Marked::No) })
     }
 
     pub(super) fn run(self) {
@@ -90,7 +97,7 @@ impl Writer {
             }
             match ended {
                 Batch::Committed => {
-                    if let Err(error) = self.wal.shorten(&self.connection, &self.path) {
+                    if let Err(error) = self.copy_wal() {
                         self.stop(&format!("a checkpoint failed: {error}"));
                         return Stopped::Fatal;
                     }
@@ -133,15 +140,16 @@ impl Writer {
                 );
             }
         }
-        if !self.is_marked.get() && self.connection.total_changes() != before {
-            match amends_sqlite::about_to_write(&self.path) {
-                Ok(()) => self.is_marked.set(true),
-                Err(error) => return self.rolled_back(&error),
-            }
+        let is_first_change = self.marked.get() == Marked::No && self.connection.total_changes() != before;
+        if is_first_change && let Err(error) = self.mark() {
+            return self.rolled_back(&error);
         }
         match self.execute("COMMIT") {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
+                if is_first_change {
+                    self.marked.set(Marked::InWal);
+                }
                 Batch::Committed
             }
             // The log is written before it is flushed: without space for it nothing was flushed.
@@ -150,6 +158,21 @@ impl Writer {
             Err(error) if is_locked(&error) => self.rolled_back(&error),
             Err(error) => Batch::Unknown(error.to_string()),
         }
+    }
+
+    /// Marks the file as written to, beside it and inside.
+    fn mark(&self) -> Result<(), Error> {
+        amends_sqlite::about_to_write(&self.path)?;
+        whole::note_change(&self.connection)
+    }
+
+    /// Copies the WAL into the file when it is long, and once for the mark.
+    fn copy_wal(&self) -> Result<(), Error> {
+        if self.marked.get() == Marked::InWal {
+            self.marked.set(Marked::InFile);
+            return self.wal.copy(&self.connection);
+        }
+        self.wal.shorten(&self.connection, &self.path)
     }
 
     fn carry_out_one(&self, job: &mut dyn Job) -> Result<Ran, Error> {
@@ -194,13 +217,17 @@ impl Writer {
     }
 
     fn close_in_order(self) {
-        // Whatever stays in the log is found there by the next start, so an error here loses nothing.
+        // Whatever stays in the log is found there by the next start, so an error here loses nothing. Should
+        // the file go on saying that it is open, so does the mark beside it.
+        let is_noted = whole::note_end(&self.connection).is_ok();
         let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-        if matches!(emptied, Ok(0)) {
+        if is_noted && matches!(emptied, Ok(0)) {
             amends_sqlite::about_to_close(&self.path);
         }
         drop(self.connection);
-        amends_sqlite::closed(&self.path);
+        if is_noted {
+            amends_sqlite::closed(&self.path);
+        }
     }
 
     fn execute(&self, sql: &'static str) -> Result<(), Error> {

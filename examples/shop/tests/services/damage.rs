@@ -9,7 +9,7 @@ use amends_shop::services::{Services, ServicesError};
 use amends_shop::stock::Stock;
 use amends_shop::views::PageLimit;
 
-use crate::shop::{Shop, try_open};
+use crate::shop::{Shop, open_one, try_open};
 
 /// A shop with one order, and `sql` done to one of its files behind its back.
 fn tampered(service: ServiceName, sql: &str) -> (Shop, OrderId) {
@@ -111,15 +111,65 @@ fn exchanged_files_are_noticed() {
 
 #[test]
 fn a_first_start_that_was_interrupted_is_finished_by_the_next() {
-    let Shop { services, dir } = Shop::new();
-    drop(services);
-    for leftover in ["shop.created", "shipping.db", "inventory.db"] {
-        std::fs::remove_file(dir.path().join(leftover)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for name in [ServiceName::Order, ServiceName::Payment] {
+        drop(open_one(name, dir.path()));
     }
     let services = reopen(dir.path()).unwrap();
     assert_eq!(services.inventory().unwrap().products.len(), 3);
     drop(services);
     reopen(dir.path()).unwrap();
+}
+
+/// Field case E: only the databases were copied, and the shop opened with fewer payments than orders.
+#[test]
+fn a_copy_of_the_databases_alone_is_refused_as_incomplete() {
+    let shop = Shop::new();
+    shop.place("saga-1", &[("product_1", 2, 100)]);
+    let copy = tempfile::tempdir().unwrap();
+    let copy_all = |endings: &[&str]| {
+        for name in ServiceName::ALL {
+            for ending in endings {
+                let file = format!("{}{ending}", name.file());
+                std::fs::copy(shop.dir.path().join(&file), copy.path().join(&file)).unwrap();
+            }
+        }
+    };
+    copy_all(&[""]);
+    assert_damaged(reopen(copy.path()), ".db-wal", "without logs and marker");
+    copy_all(&["", "-wal"]);
+    assert_damaged(reopen(copy.path()), "shop.created", "without the marker");
+    std::fs::copy(shop.dir.path().join("shop.created"), copy.path().join("shop.created")).unwrap();
+    reopen(copy.path()).unwrap();
+}
+
+#[test]
+fn a_file_that_is_older_than_the_others_is_named() {
+    let Shop { services, dir } = Shop::new();
+    drop(services);
+    for file in ["order.db", "payment.db", "inventory.db", "shipping.db", "shop.created"] {
+        let old = std::fs::read(dir.path().join(file)).unwrap();
+        for _ in 0..2 {
+            drop(reopen(dir.path()).unwrap());
+        }
+        let path = dir.path().join(file);
+        let new = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &old).unwrap();
+        let text = reopen(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("damaged") && text.contains("older") && text.contains(file), "{text}");
+        std::fs::write(&path, new).unwrap();
+    }
+    reopen(dir.path()).unwrap();
+}
+
+#[test]
+fn a_marker_that_cannot_be_read_is_damage() {
+    let Shop { services, dir } = Shop::new();
+    drop(services);
+    for content in [&b""[..], b"generation 1\n", b"\xff"] {
+        std::fs::write(dir.path().join("shop.created"), content).unwrap();
+        assert_damaged(reopen(dir.path()), "shop.created", "marker");
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use amends_shop::messages::{
     RefundPayment, ReleaseReservation, ReserveInventory, ScheduleShipment,
 };
 use amends_shop::money::Money;
-use amends_shop::operation::Operation;
-use amends_shop::service::{CallError, ServiceCall};
+use amends_shop::operation::{Operation, ServiceName};
+use amends_shop::service::{CallError, Service, ServiceCall};
 use amends_shop::services::{Services, ServicesError};
 use amends_shop::stock::Stock;
 use amends_shop::surroundings::{NoRandomness, Surroundings};
@@ -42,6 +42,10 @@ impl Surroundings for Counted {
         let next = u128::from(self.0.fetch_add(2, Ordering::Relaxed));
         Ok([next, next + 1])
     }
+}
+
+pub(crate) fn open_one(name: ServiceName, dir: &Path) -> Service {
+    Service::open(name, dir, &Stock::usual(), Arc::new(Counted(AtomicU64::new(1))), never_fatal()).unwrap()
 }
 
 fn never_fatal() -> OnFatal {
