@@ -1,7 +1,7 @@
 //! What a participant answers.
 //!
 //! Owns the shapes that leave the barrier. Promises nothing about the bytes: whoever made them judged them.
-//! Does not carry *working* and *unknown*: the first is no end, and the second is what the caller makes of an
+//! Does not carry *working* and *unknown*: the first is not an end, and the second is what the caller makes of an
 //! error.
 
 /// Code of the refusal an action gets when it was undone before, or its undo came first.

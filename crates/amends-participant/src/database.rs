@@ -2,9 +2,8 @@
 //!
 //! Owns the file, the thread that writes to it and the connections that read from it. Promises that a write
 //! is answered only after its transaction is on disk, and that everything queued shares one flush, without
-//! any timer: whoever comes before a flush begins is in it, whoever comes while it runs is in the next. Does
-//! not retry and does not interpret the work it is given. Start reading at [`Database::submit`], then
-//! `writer.rs`.
+//! any timer: what is queued before a flush begins is in it, what comes while it runs is in the next. Does not
+//! retry and does not interpret the work it is given. Start reading at [`Database::submit`], then `writer.rs`.
 
 mod intents;
 mod open;
@@ -53,13 +52,14 @@ pub struct Format {
 /// Makes the tables of a new file.
 pub type Create = Box<dyn FnOnce(&Connection) -> Result<(), rusqlite::Error> + Send>;
 
-/// Told once when nobody knows any longer what is on the disk. The process should end, and be started again
-/// on what is there.
+/// Called once when it is unknown what is on the disk. The process should end, and be started again on what
+/// is there.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Why a write was not answered with what it was asked for. Only [`WriteError::Job`] with a conflict is about
 /// the call itself; the rest leaves the caller with *unknown*.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields of a variant are named for what they hold")]
 pub enum WriteError {
     /// The work itself failed; only this work was rolled back.
     #[error(transparent)]
@@ -69,39 +69,23 @@ pub enum WriteError {
     Panicked(String),
     /// There was no space to write; everything of the batch was rolled back.
     #[error("no space left for {path}: free some space")]
-    NoSpace {
-        /// The file that could not grow.
-        path: String,
-    },
+    NoSpace { path: String },
     /// The batch could not be carried out; everything of it was rolled back.
     #[error("{path} could not be written: {reason}")]
-    RolledBack {
-        /// The file.
-        path: String,
-        /// What the database said.
-        reason: String,
-    },
-    /// Nobody knows whether the batch is on disk.
+    RolledBack { path: String, reason: String },
+    /// The batch may be on disk or not.
     #[error("{path} failed while committing, so what is on disk is unknown: {reason}")]
-    OutcomeUnknown {
-        /// The file.
-        path: String,
-        /// What the database said.
-        reason: String,
-    },
+    OutcomeUnknown { path: String, reason: String },
     /// [`QUEUE_JOBS_MAX`](crate::limits::QUEUE_JOBS_MAX) writes are waiting: try again later.
     #[error("{max} writes are waiting already: try again later")]
-    QueueFull {
-        /// The limit.
-        max: usize,
-    },
+    QueueFull { max: usize },
     /// The database is closing, or stopped after a fatal error.
     #[error("the database is closed")]
     Closed,
 }
 
 impl WriteError {
-    /// The same error; damage is told with the file it is in.
+    /// The same error; damage is reported with the file it is in.
     fn within(self, path: &Path) -> WriteError {
         match self {
             WriteError::Job(error) => WriteError::Job(error.within(&path.display().to_string())),
@@ -142,7 +126,7 @@ impl Database {
         Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits, generation })
     }
 
-    /// Queues a write and returns at once. `answered` is called exactly once: on the writer's thread after
+    /// Queues a write and returns immediately. `answered` is called exactly once: on the writer's thread after
     /// the commit, or on the calling thread when the work could not be queued. It should hand its argument on
     /// and not compute.
     ///
@@ -226,11 +210,11 @@ fn give_space_back(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // The readers go first: an open one would keep the writer from emptying the log.
+        // The readers go first: an open one would keep the writer from emptying the WAL.
         self.readers = None;
         self.queue.close();
         let Some(writer) = self.writer.take() else { return };
-        // Whoever drops the database inside `answered` is the writer and cannot wait for itself.
+        // Dropped inside `answered`, this is the writer's thread, which cannot wait for itself.
         if writer.thread().id() != thread::current().id() {
             // The writer catches panics of its work and reports its own through `on_fatal`; there is nobody
             // else to tell.

@@ -1,6 +1,6 @@
 //! One attempt of a call, as it arrived at the service.
 //!
-//! Owns what the barrier is told of it. Promises that it is used up by one effect: a second one would be told
+//! Owns what the barrier knows of it. Promises that it is used up by one effect: a second one would be told
 //! the answer of the first. Does not carry the number of the attempt: the barrier counts on keys alone.
 
 use crate::key::CallKey;

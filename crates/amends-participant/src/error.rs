@@ -14,15 +14,11 @@ pub const PAYLOAD_CONFLICT: &str = "payload_conflict";
 
 /// Why stored data could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields of a variant are named for what they hold")]
 pub enum DataError {
     /// What is stored cannot be what was written. An operator has to look.
     #[error("damaged: {place}: {reason}")]
-    Damaged {
-        /// File, table and row, as far as they are known.
-        place: String,
-        /// What is wrong there.
-        reason: String,
-    },
+    Damaged { place: String, reason: String },
     /// The database could not do it now.
     #[error("the database failed: {0}")]
     Database(#[source] rusqlite::Error),
@@ -33,81 +29,45 @@ pub const SECOND_EFFECT: &str = "second_effect";
 
 /// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields of a variant are named for what they hold")]
 pub enum BarrierError {
     /// The same operation was called under this key before, with another payload. The first call may have
     /// taken effect.
     #[error("{PAYLOAD_CONFLICT}: `{key}` was called before with another payload")]
-    PayloadConflict {
-        /// The key of both calls.
-        key: Box<CallKey>,
-    },
+    PayloadConflict { key: Box<CallKey> },
     /// Another operation was called under this key before, and may have taken effect. The service is at
     /// fault.
     #[error(
         "{SECOND_EFFECT}: `{key}` stands for `{first}` already, and `{second}` was called under it: \
          do both in one call of the barrier, or make them two steps"
     )]
-    SecondEffect {
-        /// The key of both calls.
-        key: Box<CallKey>,
-        /// The operation that was called first.
-        first: String,
-        /// The operation that was called now.
-        second: String,
-    },
+    SecondEffect { key: Box<CallKey>, first: String, second: String },
     /// The key is of the other direction. The service is at fault, or the definition names the wrong
     /// operation.
     #[error(
         "`{key}` was given to the barrier as {direction:?}: send it to the operation of its own direction"
     )]
-    WrongDirection {
-        /// The key.
-        key: Box<CallKey>,
-        /// What it was given as.
-        direction: Direction,
-    },
+    WrongDirection { key: Box<CallKey>, direction: Direction },
     /// The action began as an effect elsewhere, which an own transaction can neither repeat nor undo. The
     /// service is at fault.
     #[error("`{key}` has its effect in another system: call `barrier::elsewhere` for it")]
-    EffectElsewhere {
-        /// The key.
-        key: Box<CallKey>,
-    },
+    EffectElsewhere { key: Box<CallKey> },
     /// An intent is durable only when its transaction is committed. The service is at fault.
     #[error(
         "the intent of `{key}` was to be written inside a transaction: give it a connection outside of any"
     )]
-    InsideTransaction {
-        /// The key.
-        key: Box<CallKey>,
-    },
+    InsideTransaction { key: Box<CallKey> },
     /// One savepoint is one call: a refusal takes back all of it. The service is at fault.
     #[error("`{key}` is the second call in one savepoint: submit it as a write of its own")]
-    SavepointUsed {
-        /// The key of the second call.
-        key: Box<CallKey>,
-    },
+    SavepointUsed { key: Box<CallKey> },
     /// The answer is longer than [`ANSWER_BYTES_MAX`](crate::limits::ANSWER_BYTES_MAX). In the service's own
     /// database nothing took place; of an effect elsewhere the outcome stays unknown.
     #[error("the answer has {bytes} bytes, at most {max} can be stored: answer with less")]
-    AnswerTooLong {
-        /// Length of the answer.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// What is stored cannot be what was written. An operator has to look.
-    #[error("damaged: {place}: {reason}")]
-    Damaged {
-        /// File, table and row, as far as they are known.
-        place: String,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// The database could not do it now: everything of this call is rolled back, and the caller answers
-    /// *unknown*.
-    #[error("the database failed: {0}")]
-    Database(#[source] rusqlite::Error),
+    AnswerTooLong { bytes: usize, max: usize },
+    /// What is stored could not be read or written. Everything of this call is rolled back, and the caller
+    /// answers *unknown*.
+    #[error(transparent)]
+    Data(DataError),
 }
 
 impl DataError {
@@ -139,8 +99,7 @@ impl BarrierError {
             | BarrierError::InsideTransaction { .. }
             | BarrierError::SavepointUsed { .. }
             | BarrierError::AnswerTooLong { .. }
-            | BarrierError::Damaged { .. }
-            | BarrierError::Database(_) => false,
+            | BarrierError::Data(_) => false,
         }
     }
 
@@ -148,17 +107,14 @@ impl BarrierError {
     #[must_use]
     pub fn within(self, whole: &str) -> BarrierError {
         match self {
-            BarrierError::Damaged { place, reason } => {
-                BarrierError::Damaged { place: format!("{whole}: {place}"), reason }
-            }
+            BarrierError::Data(error) => BarrierError::Data(error.within(whole)),
             BarrierError::PayloadConflict { .. }
             | BarrierError::SecondEffect { .. }
             | BarrierError::WrongDirection { .. }
             | BarrierError::EffectElsewhere { .. }
             | BarrierError::InsideTransaction { .. }
             | BarrierError::SavepointUsed { .. }
-            | BarrierError::AnswerTooLong { .. }
-            | BarrierError::Database(_) => self,
+            | BarrierError::AnswerTooLong { .. } => self,
         }
     }
 }
@@ -176,10 +132,7 @@ impl From<rusqlite::Error> for DataError {
 
 impl From<DataError> for BarrierError {
     fn from(error: DataError) -> BarrierError {
-        match error {
-            DataError::Damaged { place, reason } => BarrierError::Damaged { place, reason },
-            DataError::Database(error) => BarrierError::Database(error),
-        }
+        BarrierError::Data(error)
     }
 }
 

@@ -55,18 +55,14 @@ pub enum Direction {
 
 /// Why a text or its parts are not a valid key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields of a variant are named for what they hold")]
 pub enum KeyError {
     /// The text has another form, or another spelling of the same parts.
     #[error("{0:?} is not a valid key: send <transaction>/<step>[<n>]/<action|compensation>[/<round>]")]
     Form(String),
     /// The text is longer than any key can be.
     #[error("the key has {bytes} bytes, at most {max} are allowed")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-        /// The limit, [`CALL_KEY_BYTES_MAX`].
-        max: usize,
-    },
+    TooLong { bytes: usize, max: usize },
     /// The transaction's id is empty, too long or has control characters.
     #[error(
         "{0:?} is not a valid transaction id: 1 to {TRANSACTION_BYTES_MAX} bytes without control characters"

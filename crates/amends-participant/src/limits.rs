@@ -15,8 +15,8 @@ pub const CALL_KEY_BYTES_MAX: usize = TRANSACTION_BYTES_MAX + STEP_BYTES_MAX + 3
 /// answer can always be sent.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Most writes that wait for the writer thread. Beyond it a caller is told at once, instead of waiting behind
-/// seconds of work.
+/// Most writes that wait for the writer thread. Beyond it a write is refused immediately, instead of
+/// waiting behind seconds of work.
 pub const QUEUE_JOBS_MAX: usize = 8192;
 
 /// Most writes of one transaction: past some hundred the flush is spread thin enough, and a longer batch only
@@ -30,11 +30,11 @@ pub const READERS_MAX: usize = 2;
 /// Largest file whose pages are all checked when it is opened. The check costs about 1 ms per MiB.
 pub const QUICK_CHECK_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Pages in the write-ahead log that set off a checkpoint: SQLite's own default, about 4 MiB. A longer log
+/// Pages in the WAL that set off a checkpoint: SQLite's own default, about 4 MiB. A longer one
 /// was measured to make the slowest commits four times as slow for a tenth more throughput.
 pub const WAL_PAGES_MAX: u32 = 1000;
 
-/// Size the write-ahead log is cut back to when it starts over: it is normally overwritten in place, which
+/// Size the WAL is cut back to when it starts over: it is normally overwritten in place, which
 /// flushes twice as fast as a growing file.
 pub const WAL_BYTES_KEPT: u64 = 16 * 1024 * 1024;
 

@@ -35,7 +35,7 @@ impl<'c> Savepoint<'c> {
         self.undo_and_end()
     }
 
-    /// Takes back what was done inside, and stays open: the write lock is kept, so nobody comes between.
+    /// Takes back what was done inside, and stays open: the write lock is kept, so nothing comes between.
     pub(crate) fn start_over(&self) -> Result<(), Error> {
         run(self.connection, "ROLLBACK TO amends")
     }

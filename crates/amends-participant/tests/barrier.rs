@@ -133,7 +133,7 @@ fn a_failed_action_leaves_nothing_and_can_be_tried_again() {
         drop(service.effect(c, "acted", output("1"))?);
         Err(DataError::Database(rusqlite::Error::QueryReturnedNoRows))
     });
-    assert!(matches!(failed, Err(BarrierError::Database(_))));
+    assert!(matches!(failed, Err(BarrierError::Data(DataError::Database(_)))));
     assert!(service.effects().is_empty());
     assert_eq!(service.action("b", output("2")).unwrap(), completed("2"));
 }
@@ -219,7 +219,7 @@ fn a_failed_undo_leaves_the_action_standing() {
         drop(service.effect(c, "undone", output("back"))?);
         Err(DataError::damaged("a record", "unreadable"))
     });
-    assert!(matches!(failed, Err(BarrierError::Damaged { .. })));
+    assert!(matches!(failed, Err(BarrierError::Data(DataError::Damaged { .. }))));
     assert_eq!((service.effects().len(), service.status()), (1, "acted".to_owned()));
 }
 
@@ -414,5 +414,5 @@ fn a_stored_answer_of_another_type_is_damaged_not_a_default() {
     service.action("a", output("1")).unwrap();
     service.connection.execute("UPDATE amends_barrier SET answer = 5", []).unwrap();
     let error = service.action("a", output("2")).unwrap_err();
-    assert!(matches!(error, BarrierError::Damaged { .. }), "{error}");
+    assert!(matches!(error, BarrierError::Data(DataError::Damaged { .. })), "{error}");
 }

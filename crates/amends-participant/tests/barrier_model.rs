@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use amends_participant::{
-    Answer, BarrierError, CallKey, Decision, Delivery, Direction, KeyParts, Refusal, UNDONE, barrier,
+    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Direction, KeyParts, Refusal, UNDONE,
+    barrier,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -138,7 +139,7 @@ fn real(connection: &Connection, op: Operation, nth: usize) -> Seen {
         Ok(Answer::Refused(refusal)) => Seen::Refused(refusal.code),
         Err(BarrierError::PayloadConflict { .. }) => Seen::Conflict,
         Err(BarrierError::SecondEffect { .. }) => Seen::SecondEffect,
-        Err(BarrierError::Database(_)) => Seen::Failed,
+        Err(BarrierError::Data(DataError::Database(_))) => Seen::Failed,
         Err(error) => panic!("{error}"),
     }
 }

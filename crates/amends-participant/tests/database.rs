@@ -152,7 +152,7 @@ fn a_write_that_fails_or_panics_takes_only_its_own_part_along() {
     let after = submit(&database, |c| insert(c, "after"));
     drop(held);
     wait(&before).unwrap();
-    assert!(matches!(wait(&failing), Err(WriteError::Job(BarrierError::Database(_)))));
+    assert!(matches!(wait(&failing), Err(WriteError::Job(BarrierError::Data(DataError::Database(_))))));
     assert!(matches!(wait(&panicking), Err(WriteError::Panicked(message)) if message == "a bug"));
     wait(&after).unwrap();
     assert_eq!(effects(&database), 2);

@@ -5,7 +5,7 @@
 use amends_participant::barrier::elsewhere::{self, Begun, Earlier, Effect, Intent, Recorded, UndoIntent};
 use amends_participant::database::{Database, Format};
 use amends_participant::{
-    Answer, BarrierError, CallKey, Decision, Delivery, Direction, Refusal, UNDONE, barrier,
+    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Direction, Refusal, UNDONE, barrier,
 };
 use rusqlite::Connection;
 use std::sync::{Arc, mpsc};
@@ -320,7 +320,7 @@ fn an_intent_whose_row_is_gone_is_damage() {
     let intent = service.begin();
     service.connection.execute("DELETE FROM amends_barrier", []).unwrap();
     let error = intent.record(&service.connection, paid()).unwrap_err();
-    assert!(matches!(error, BarrierError::Damaged { .. }), "{error}");
+    assert!(matches!(error, BarrierError::Data(DataError::Damaged { .. })), "{error}");
 }
 
 #[test]

@@ -1,8 +1,7 @@
-//! Where the next page begins, as a text somebody else keeps.
+//! Where the next page begins, as a text that the client keeps.
 //!
 //! Owns the spelling: a letter for the kind and a number. Promises that it is safe in a URL as it stands, and
-//! that a text that was not made here is an error. Does not promise anything about its look to whoever keeps
-//! it.
+//! that a text that was not made here is an error. Does not promise what it looks like.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,9 +13,9 @@ const ORDERS: char = 'o';
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrdersCursor(i64);
 
-/// The text is no cursor over orders.
+/// The text is not a cursor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no cursor: use the next_cursor of the page before, or none for the first page")]
+#[error("`{text}` is not a cursor: use the next_cursor of the page before, or none for the first page")]
 pub struct BadCursor {
     /// The text.
     pub text: String,

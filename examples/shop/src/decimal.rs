@@ -19,7 +19,7 @@ pub(crate) struct Decimal {
     exponent: i64,
 }
 
-/// Why a number is no integer multiple of the asked unit.
+/// Why a number is not an integer multiple of the unit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// It has a part smaller than the unit.

@@ -22,6 +22,7 @@ const GENERATION: &str = "generation ";
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields of a variant are named for what they hold")]
 pub enum DirectoryError {
     /// One of the databases was there and is gone, or empty.
     #[error(
@@ -29,52 +30,31 @@ pub enum DirectoryError {
          Restore the whole directory from a backup",
         path = path.display()
     )]
-    Lost {
-        /// The file.
-        path: PathBuf,
-    },
+    Lost { path: PathBuf },
     /// The databases were in use, and the marker is gone.
     #[error(
         "{path} is damaged: it is missing, though the databases beside it were in use. The directory is an \
          incomplete copy: copy the whole directory of a program that was stopped",
         path = path.display()
     )]
-    NoMarker {
-        /// The marker.
-        path: PathBuf,
-    },
+    NoMarker { path: PathBuf },
     /// One of the files is of another time than the others.
     #[error(
         "{path} is damaged: it is older than the files beside it (generation {found}, they have {expected}). \
          Copy or restore the whole directory, not single files",
         path = path.display()
     )]
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// Its generation.
-        found: i64,
-        /// That of the others.
-        expected: i64,
-    },
+    Older { path: PathBuf, found: i64, expected: i64 },
     /// The marker is not what was written.
     #[error(
         "{path} is damaged: it does not say which generation the directory has. \
          Restore the whole directory from a backup",
         path = path.display()
     )]
-    Unreadable {
-        /// The marker.
-        path: PathBuf,
-    },
+    Unreadable { path: PathBuf },
     /// The directory cannot be used.
     #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 impl DirectoryError {

@@ -80,7 +80,7 @@ text_id! {
     ShipmentId
     /// What the parcel carries, `TRK…`.
     TrackingNumber
-    /// The saga a record was made for, in the words of whoever called.
+    /// The saga that a record was made for, as its caller writes it.
     SagaId
 }
 

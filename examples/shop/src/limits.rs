@@ -17,7 +17,7 @@ pub const NESTING_MAX: usize = 64;
 /// Most orders of one page: about half a MiB of JSON.
 pub const ORDERS_PAGE_MAX: usize = 1000;
 
-/// Orders of a page when nobody says how many.
+/// Orders of a page unless the request says how many.
 pub const ORDERS_PAGE_DEFAULT: usize = 100;
 
 /// How long one attempt of a call may take. A service answers within milliseconds; this is for a disk that
@@ -27,6 +27,6 @@ pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long an order may take before its saga turns back.
 pub const SAGA_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// Calls to one service at once. It flushes them together, so this bounds one group commit; further calls
+/// Calls to one service that are under way together. It flushes them together, so this bounds one group commit; further calls
 /// queue in the engine.
 pub const CALLS_PER_SERVICE_MAX: usize = 256;

@@ -1,7 +1,7 @@
 //! What the services are asked and what they answer, as JSON.
 //!
 //! Owns the payload and output of every operation. Promises that amounts are integers of minor units.
-//! Does not check rules: each service does that itself, whoever calls it.
+//! Does not check rules: each service does that itself.
 
 use serde::{Deserialize, Serialize};
 

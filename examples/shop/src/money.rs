@@ -15,10 +15,10 @@ const MINOR_PER_MAJOR: u64 = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i64);
 
-/// Why a number is no amount.
+/// Why a number is not an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
-    /// The text is no JSON number.
+    /// The text is not a JSON number.
     #[error("not a number")]
     NotANumber,
     /// The value has a part below one minor unit.
@@ -49,7 +49,7 @@ impl Money {
     /// Reads an amount from the text of a JSON number, by value: `1.000` and `1e2` are fine, `0.001` is not.
     ///
     /// # Errors
-    /// When the text is no number or the number no amount.
+    /// When the text is not a number, or the number not an amount.
     pub fn parse(text: &str) -> Result<Money, MoneyError> {
         let decimal = Decimal::parse(text).ok_or(MoneyError::NotANumber)?;
         decimal.in_units(DECIMALS).map(Money).map_err(|unfit| match unfit {

@@ -121,7 +121,7 @@ pub(crate) fn cancel(
     }
 }
 
-/// The same rules that a request is held to: whoever calls, no other order comes to be.
+/// The same rules that a request is held to: no caller can make an order that breaks them.
 fn judge(order: &CreateOrder) -> Result<Money, Refusal> {
     if order.user_id.as_str().is_empty() {
         return Err(Refusal::new("empty_user_id", "user_id is empty"));

@@ -1,4 +1,4 @@
-//! An order as somebody outside sends it.
+//! An order as a client sends it.
 //!
 //! Owns the judgement of a request's body: first its shape, then its values. Promises that what passes is an
 //! order the order service takes, with every amount exact, and that an error names the field and what to do.
@@ -31,11 +31,11 @@ pub enum RequestClass {
     Unprocessable,
 }
 
-/// Why a body is no order.
+/// Why a body is not an order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// The body is no JSON.
-    #[error("the body is no JSON ({reason}): send an object with user_id and items")]
+    /// The body is not JSON.
+    #[error("the body is not JSON ({reason}): send an object with user_id and items")]
     NotJson {
         /// What the parser said.
         reason: String,
@@ -70,7 +70,7 @@ pub enum RequestError {
         /// What is there.
         found: &'static str,
     },
-    /// Nobody orders.
+    /// The user's id is empty.
     #[error("user_id is empty: say who orders")]
     EmptyUserId,
     /// Nothing is ordered.

@@ -248,7 +248,7 @@ fn count(
 fn date(database: &Database, table: &str, ms: i64) -> Result<String, DataError> {
     rfc_3339(ms).ok_or_else(|| {
         let place = format!("{}: table {table}", database.path().display());
-        DataError::damaged(place, format!("{ms} ms is no date"))
+        DataError::damaged(place, format!("{ms} ms is not a date"))
     })
 }
 

@@ -50,21 +50,15 @@ pub struct ServiceCall {
 
 /// Why a call got no answer. All but a [conflict](CallError::is_conflict) leave the caller with *unknown*.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields of a variant are named for what they hold")]
 pub enum CallError {
     /// The call went to a service that does not carry out its operation.
     #[error("the {service} service does not carry out {operation}: it belongs to the {owner} service")]
-    WrongService {
-        /// Who was called.
-        service: ServiceName,
-        /// For what.
-        operation: Operation,
-        /// Who should have been.
-        owner: ServiceName,
-    },
+    WrongService { service: ServiceName, operation: Operation, owner: ServiceName },
     /// There were no random bits for a new id.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
-    /// The call was not carried out, or nobody knows.
+    /// The call was not carried out, or its outcome is unknown.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -106,7 +100,7 @@ impl Service {
         Ok(Service { name, database, surroundings, guard: Guard::Barrier })
     }
 
-    /// Carries out a call. Returns at once; `answered` is called exactly once, on another thread after the
+    /// Carries out a call. Returns immediately; `answered` is called exactly once, on another thread after the
     /// flush, or on this one when the call could not be queued. It should hand its argument on and not
     /// compute.
     pub fn call(&self, call: ServiceCall, answered: impl FnOnce(Result<Answer, CallError>) + Send + 'static) {

@@ -96,7 +96,7 @@ impl Services {
         answers.into_iter().collect::<Result<(), WriteError>>().map_err(ServicesError::Write)
     }
 
-    /// Carries out a call at the service of its operation. Returns at once; `answered` is called exactly
+    /// Carries out a call at the service of its operation. Returns immediately; `answered` is called exactly
     /// once, on another thread after the flush, or on this one when the call could not be queued.
     pub fn call(&self, call: ServiceCall, answered: impl FnOnce(Result<Answer, CallError>) + Send + 'static) {
         self.service(call.operation.service()).call(call, answered);

@@ -1,6 +1,6 @@
 //! The shipping service: schedules a shipment for an order and stops it.
 //!
-//! Owns the shipments. Promises a tracking number nobody else has.
+//! Owns the shipments. Promises that no two shipments have one tracking number.
 //! Does not hold a shipment unique by key: that a repeat schedules no second one is the barrier's promise.
 
 use amends_participant::{DataError, Refusal};

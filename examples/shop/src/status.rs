@@ -1,6 +1,6 @@
 //! The status of a record, as it is stored and shown.
 //!
-//! Owns the one spelling of each. Promises that a stored status nobody knows is an error, never another
+//! Owns the one spelling of each. Promises that an unknown status in a table is an error, never another
 //! status. Does not know which status follows which: that is each service's.
 
 /// What is stored where a status should be.

@@ -12,7 +12,7 @@ use crate::ids::ProductId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock(Vec<(ProductId, i64)>);
 
-/// Why a list is no stock.
+/// Why a list is not a valid stock.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StockError {
     /// An entry is not of the form `product=count`.
@@ -55,7 +55,7 @@ impl Stock {
         Ok(Stock(products))
     }
 
-    /// What the shop begins with unless told otherwise.
+    /// What the shop begins with unless the first start says otherwise.
     pub fn usual() -> Stock {
         Stock(
             [("product_1", 100), ("product_2", 50), ("product_3", 200)].map(|(p, n)| (p.into(), n)).to_vec(),

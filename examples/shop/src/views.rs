@@ -110,7 +110,7 @@ pub struct OrdersPage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimit(usize);
 
-/// The number is no page's limit.
+/// The number is not a valid limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a page holds 1 to {ORDERS_PAGE_MAX} orders, not {0}")]
 pub struct BadLimit(pub usize);
@@ -167,7 +167,7 @@ impl PageLimit {
         self.0
     }
 
-    /// The limit where nobody names one.
+    /// The limit of a request that names none.
     pub const USUAL: PageLimit = PageLimit(ORDERS_PAGE_DEFAULT);
 }
 

@@ -44,7 +44,7 @@ pub enum Begun<I> {
 pub enum Earlier {
     /// This is the first attempt.
     Nothing,
-    /// An earlier attempt intended it, and nobody recorded how that ended. It may still be under way.
+    /// An earlier attempt intended it, and its outcome was never recorded. It may still be under way.
     Unanswered,
 }
 

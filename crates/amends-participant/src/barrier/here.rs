@@ -188,7 +188,7 @@ fn remember_refusal(
     refusal: Refusal,
 ) -> Result<(), BarrierError> {
     let row = row::insert(connection, key, now_ms)?
-        .expect("the write lock outlives the rollback to a savepoint, so nobody can have inserted this key");
+        .expect("the write lock outlives the rollback to a savepoint, so this key cannot have been inserted meanwhile");
     row::write(connection, key, row, Form::Here, &State::Refused { action, refusal })?;
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(super) enum Form {
 pub enum Effect {
     /// It took place; the output as JSON.
     TookPlace(Vec<u8>),
-    /// The other system refused it, as far as anybody was told.
+    /// The other system refused it, as far as is known.
     Refused(Refusal),
     /// It may have taken place: it was intended, and its outcome never recorded.
     Unknown,

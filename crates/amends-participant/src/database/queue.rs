@@ -12,7 +12,7 @@ use std::time::Instant;
 use amends_sqlite::{Courtesy, is_no_space, panic_text};
 
 use super::WriteError;
-use crate::error::BarrierError;
+use crate::error::{BarrierError, DataError};
 use crate::limits::{BATCH_JOBS_MAX, QUEUE_JOBS_MAX};
 use crate::savepoint::Savepoint;
 
@@ -35,7 +35,7 @@ pub(super) enum Ran {
     NoSpace,
 }
 
-/// Work with a typed result and somebody who waits for it.
+/// Work with a typed result, and what is called with it.
 pub(super) struct Write<T, W, A> {
     work: Option<W>,
     result: Option<Result<T, WriteError>>,
@@ -63,7 +63,9 @@ where
         };
         let ran = match &result {
             Ok(_) => Ran::Done,
-            Err(WriteError::Job(BarrierError::Database(error))) if is_no_space(error) => Ran::NoSpace,
+            Err(WriteError::Job(BarrierError::Data(DataError::Database(error)))) if is_no_space(error) => {
+                Ran::NoSpace
+            }
             Err(_) => Ran::Failed,
         };
         self.result = Some(result);
