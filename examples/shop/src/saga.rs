@@ -75,7 +75,7 @@ async fn carry_out(services: Arc<Services>, call: Call) -> Outcome {
         Err(why) => return Outcome::unknown("unreadable", why),
     };
     let (answered, answer) = oneshot::channel();
-    let key = match call.idempotency_key().parse() {
+    let key = match call.idempotency_key().try_into() {
         Ok(key) => key,
         Err(error) => return Outcome::unknown("unreadable", format!("{error}")),
     };
