@@ -1,11 +1,15 @@
 //! What a participant answers.
 //!
 //! Owns the shapes that leave the barrier. Promises nothing about the bytes: whoever made them judged them.
-//! Does not carry *working* and *unknown*: the first is not an end, and the second is what the caller makes of an
-//! error.
+//! Does not carry *working* and *unknown*: the first is not an end, and the second is what the caller makes
+//! of an error.
 
 /// Code of the refusal an action gets when it was undone before, or its undo came first.
 pub const UNDONE: &str = "undone";
+
+/// Code of the refusal of an undo that [certainly](crate::Delivery::certain) has something to undo, and finds
+/// no row of it.
+pub const ROW_FORGOTTEN: &str = "row_forgotten";
 
 /// The first answer to a call, given again to every repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 //!
 //! Owns the file, the thread that writes to it and the connections that read from it. Promises that a write
 //! is answered only after its transaction is on disk, and that everything queued shares one flush, without
-//! any timer: what is queued before a flush begins is in it, what comes while it runs is in the next. Does not
-//! retry and does not interpret the work it is given. Start reading at [`Database::submit`], then `writer.rs`.
+//! any timer: what is queued before a flush begins is in it, what comes while it runs is in the next. Does
+//! not retry and does not interpret the work it is given. Start reading at [`Database::submit`], then
+//! `writer.rs`.
 
 mod intents;
 mod open;
@@ -126,9 +127,9 @@ impl Database {
         Ok(Database { path: path.into(), queue, readers, writer: Some(thread), commits, generation })
     }
 
-    /// Queues a write and returns immediately. `answered` is called exactly once: on the writer's thread after
-    /// the commit, or on the calling thread when the work could not be queued. It should hand its argument on
-    /// and not compute.
+    /// Queues a write and returns immediately. `answered` is called exactly once: on the writer's thread
+    /// after the commit, or on the calling thread when the work could not be queued. It should hand its
+    /// argument on and not compute.
     ///
     /// `work` runs in a savepoint of its own inside the batch's transaction; when it fails, only its part is
     /// rolled back.

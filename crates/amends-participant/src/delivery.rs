@@ -21,6 +21,7 @@ pub struct Delivery<'a> {
     pub(crate) key: &'a CallKey,
     pub(crate) operation: &'static str,
     pub(crate) payload: &'a [u8],
+    pub(crate) is_certain: bool,
 }
 
 impl<'a> Delivery<'a> {
@@ -28,6 +29,15 @@ impl<'a> Delivery<'a> {
     /// and the bytes of the body. The row of the key remembers all three: another operation or other bytes
     /// under the same key are an error.
     pub fn new(key: &'a CallKey, operation: &'static str, payload: &'a [u8]) -> Delivery<'a> {
-        Delivery { key, operation, payload }
+        Delivery { key, operation, payload, is_certain: false }
+    }
+
+    /// For an undo: the coordinator knows that the action took effect, because it was answered
+    /// (`Amends-In-Doubt` is not in the request). When its row is not there, it was removed too early or its
+    /// database is not the one that acted. The undo is then refused with
+    /// [`ROW_FORGOTTEN`](crate::ROW_FORGOTTEN) instead of taking the action for one that never came.
+    #[must_use]
+    pub fn certain(self) -> Delivery<'a> {
+        Delivery { is_certain: true, ..self }
     }
 }

@@ -20,7 +20,7 @@ mod savepoint;
 #[doc = include_str!("../../../docs/guide/participants.md")]
 struct Guide;
 
-pub use answer::{Answer, Decision, Refusal, UNDONE};
+pub use answer::{Answer, Decision, ROW_FORGOTTEN, Refusal, UNDONE};
 pub use delivery::Delivery;
 pub use error::{BarrierError, DataError, PAYLOAD_CONFLICT, SECOND_EFFECT};
 pub use key::{CallKey, Direction, KeyError, KeyParts};

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use amends_participant::{
-    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Refusal, UNDONE, barrier,
+    Answer, BarrierError, CallKey, DataError, Decision, Delivery, ROW_FORGOTTEN, Refusal, UNDONE, barrier,
 };
 use rusqlite::Connection;
 
@@ -189,6 +189,25 @@ fn an_undo_with_nothing_to_undo_succeeds_and_blocks_the_late_action() {
     assert_eq!(service.undo("v", output("back")).unwrap(), completed("null"));
     assert!(service.effects().is_empty());
     assert_eq!((service.runs.get(), service.status()), (0, "blocked".to_owned()));
+}
+
+/// The coordinator was told that the action took effect. Answered as done, its undo would be lost without a
+/// word.
+#[test]
+fn an_undo_that_is_certain_and_finds_no_row_is_refused_until_the_row_is_back() {
+    let service = Service::new();
+    let key = key(UNDO);
+    let undo = || {
+        let back = |c: &Connection| service.effect(c, "undone", output("back"));
+        barrier::undo(&service.connection, refund(&key, "u").certain(), NOW, back).unwrap()
+    };
+    for _ in 0..2 {
+        let answer = undo();
+        assert!(matches!(&answer, Answer::Refused(no) if no.code == ROW_FORGOTTEN), "{answer:?}");
+    }
+    service.action("a", output("1")).unwrap();
+    assert_eq!(undo(), completed("back"));
+    assert_eq!(service.effects(), ["acted", "undone"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use amends_participant::{
-    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Direction, KeyParts, Refusal, UNDONE,
-    barrier,
+    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Direction, KeyParts, ROW_FORGOTTEN,
+    Refusal, UNDONE, barrier,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -15,6 +15,7 @@ use rusqlite::Connection;
 struct Operation {
     row: Row,
     undo: bool,
+    certain: bool,
     name: Name,
     payload: u8,
     refuse: bool,
@@ -89,6 +90,7 @@ impl Model {
 
     fn undo(&mut self, op: Operation, nth: usize) -> Seen {
         match self.rows.get(&op.row) {
+            None if op.certain => Seen::Refused(ROW_FORGOTTEN.to_owned()),
             None | Some(State::Refused { .. } | State::Blocked) => {
                 self.rows.insert(op.row, State::Blocked);
                 Seen::Completed("null".to_owned())
@@ -118,6 +120,7 @@ fn real(connection: &Connection, op: Operation, nth: usize) -> Seen {
         CallKey::new(KeyParts { transaction: "saga", step: "Pay", occurrence, direction, round }).unwrap();
     let payload = [op.payload];
     let call = Delivery::new(&key, op.name, &payload);
+    let call = if op.certain { call.certain() } else { call };
     let business = |c: &Connection| -> Result<Decision, _> {
         c.execute("INSERT INTO effects VALUES (?1)", [nth.to_string()])?;
         if op.fail {
@@ -153,9 +156,16 @@ fn operation() -> impl Strategy<Value = Operation> {
     let row = prop::sample::select(&[(None, 1), (Some(0), 1), (Some(0), 2)]);
     let name = prop::sample::select(&["Pay", "Pay", "Pay", "Credit"]);
     let payload = prop::sample::select(&[0, 0, 0, 1]);
-    (row, any::<bool>(), name, payload, prop::bool::weighted(0.3), prop::bool::weighted(0.2)).prop_map(
-        |(row, undo, name, payload, refuse, fail)| Operation { row, undo, name, payload, refuse, fail },
-    )
+    let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.3), prop::bool::weighted(0.2));
+    (row, name, payload, flags).prop_map(|(row, name, payload, (undo, certain, refuse, fail))| Operation {
+        row,
+        undo,
+        certain,
+        name,
+        payload,
+        refuse,
+        fail,
+    })
 }
 
 proptest! {

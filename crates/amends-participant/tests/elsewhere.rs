@@ -5,7 +5,8 @@
 use amends_participant::barrier::elsewhere::{self, Begun, Earlier, Effect, Intent, Recorded, UndoIntent};
 use amends_participant::database::{Database, Format};
 use amends_participant::{
-    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Direction, Refusal, UNDONE, barrier,
+    Answer, BarrierError, CallKey, DataError, Decision, Delivery, Direction, ROW_FORGOTTEN, Refusal, UNDONE,
+    barrier,
 };
 use rusqlite::Connection;
 use std::sync::{Arc, mpsc};
@@ -171,6 +172,20 @@ fn an_undo_without_an_intent_succeeds_and_blocks() {
     assert_eq!(answered(service.try_begin_undo("Refund").unwrap()), completed("null"));
     assert!(refused_as_undone(&service.begin_answered()));
     assert_eq!(service.status(), "blocked");
+}
+
+#[test]
+fn an_undo_that_is_certain_and_finds_no_row_is_refused() {
+    let service = Service::new();
+    let key = service.key.toward(Direction::Compensation);
+    let begin = || {
+        let delivery = Delivery::new(&key, "Refund", b"u").certain();
+        elsewhere::begin_undo(&service.connection, delivery, NOW).unwrap()
+    };
+    let answer = answered(begin());
+    assert!(matches!(&answer, Answer::Refused(no) if no.code == ROW_FORGOTTEN), "{answer:?}");
+    drop(service.begin());
+    assert_eq!(intended(begin()).effect(), &Effect::Unknown);
 }
 
 #[test]

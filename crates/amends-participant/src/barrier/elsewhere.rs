@@ -19,6 +19,7 @@ use rusqlite::Connection;
 
 use super::repeat::{
     self, Repeated, check_output, check_refusal, nothing_to_undo, require_direction, require_same,
+    row_forgotten,
 };
 use super::row::{self, Row, damaged};
 pub use super::state::Effect;
@@ -226,11 +227,12 @@ impl UndoIntent {
 pub(crate) struct Call {
     key: CallKey,
     asked: Asked,
+    is_certain: bool,
 }
 
 impl Call {
     pub(crate) fn of(delivery: &Delivery<'_>) -> Call {
-        Call { key: delivery.key.clone(), asked: Asked::of(delivery) }
+        Call { key: delivery.key.clone(), asked: Asked::of(delivery), is_certain: delivery.is_certain }
     }
 
     pub(crate) fn begin_action(
@@ -238,7 +240,7 @@ impl Call {
         savepoint: &Savepoint<'_>,
         now_ms: i64,
     ) -> Result<Begun<Intent>, BarrierError> {
-        let Call { key, asked } = self;
+        let Call { key, asked, is_certain: _ } = self;
         require_direction(&key, Direction::Action)?;
         if let Some(row) = row::insert(savepoint, &key, now_ms)? {
             let intended = State::Intended { action: asked };
@@ -257,10 +259,14 @@ impl Call {
         savepoint: &Savepoint<'_>,
         now_ms: i64,
     ) -> Result<Begun<UndoIntent>, BarrierError> {
-        let Call { key, asked: undo } = self;
+        let Call { key, asked: undo, is_certain } = self;
         require_direction(&key, Direction::Compensation)?;
-        let block = |row| row::write(savepoint, &key, row, Form::Elsewhere, &State::Blocked);
+        let block = |row: Row| row::write(savepoint, &key, row, Form::Elsewhere, &State::Blocked);
         if let Some(row) = row::insert(savepoint, &key, now_ms)? {
+            if is_certain {
+                savepoint.start_over()?;
+                return Ok(Begun::Answered(row_forgotten()));
+            }
             block(row)?;
             return Ok(Begun::Answered(nothing_to_undo()));
         }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::repeat::{
     self, Repeated, check_output, check_refusal, nothing_to_undo, require_direction, require_same,
+    row_forgotten,
 };
 use super::row::{self, Row};
 use super::state::{Asked, Effect, Form, State};
@@ -78,7 +79,8 @@ pub fn action_in(
 }
 
 /// Takes an action back once: runs `business` only if the action took effect and was not undone before.
-/// Without an effect it succeeds and blocks the action, should it come later.
+/// Without an effect it succeeds and blocks the action, should it come later; unless the delivery is
+/// [certain](Delivery::certain).
 ///
 /// A refusal of `business` is rolled back and *not* remembered, so that the undo can be tried again.
 ///
@@ -111,6 +113,10 @@ pub fn undo_in(
     use_up(savepoint, &delivery, Direction::Compensation)?;
     let key = delivery.key;
     if let Some(row) = row::insert(savepoint, key, now_ms)? {
+        if delivery.is_certain {
+            savepoint.start_over()?;
+            return Ok(row_forgotten());
+        }
         row::write(savepoint, key, row, Form::Here, &State::Blocked)?;
         return Ok(nothing_to_undo());
     }

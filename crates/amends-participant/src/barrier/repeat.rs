@@ -5,7 +5,7 @@
 //! anything.
 
 use super::state::{Asked, State};
-use crate::answer::{Answer, Refusal, UNDONE};
+use crate::answer::{Answer, ROW_FORGOTTEN, Refusal, UNDONE};
 use crate::error::BarrierError;
 use crate::key::{CallKey, Direction};
 use crate::limits::ANSWER_BYTES_MAX;
@@ -39,6 +39,14 @@ pub(super) fn action(key: &CallKey, asked: &Asked, found: State) -> Result<Repea
             Ok(Repeated::Intended)
         }
     }
+}
+
+/// What an undo answers when there must be something to undo, and no row of it is there. It is not
+/// remembered: the row may be brought back.
+pub(super) fn row_forgotten() -> Answer {
+    let message = "this step took effect, but its row is not in the service's database: it was removed too early, or \
+                   the database is another one or an older copy";
+    Answer::Refused(Refusal::new(ROW_FORGOTTEN, message))
 }
 
 /// What an undo answers when there was nothing to undo.
