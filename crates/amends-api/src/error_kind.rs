@@ -101,6 +101,8 @@ kinds! {
     AttemptsExhausted = "attempts_exhausted", 409, No, "A step ran out of attempts, and everything is undone";
     /// The saga went back because a limit passed.
     TimedOut = "timed_out", 409, No, "It took too long, and everything is undone";
+    /// The saga went back because the payload of a call could not be made.
+    ExpressionFailed = "expression_failed", 409, No, "A call could not be made, and everything is undone";
     /// The saga went back because an operator cancelled it.
     Cancelled = "cancelled", 409, No, "An operator cancelled it, and everything is undone";
     /// The saga went back because an operator reversed it after it had completed.

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use amends_engine::limits::LIVE_SAGAS_MAX;
+use amends_engine::limits::LIVE_MAX;
 use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
 
@@ -16,7 +16,7 @@ use super::sagas::Ids;
 
 /// Concurrent clients, at most: each has one saga under way, and the engine holds no more.
 const CLIENTS_MAX: i64 = 20_000;
-const _: () = assert!(CLIENTS_MAX as usize <= LIVE_SAGAS_MAX, "the engine turns none of our clients away");
+const _: () = assert!(CLIENTS_MAX as usize <= LIVE_MAX, "the engine turns none of our clients away");
 
 /// Arrivals a second, at most: more than one thread can let come.
 const RATE_MAX: i64 = 1_000_000;

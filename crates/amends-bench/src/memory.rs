@@ -121,7 +121,7 @@ pub(super) fn live(args: &WorkerArguments) -> Result<(), BenchError> {
 
 /// The worker of those that wait.
 pub(super) fn waiting(args: &WorkerArguments) -> Result<(), BenchError> {
-    let later = local(|_| async { Outcome::Pending { ask_again_after: Some(A_DAY) } });
+    let later = local(|_| async { Outcome::Working { ask_again_after: Some(A_DAY) } });
     let builder = workload::set_up_patient(engine(&args.data)?, later.clone(), later);
     load::runtime()?.block_on(async {
         let engine = builder.open()?;

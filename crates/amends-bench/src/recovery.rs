@@ -18,6 +18,7 @@ use super::runs::Runs;
 use super::sagas::Ids;
 use super::starters::{roomy_engine, start_all};
 use super::worker::{Role, Worker, WorkerArguments, tell};
+use super::workload::ended_as;
 use super::{load, workload};
 
 /// Said when every saga is started and durable.
@@ -86,7 +87,7 @@ pub(super) fn recover(args: &WorkerArguments) -> Result<(), BenchError> {
     let first = local(|_| async { workload::completed() });
     let last = local(move |call| {
         // There is no receiver any more once all have ended.
-        let _ = last_steps.send(call.saga);
+        let _ = last_steps.send(call.transaction);
         async { workload::completed() }
     });
     let builder = workload::set_up_patient(roomy_engine(&args.data, args.sagas)?, first, last);
@@ -125,6 +126,6 @@ async fn watch(
 
 async fn has_completed(engine: &Engine, saga: TransactionId) -> Result<(), BenchError> {
     let expected = Status::Completed;
-    let found = engine.rest(saga).await?.map_or(Status::Pending, |view| view.saga.status());
+    let found = engine.rest(saga).await?.map_or(Status::Pending, |view| ended_as(&view));
     if found == expected { Ok(()) } else { Err(BenchError::WrongEnd { found, expected }) }
 }

@@ -23,6 +23,7 @@ use super::place::size_of;
 use super::row::Row;
 use super::runs::Runs;
 use super::stderr::end_fatally;
+use super::workload::ended_as;
 use super::workload::{self, Workload};
 
 /// How long the sagas under way at the end may take: they are waited for, so there are none.
@@ -76,7 +77,7 @@ struct Starting {
 impl Client for Starting {
     async fn turn(&mut self) -> Result<(), BenchError> {
         let view = self.engine.start(StartRequest { id: self.ids.next(), ..self.request.clone() }).await?;
-        let (found, expected) = (view.saga.status(), self.workload.end());
+        let (found, expected) = (ended_as(&view), self.workload.end());
         if found == expected { Ok(()) } else { Err(BenchError::WrongEnd { found, expected }) }
     }
 }

@@ -30,9 +30,8 @@ pub(super) fn engine(directory: &Path) -> Result<EngineBuilder, BenchError> {
 
 /// The same with room for so many live sagas.
 pub(super) fn roomy_engine(directory: &Path, sagas: u32) -> Result<EngineBuilder, BenchError> {
-    let live_sagas_max =
-        (sagas as usize).saturating_add(STARTERS as usize).max(Options::default().live_sagas_max);
-    Ok(engine(directory)?.options(Options { live_sagas_max, ..Options::default() }))
+    let live_max = (sagas as usize).saturating_add(STARTERS as usize).max(Options::default().live_max);
+    Ok(engine(directory)?.options(Options { live_max, ..Options::default() }))
 }
 
 /// Starts so many sagas.

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_core::{Definition, DefinitionName, DefinitionSpec, Outcome, Status, StepSpec};
-use amends_engine::{EngineBuilder, Participant, StartRequest, Wait, local};
+use amends_core::{DefinitionName, Outcome, SagaDefinition, SagaSpec, Status, StepSpec};
+use amends_engine::{EngineBuilder, Participant, StartRequest, View, Wait, local};
 use bytes::Bytes;
 
 /// The input of every saga: 200 bytes.
@@ -56,7 +56,7 @@ impl Workload {
 
     /// Registers it with the engine.
     pub(super) fn set_up(self, engine: EngineBuilder) -> EngineBuilder {
-        let plan = DefinitionSpec { limit: Duration::from_secs(120), ..spec(STEPS.map(step)) };
+        let plan = SagaSpec { limit: Duration::from_secs(120), ..spec(STEPS.map(step)) };
         with_participants(engine.definition(check(plan)), |at| match self {
             Self::Undo if at == REFUSING => {
                 local(|_| async { Outcome::refused("out_of_stock", "none left") })
@@ -73,13 +73,17 @@ pub(super) fn set_up_patient(
     first: Arc<dyn Participant>,
     last: Arc<dyn Participant>,
 ) -> EngineBuilder {
-    let plan =
-        DefinitionSpec { limit: NO_LIMIT, ..spec(STEPS.map(|name| step(name).attempt_limit(NO_LIMIT))) };
+    let plan = SagaSpec { limit: NO_LIMIT, ..spec(STEPS.map(|name| step(name).attempt_limit(NO_LIMIT))) };
     with_participants(engine.definition(check(plan)), |at| match at {
         0 => first.clone(),
         3 => last.clone(),
         _ => completing(),
     })
+}
+
+/// How one of the sagas stands.
+pub(super) fn ended_as(view: &View) -> Status {
+    view.saga().expect("the workloads are sagas").status()
 }
 
 /// A step that has nothing to do.
@@ -106,8 +110,8 @@ fn step(name: &str) -> StepSpec {
     StepSpec::new(name, name, name).undone_by("Undo")
 }
 
-fn spec(steps: [StepSpec; 4]) -> DefinitionSpec {
-    DefinitionSpec {
+fn spec(steps: [StepSpec; 4]) -> SagaSpec {
+    SagaSpec {
         name: DefinitionName::new("PlaceOrder"),
         version: 1,
         limit: NO_LIMIT,
@@ -116,8 +120,8 @@ fn spec(steps: [StepSpec; 4]) -> DefinitionSpec {
     }
 }
 
-fn check(plan: DefinitionSpec) -> Definition {
-    Definition::check(plan).expect("our own plans are sound")
+fn check(plan: SagaSpec) -> SagaDefinition {
+    SagaDefinition::from_spec(plan).expect("our own plans are sound")
 }
 
 fn with_participants(

@@ -1,35 +1,36 @@
-//! What can be asked of a saga.
+//! What can be asked of a transaction.
 //!
-//! Owns [`Command`], imperative, and the operator's [`Verb`]s. Promises that a verb that the saga's state forbids is
-//! [`Rejected`] with the state named, and changes nothing. Does not decide: that is `decide.rs`.
+//! Owns [`Command`], imperative, the operator's [`Verb`]s and [`Signal`]s. Promises that what the state forbids is
+//! [`Rejected`] with the state named, and changes nothing. Does not decide: each mode does.
 
 use bytes::Bytes;
 
-use crate::definition::StepIndex;
-use crate::event::Direction;
+use crate::attempt::{AttemptId, StepIndex};
 use crate::outcome::Outcome;
-use crate::retry::Entropy;
-use crate::time::Time;
-use crate::transition::Status;
 
-/// Something that came in for one saga.
+/// Something that came in for one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// The saga was loaded after a stop: no call of its is under way any more.
+    /// The transaction was loaded after a stop: no call of its is under way any more.
     Recover,
     /// A participant answered.
     Answer {
-        /// The step that was asked.
-        step: StepIndex,
-        /// Which of its two calls.
-        direction: Direction,
         /// Which attempt.
-        attempt: u32,
+        attempt: AttemptId,
         /// What it said.
         outcome: Outcome,
     },
-    /// A moment that [`crate::Saga::wake_at`] named has come.
+    /// The payload of an attempt could not be made: nothing was sent.
+    Unmade {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Why not.
+        why: String,
+    },
+    /// A moment that [`crate::Transaction::wake_at`] named has come.
     Wake,
+    /// Somebody outside has something to say that a step may wait for.
+    Signal(Signal),
     /// An operator's wish.
     Operate {
         /// What to do.
@@ -62,7 +63,7 @@ pub enum Verb {
     Pause,
     /// Go on after a pause.
     Resume,
-    /// Undo a completed saga.
+    /// Undo what has completed.
     Reverse,
     /// Stop without undo.
     Abandon,
@@ -94,23 +95,76 @@ pub struct By {
     pub why: String,
 }
 
-/// When a decision is made, and the random bits it may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// The time.
-    pub now: Time,
-    /// Random bits.
-    pub entropy: Entropy,
+/// Something said to a transaction from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// What steps wait for.
+    pub name: String,
+    /// The caller's idempotency key, within this transaction and name.
+    pub key: String,
+    /// What is said: JSON. It becomes the output of the step that waited.
+    pub body: Bytes,
+    /// A hash that is equal for equal JSON values: tells a repeat from another signal under the same key.
+    pub fingerprint: [u8; 32],
 }
 
-/// The saga's state forbids the verb.
+/// Why a command was not followed; the state is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {verb} a saga that is {status}: {because}")]
-pub struct Rejected {
-    /// The verb's word.
-    pub verb: &'static str,
-    /// The saga's status.
-    pub status: Status,
-    /// What would have to be otherwise.
-    pub because: &'static str,
+pub enum Rejected {
+    /// The state forbids the verb.
+    #[error("cannot {verb} while {status}: {because}")]
+    Verb {
+        /// The verb's word.
+        verb: &'static str,
+        /// The status's word.
+        status: &'static str,
+        /// What would have to be otherwise.
+        because: String,
+    },
+    /// No step waits for a signal of this name.
+    #[error("no step waits for the signal {name:?}{}", nearest(.known))]
+    UnknownSignal {
+        /// The name.
+        name: String,
+        /// The names that steps wait for.
+        known: Vec<String>,
+    },
+    /// Another signal of this name was sent with this key.
+    #[error("the key {key:?} was used before, for a signal {name:?} with another body: use a new one")]
+    SignalKeyReused {
+        /// The signal's name.
+        name: String,
+        /// The key.
+        key: String,
+    },
+    /// Nothing will ever wait for the signal.
+    #[error("no signals are taken while {status}: it will wait for none")]
+    NotListening {
+        /// The status's word.
+        status: &'static str,
+    },
+    /// Too many signals are kept for waits that have not come yet.
+    #[error("{kept} signals are kept already and wait for their steps: send this one later")]
+    TooManySignals {
+        /// How many there are.
+        kept: usize,
+    },
+    /// What was given is larger than may be stored.
+    #[error("{what} has {bytes} bytes; {limit} are allowed")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// How large it is.
+        bytes: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+}
+
+fn nearest(known: &[String]) -> String {
+    if known.is_empty() {
+        ": its definition has no step that waits".to_owned()
+    } else {
+        format!("; its steps wait for {}", known.join(", "))
+    }
 }

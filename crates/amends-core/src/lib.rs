@@ -1,39 +1,48 @@
 //! What is true of a transaction, and what follows from it.
 //!
-//! Owns the definitions, the saga's state machine, retry arithmetic and the invariants. Three calls carry everything:
-//! [`Saga::decide`] (state and command → events), [`Saga::apply`] (state and event → state) and [`Saga::owed_calls`]
-//! (state → calls to make and the next wake-up).
+//! Owns the modes (sagas today), their state machines, retry arithmetic and the invariants. Four calls carry everything:
+//! [`Transaction::start`] and [`Transaction::handle`] (state and command → facts, taken in already), [`Transaction::apply`]
+//! (state and facts → state) and [`Transaction::owed`] (state → effects).
 //! Promises the same answer for the same arguments: time, identifiers and randomness arrive as arguments.
-//! Does not know storage, network, threads or clocks; a test (`tests/purity.rs`) keeps it so. Start reading at [`saga`].
+//! Does not know storage, network, threads or clocks; a test (`tests/purity.rs`) keeps it so. Start reading at
+//! [`transaction`], then [`saga`].
 
+pub mod attempt;
 pub mod command;
-mod decide;
 pub mod definition;
-pub mod event;
+pub mod effect;
+#[cfg(feature = "errand")]
+pub mod errand;
 pub mod id;
-mod invariant;
 pub mod limits;
+mod misfit;
+pub mod moment;
+mod name;
 pub mod outcome;
-mod owed;
 pub mod partition;
+pub mod payload;
 pub mod retry;
 pub mod saga;
 pub mod standing;
 mod step_set;
-pub mod time;
-pub mod transition;
+pub mod transaction;
 
-pub use command::{By, Command, Moment, Rejected, Verb};
-pub use definition::{
-    CompensationSpec, Definition, DefinitionName, DefinitionSpec, Finding, Role, StepIndex, StepSpec, Warning,
-};
-pub use event::{Cause, Direction, Event, GivenUp, ParkReason};
+pub use attempt::{AttemptId, CallId, Direction, StepIndex};
+pub use command::{By, Command, Rejected, Signal, Verb};
+pub use definition::{Definition, DefinitionSpec};
+pub use effect::{Effect, EffectId, OwedCall};
 pub use id::TransactionId;
+pub use misfit::ApplyError;
+pub use moment::{Entropy, Moment, SizeLimits, Time};
+pub use name::DefinitionName;
 pub use outcome::{Outcome, Reason, Refusal};
-pub use owed::CallParticipant;
 pub use partition::{PARTITIONS, Partition, Partitions};
-pub use retry::{Entropy, RetryPolicy};
-pub use saga::{ApplyError, Saga, StepRun, StepState};
+pub use payload::{Mapping, Payload, Scope, Terms};
+pub use retry::RetryPolicy;
+pub use saga::definition::{
+    CallSpec, CallStep, CompensationSpec, Finding, OnTimeout, Role, SagaDefinition, SagaSpec, StepKind,
+    StepSpec, WaitStep, Warning,
+};
+pub use saga::{Cause, Event, GivenUp, ParkReason, Saga, Status, StepRun, StepState, StepStatus};
 pub use standing::{End, Mode, Standing, StandingKind, Standings, Way};
-pub use time::Time;
-pub use transition::{Status, StepStatus};
+pub use transaction::{Facts, Transaction};

@@ -1,11 +1,13 @@
 //! What a participant can answer.
 //!
-//! Owns the four outcomes (DESIGN, section 4). Promises that *unknown* stays unknown: nothing here turns it into a
-//! refusal. Does not map protocols: each transport has one file for that.
+//! Owns the outcomes (DESIGN, section 4). Promises that *unknown* stays unknown: nothing here turns it into a refusal. Bounds
+//! what is kept of a participant's words. Does not map protocols: each transport has one file for that.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+
+use crate::limits::{CODE_BYTES_MAX, DETAILS_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// The answer to one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +19,8 @@ pub enum Outcome {
     },
     /// The participant says no, for good, and nothing took place.
     Refused(Refusal),
-    /// It is working on it: it will call back, or is to be asked again.
-    Pending {
+    /// The participant works on it: it will call back, or is to be asked again.
+    Working {
         /// Ask again after this long; without it the participant calls back.
         ask_again_after: Option<Duration>,
     },
@@ -29,13 +31,19 @@ pub enum Outcome {
         /// The participant's own wish: not before this long.
         retry_after: Option<Duration>,
     },
+    /// The participant knows the call's key with another payload: its first call may have taken effect, so this is no
+    /// refusal, and asking again is useless.
+    Conflict {
+        /// What the participant said, for people.
+        message: String,
+    },
 }
 
 impl Outcome {
     /// An unknown outcome without a wish for when to ask again.
     #[must_use]
     pub fn unknown(code: &str, message: impl Into<String>) -> Self {
-        Self::Unknown { reason: Reason { code: code.to_owned(), message: message.into() }, retry_after: None }
+        Self::Unknown { reason: Reason::new(code, message), retry_after: None }
     }
 
     /// A refusal without details.
@@ -57,14 +65,20 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The code of a participant that got one key with two payloads: its first call may have taken effect, so this
-    /// is no refusal; it parks the saga.
-    pub const PAYLOAD_CONFLICT: &str = "payload_conflict";
-
     /// The refusal's code and message.
     #[must_use]
     pub fn reason(&self) -> Reason {
         Reason { code: self.code.clone(), message: self.message.clone() }
+    }
+
+    /// The refusal, with no more of its words than is kept.
+    #[must_use]
+    pub(crate) fn bounded(self) -> Self {
+        Self {
+            code: cut(self.code, CODE_BYTES_MAX),
+            message: cut(self.message, MESSAGE_BYTES_MAX),
+            details: self.details.filter(|details| details.len() <= DETAILS_BYTES_MAX),
+        }
     }
 }
 
@@ -80,16 +94,55 @@ pub struct Reason {
 impl Reason {
     /// An attempt whose caller died before it had the answer.
     pub const INTERRUPTED: &str = "interrupted";
-    /// An attempt that passed its limit.
+    /// An attempt, step or saga that passed its limit.
     pub const TIMED_OUT: &str = "timed_out";
     /// A step that ran out of attempts.
     pub const EXHAUSTED: &str = "attempts_exhausted";
     /// A saga that was cancelled by a person.
     pub const CANCELLED: &str = "cancelled";
+    /// A completed saga that was reversed by a person.
+    pub const REVERSED: &str = "reversed";
+    /// A call whose key the participant knows with another payload.
+    pub const PAYLOAD_CONFLICT: &str = "payload_conflict";
+    /// A call whose payload could not be made.
+    pub const EXPRESSION_FAILED: &str = "expression_failed";
+    /// An output that is larger than may be stored.
+    pub const OUTPUT_TOO_LARGE: &str = "output_too_large";
 
     /// A reason from its two parts.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into() }
+    }
+
+    /// The reason, with no more of its words than is kept.
+    #[must_use]
+    pub(crate) fn bounded(self) -> Self {
+        Self { code: cut(self.code, CODE_BYTES_MAX), message: cut(self.message, MESSAGE_BYTES_MAX) }
+    }
+}
+
+/// The text, or as much of it as fits, with a mark that some is missing.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    const MARK: &str = "…";
+    if text.len() > bytes_max {
+        let fits = (0..=bytes_max - MARK.len()).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(fits.expect("the start of a text is a boundary"));
+        text.push_str(MARK);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_cut_where_a_character_ends() {
+        let reason = Reason::new(&"c".repeat(300), "ü".repeat(MESSAGE_BYTES_MAX)).bounded();
+        assert_eq!(reason.code.len(), CODE_BYTES_MAX);
+        assert!(reason.message.len() <= MESSAGE_BYTES_MAX && reason.message.ends_with("ü…"));
+        let short = Reason::new("code", "message");
+        assert_eq!(short.clone().bounded(), short);
     }
 }

@@ -2,11 +2,9 @@
 //!
 //! Owns the arithmetic of retries: exponential growth with a cap and full jitter (Marc Brooker, "Exponential Backoff
 //! And Jitter", AWS Architecture Blog, 2015). Promises a delay between nothing and the cap for every input.
-//! Does not draw random numbers: they come in as [`Entropy`].
+//! Does not draw random numbers: they come in with the [`Moment`](crate::Moment).
 
 use std::time::Duration;
-
-use crate::definition::StepIndex;
 
 /// How often one call is repeated, and how long it rests in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,18 +78,6 @@ impl RetryPolicy {
             Some(choices) => random % choices,
             None => random,
         })
-    }
-}
-
-/// Random bits for one decision, drawn by the shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entropy(pub u64);
-
-impl Entropy {
-    /// Bits of its own for each step, so that parallel steps that fail together do not come back together.
-    #[must_use]
-    pub fn for_step(self, step: StepIndex) -> u64 {
-        splitmix64(self.0 ^ ((u64::from(step.0) + 1) << 48))
     }
 }
 

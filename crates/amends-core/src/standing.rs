@@ -5,13 +5,16 @@
 //! a mode follow from both: a saga that is active on its way back is *compensating*. Does not know how a transaction gets
 //! from one standing to the next: its mode does.
 
-use crate::time::Time;
+use crate::moment::Time;
 
 /// The kind of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// Steps with undo, conducted from one place.
     Saga,
+    /// One call, repeated: what tests show a second mode with.
+    #[cfg(feature = "errand")]
+    Errand,
 }
 
 /// Which way a transaction is going.

@@ -3,7 +3,7 @@
 //! Owns [`StepSet`]: one bit for each step that a definition may have, in place. Promises to allocate nothing: every event asks
 //! which steps are through. Does not know an order: the definition does.
 
-use crate::definition::StepIndex;
+use crate::attempt::StepIndex;
 use crate::limits::STEPS_MAX;
 
 const WORDS: usize = STEPS_MAX.div_ceil(u64::BITS as usize);
@@ -16,6 +16,12 @@ impl StepSet {
     pub(crate) fn insert(&mut self, step: StepIndex) {
         let (word, bit) = place(step);
         self.0[word] |= bit;
+    }
+
+    pub(crate) fn insert_all(&mut self, others: &Self) {
+        for (word, other) in self.0.iter_mut().zip(others.0) {
+            *word |= other;
+        }
     }
 
     pub(crate) fn contains(&self, step: StepIndex) -> bool {

@@ -5,7 +5,10 @@ mod story;
 
 use std::time::Duration;
 
-use amends_core::{CompensationSpec, Definition, Outcome, RetryPolicy, Status, StepIndex};
+use amends_core::{
+    CallStep, CompensationSpec, Effect, Outcome, RetryPolicy, SagaDefinition, Status, StepIndex, StepKind,
+    StepSpec,
+};
 use expect_test::expect;
 use run::{Run, completed};
 use story::{check, final_step, plan, step, step_with_output};
@@ -105,9 +108,9 @@ fn the_way_back_is_walked_once_however_many_paths_lead_through_it() {
         [first, side("b"), side("c")]
     };
     let mut run = Run::start(plan(None, (0..60).flat_map(diamond).chain([step("end")])));
-    let next = |run: &Run| run.saga.owed_calls().next();
-    while let Some(call) = next(&run) {
-        let is_last = run.saga.definition().written(call.step).name == "end";
+    let next = |run: &Run| run.saga.owed().next();
+    while let Some(Effect::Call(call)) = next(&run) {
+        let is_last = run.saga.definition().written(call.attempt.step()).name == "end";
         run.answer(call, if is_last { Outcome::refused("no", "not today") } else { completed() }, 1);
     }
     assert_eq!(run.saga.status(), Status::Compensated);
@@ -234,8 +237,10 @@ fn an_undo_that_needs_an_output_that_never_came_has_the_action_asked_for_it() {
 #[test]
 fn an_output_is_sought_with_the_patience_of_the_undo() {
     let mut patient = step_with_output("a");
-    if let CompensationSpec::Call { retry, .. } = &mut patient.compensation {
-        retry.attempts = Some(3);
+    if let StepKind::Call(CallStep { compensation: CompensationSpec::Call { call, .. }, .. }) =
+        &mut patient.kind
+    {
+        call.retry.as_mut().expect("it was given one").attempts = Some(3);
     }
     check(
         plan(None, [patient]),
@@ -262,13 +267,13 @@ fn an_output_is_sought_with_the_patience_of_the_undo() {
 fn doubt_outlives_an_operators_retry() {
     check(
         plan(None, [step("a")]),
-        "a no:payload_conflict
+        "a conflict
          retry
          a no
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(0)))
             retry: saga retried by ann, a retried, a asked #2
             a no: a refused, turned back (a was refused), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
@@ -281,14 +286,14 @@ fn doubt_outlives_an_operators_retry() {
 fn nothing_is_undone_by_an_output_that_an_operator_made_up() {
     check(
         plan(None, [step_with_output("a"), step("b")]),
-        "a no:payload_conflict
+        "a conflict
          skip a
          b no
          a ok
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(0)))
             skip a: a skipped by ann, b started
             b no: b refused, turned back (b was refused), output of a sought
             a ok: output of a found
@@ -428,7 +433,7 @@ fn from_the_pivots_start_neither_limits_nor_cancel_turn_back() {
             start: saga started, a started
             a ok: a completed, p started
             wait 120000: -
-            cancel: cannot cancel a saga that is in_progress: its pivot has been sent, and there is no way back from there
+            cancel: cannot cancel while in_progress: its pivot has been sent, and there is no way back from there
             p ok: p completed, saga completed
             = completed
         "#]],
@@ -452,7 +457,7 @@ fn a_pivot_refused_after_an_unknown_attempt_parks() {
             p lost: p unknown #1
             wake: p asked #2
             p no: p refused, saga parked (PivotInDoubt(StepIndex(1)))
-            cancel: cannot cancel a saga that is failed: its pivot has been sent, and there is no way back from there
+            cancel: cannot cancel while failed: its pivot has been sent, and there is no way back from there
             retry: saga retried by ann, p retried, p asked #3
             p ok: p completed, saga completed
             = completed
@@ -521,21 +526,21 @@ fn another_payload_under_the_same_key_parks() {
     check(
         plan(None, [step("a"), step("b")]),
         "a ok
-         b no:payload_conflict
+         b conflict
          retry
-         b no:payload_conflict
+         b conflict
          cancel
          undo b ok
-         undo a no:payload_conflict",
+         undo a conflict",
         expect![[r#"
             start: saga started, a started
             a ok: a completed, b started
-            b no:payload_conflict: b given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(1)))
+            b conflict: b conflicted, saga parked (PayloadConflict(StepIndex(1)))
             retry: saga retried by ann, b retried, b asked #2
-            b no:payload_conflict: b given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(1)))
+            b conflict: b conflicted, saga parked (PayloadConflict(StepIndex(1)))
             cancel: cancel requested by ann, turned back (cancelled), undo of b started in doubt
             undo b ok: undo of b completed, undo of a started
-            undo a no:payload_conflict: undo of a failed, saga parked (CompensationFailed)
+            undo a conflict: undo of a failed, saga parked (CompensationFailed)
             = failed
         "#]],
     );
@@ -564,7 +569,7 @@ fn a_sagas_limit_turns_it_back_and_a_late_success_of_an_undecided_step_still_cou
 fn a_steps_limit_leaves_room_for_the_rests_between_its_attempts() {
     let rests = RetryPolicy { attempts: Some(3), first: Duration::from_secs(20), ..RetryPolicy::action() };
     let definition = plan(None, [step("a").retry(rests)]);
-    assert_eq!(definition.step(StepIndex(0)).limit, Duration::from_secs(3 * 2 + 20 + 30));
+    assert_eq!(definition.step(StepIndex(0)).calls().unwrap().limit, Duration::from_secs(3 * 2 + 20 + 30));
 }
 
 #[test]
@@ -586,29 +591,28 @@ fn a_steps_limit_turns_back_and_a_late_success_of_a_step_being_undone_does_not_c
 
 #[test]
 fn pending_is_waited_for_until_its_own_limit() {
-    let mut patient = step("a").attempt_limit(Duration::from_secs(86_400));
-    patient.limit = None;
+    let patient = step("a").attempt_limit(Duration::from_secs(86_400));
     let mut spec = plan(None, [patient]).spec().clone();
     spec.limit = Duration::from_secs(86_400);
     check(
-        Definition::check(spec).unwrap(),
-        "a pending+1000
+        SagaDefinition::from_spec(spec).unwrap(),
+        "a working+1000
          wake
-         a pending
+         a working
          a#2 lost
          wake
-         a pending
+         a working
          wake
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            a pending+1000: a pending #1
+            a working+1000: a working #1
             wake: a asked #2
-            a pending: a pending #2
+            a working: a working #2
             a#2 lost: a unknown #2
             wake: a asked #3
-            a pending: a pending #3
-            wake: a given up (PendingTooLong), turned back (a timed out), undo of a started in doubt
+            a working: a working #3
+            wake: a given up (WorkingTooLong), turned back (a timed out), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],
@@ -620,20 +624,20 @@ fn the_limit_of_pending_counts_from_the_first_time() {
     let mut spec = plan(None, [step("a").attempt_limit(Duration::from_secs(86_400))]).spec().clone();
     spec.limit = Duration::from_secs(86_400);
     check(
-        Definition::check(spec).unwrap(),
-        "a pending+1800000
+        SagaDefinition::from_spec(spec).unwrap(),
+        "a working+1800000
          wait 1800000
-         a pending+1800000
+         a working+1800000
          wait 1799999
          wait 1
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            a pending+1800000: a pending #1
+            a working+1800000: a working #1
             wait 1800000: a asked #2
-            a pending+1800000: a pending #2
+            a working+1800000: a working #2
             wait 1799999: -
-            wait 1: a given up (PendingTooLong), turned back (a timed out), undo of a started in doubt
+            wait 1: a given up (WorkingTooLong), turned back (a timed out), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
             = compensated
         "#]],
@@ -645,18 +649,18 @@ fn after_the_pivot_pending_is_waited_for_anew_each_time_its_limit_has_passed() {
     check(
         plan(Some("p"), [final_step("p"), final_step("z")]),
         "p ok
-         z pending
+         z working
          wait 3600000
-         z pending
+         z working
          wait 1000
          wait 3600000
          z ok",
         expect![[r#"
             start: saga started, p started
             p ok: p completed, z started
-            z pending: z pending #1
+            z working: z working #1
             wait 3600000: z asked #2
-            z pending: z pending #2
+            z working: z working #2
             wait 1000: -
             wait 3600000: z asked #3
             z ok: z completed, saga completed
@@ -688,13 +692,13 @@ fn no_participant_can_ask_to_be_left_alone_for_ever() {
 fn a_participant_that_is_pending_is_not_asked_again_at_once() {
     check(
         plan(None, [step("a")]),
-        "a pending+0
+        "a working+0
          wait 50
          wait 50
          a ok",
         expect![[r#"
             start: saga started, a started
-            a pending+0: a pending #1
+            a working+0: a working #1
             wait 50: -
             wait 50: a asked #2
             a ok: a completed, saga completed
@@ -750,9 +754,9 @@ fn a_saga_that_turned_back_or_ended_is_not_cancelled() {
         expect![[r#"
             start: saga started, a started
             cancel: cancel requested by ann, turned back (cancelled)
-            cancel: cannot cancel a saga that is compensating: only a saga on its way forward is cancelled
+            cancel: cannot cancel while compensating: only a saga on its way forward is cancelled
             a no: a refused, saga compensated
-            cancel: cannot cancel a saga that is compensated: only a saga on its way forward is cancelled
+            cancel: cannot cancel while compensated: only a saga on its way forward is cancelled
             = compensated
         "#]],
     );
@@ -791,13 +795,13 @@ fn when_a_compensation_fails_the_others_still_run_and_then_the_saga_is_parked() 
 fn skip_supplies_the_output_and_what_was_sent_is_still_owed_its_undo() {
     check(
         plan(None, [step("a"), step("b")]),
-        "a no:payload_conflict
+        "a conflict
          skip a
          b no
          undo a ok",
         expect![[r#"
             start: saga started, a started
-            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(0)))
             skip a: a skipped by ann, b started
             b no: b refused, turned back (b was refused), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
@@ -864,7 +868,7 @@ fn skipping_the_pivot_ahead_lets_nothing_after_it_start_before_all_before_it_is_
             start: saga started, a started
             skip p: p skipped by ann
             a ok: a completed, z started
-            cancel: cannot cancel a saga that is in_progress: its pivot has been sent, and there is no way back from there
+            cancel: cannot cancel while in_progress: its pivot has been sent, and there is no way back from there
             wait 60000: -
             z ok: z completed, saga completed
             = completed
@@ -877,15 +881,15 @@ fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
     let branches = || plan(None, [step("a").after([]), step("b").after([]), step("c").after(["a"])]);
     check(
         branches(),
-        "a no:payload_conflict
-         b no:payload_conflict
+        "a conflict
+         b conflict
          skip a
          skip b
          c ok",
         expect![[r#"
             start: saga started, a started, b started
-            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
-            b no:payload_conflict: b given up (PayloadConflict)
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(0)))
+            b conflict: b conflicted
             skip a: a skipped by ann, saga parked (PayloadConflict(StepIndex(1)))
             skip b: b skipped by ann, c started
             c ok: c completed, saga completed
@@ -894,13 +898,13 @@ fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
     );
     check(
         branches(),
-        "a no:payload_conflict
+        "a conflict
          b no
          skip a
          undo a ok",
         expect![[r#"
             start: saga started, a started, b started
-            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(0)))
             b no: b refused
             skip a: a skipped by ann, turned back (b was refused), undo of a started in doubt
             undo a ok: undo of a completed, saga compensated
@@ -928,8 +932,8 @@ fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
 fn limits_stand_still_while_a_saga_is_parked() {
     check(
         plan(None, [step("a").after([]), step("b").after([]), step("c")]),
-        "b pending
-         a no:payload_conflict
+        "b working
+         a conflict
          wait 7200000
          retry
          a ok
@@ -938,8 +942,8 @@ fn limits_stand_still_while_a_saga_is_parked() {
          c ok",
         expect![[r#"
             start: saga started, a started, b started
-            b pending: b pending #1
-            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            b working: b working #1
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(0)))
             wait 7200000: -
             retry: saga retried by ann, a retried, a asked #2
             a ok: a completed
@@ -953,7 +957,7 @@ fn limits_stand_still_while_a_saga_is_parked() {
         plan(None, [step("a"), step("b")]),
         "wait 1000
          pause
-         a no:payload_conflict
+         a conflict
          wait 7200000
          resume
          wait 7200000
@@ -964,7 +968,7 @@ fn limits_stand_still_while_a_saga_is_parked() {
             start: saga started, a started
             wait 1000: -
             pause: saga paused by ann
-            a no:payload_conflict: a given up (PayloadConflict), saga parked (PayloadConflict(StepIndex(0)))
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(0)))
             wait 7200000: -
             resume: saga resumed by ann
             wait 7200000: -
@@ -989,7 +993,7 @@ fn resolve_marks_a_compensation_as_done_by_hand() {
             start: saga started, a started
             a ok: a completed, b started
             b no: b refused, turned back (b was refused), undo of a started
-            resolve a: cannot resolve a saga that is compensating: only a compensation that failed is resolved
+            resolve a: cannot resolve while compensating: only a compensation that failed is resolved
             undo a no: undo of a failed, saga parked (CompensationFailed)
             resolve a: undo of a resolved by ann, saga compensated
             = compensated
@@ -1012,11 +1016,11 @@ fn a_paused_saga_records_answers_and_sends_nothing_while_its_limits_stand_still(
             start: saga started, a started
             pause: saga paused by ann
             a ok: a completed
-            pause: cannot pause a saga that is in_progress: only a saga that is on its way is paused
+            pause: cannot pause while in_progress: only a saga that is on its way is paused
             wait 3600000: -
             resume: saga resumed by ann, b started
             b ok: b completed, saga completed
-            resume: cannot resume a saga that is completed: it is not paused
+            resume: cannot resume while completed: it is not paused
             = completed
         "#]],
     );
@@ -1037,13 +1041,13 @@ fn reverse_undoes_a_completed_saga_the_pivot_included() {
         expect![[r#"
             start: saga started, a started
             a ok: a completed, p started
-            reverse: cannot reverse a saga that is in_progress: only a completed saga is reversed
+            reverse: cannot reverse while in_progress: only a completed saga is reversed
             p ok: p completed, z started
             z ok: z completed, saga completed
-            reverse: saga reversed by ann, undo of p started
+            reverse: saga reversed by ann, turned back (reversed), undo of p started
             undo p ok: undo of p completed, undo of a started
             undo a ok: undo of a completed, saga compensated
-            reverse: cannot reverse a saga that is compensated: only a completed saga is reversed
+            reverse: cannot reverse while compensated: only a completed saga is reversed
             = compensated
         "#]],
     );
@@ -1062,7 +1066,7 @@ fn abandon_stops_without_undo() {
             a ok: a completed, b started
             abandon: saga abandoned by ann
             b#1 ok: -
-            abandon: cannot abandon a saga that is abandoned: it has ended
+            abandon: cannot abandon while abandoned: it has ended
             = abandoned
         "#]],
     );
@@ -1079,12 +1083,578 @@ fn retry_asks_a_resting_call_at_once_and_needs_one() {
          retry",
         expect![[r#"
             start: saga started, a started
-            retry: cannot retry a saga that is in_progress: nothing in it waits to be asked again
+            retry: cannot retry while in_progress: nothing in it waits to be asked again
             a lost: a unknown #1
             retry: saga retried by ann, a retried, a asked #2
             a ok: a completed, saga completed
-            retry: cannot retry a saga that is completed: nothing in it waits to be asked again
+            retry: cannot retry while completed: nothing in it waits to be asked again
             = completed
         "#]],
     );
+}
+
+// Sleeping.
+
+fn nap(name: &str, milliseconds: u64) -> StepSpec {
+    StepSpec::sleep(name, Duration::from_millis(milliseconds))
+}
+
+fn approval(name: &str) -> StepSpec {
+    StepSpec::wait(name, "approved", Duration::from_secs(10))
+}
+
+#[test]
+fn a_sleep_lets_time_pass_and_nothing_else() {
+    check(
+        plan(None, [step("a"), nap("nap", 5_000), step("b")]),
+        "a ok
+         wait 4999
+         crash
+         wait 1
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, nap started
+            wait 4999: -
+            crash: -
+            wait 1: nap slept, b started
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn sleeps_of_no_length_follow_each_other_in_one_decision() {
+    check(
+        plan(None, [nap("x", 0), nap("y", 0), step("a")]),
+        "a ok",
+        expect![[r#"
+        start: saga started, x started, x slept, y started, y slept, a started
+        a ok: a completed, saga completed
+        = completed
+    "#]],
+    );
+    check(
+        plan(None, [nap("x", 0)]),
+        "",
+        expect![[r#"
+        start: saga started, x started, x slept, saga completed
+        = completed
+    "#]],
+    );
+}
+
+#[test]
+fn a_pause_does_not_hold_up_a_sleep() {
+    check(
+        plan(None, [nap("nap", 5_000), step("a")]),
+        "pause
+         wait 6000
+         resume
+         a ok",
+        expect![[r#"
+            start: saga started, nap started
+            pause: saga paused by ann
+            wait 6000: -
+            resume: saga resumed by ann, nap slept, a started
+            a ok: a completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_saga_that_turns_back_sleeps_and_waits_no_more() {
+    check(
+        plan(None, [step("a"), nap("nap", 5_000).after(["a"]), approval("ok").after(["a"])]),
+        "a ok
+         cancel
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, nap started, ok started
+            cancel: cancel requested by ann, turned back (cancelled), nap given up (TurnedBack), ok given up (TurnedBack), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(None, [step("a"), nap("nap", 59_000), step("b")]),
+        "a ok\n wait 59000\n wait 1000\n b lost\n undo b ok\n undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, nap started
+            wait 59000: nap slept, b started
+            wait 1000: turned back (the saga timed out)
+            b lost: b unknown #1, b given up (TurnedBack), undo of b started in doubt
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// Waiting.
+
+#[test]
+fn a_wait_takes_the_signal_as_its_output() {
+    check(
+        plan(None, [step("a"), approval("ok"), step("b")]),
+        "a ok
+         crash
+         signal approved
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, ok started
+            crash: -
+            signal approved: signal approved received, ok took its signal, b started
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_signal_that_comes_before_its_wait_is_kept_and_taken_once() {
+    check(
+        plan(None, [step("a"), approval("first"), step("b"), approval("second")]),
+        "signal approved 1
+         crash
+         signal approved 1
+         signal approved 1 other
+         a ok
+         signal approved 1
+         b ok
+         signal approved 2
+         signal approved 2
+         signal approved 3",
+        expect![[r#"
+            start: saga started, a started
+            signal approved 1: signal approved received
+            crash: a unknown #1, a asked #2
+            signal approved 1: -
+            signal approved 1 other: the key "1" was used before, for a signal "approved" with another body: use a new one
+            a ok: a completed, first started, first took its signal, b started
+            signal approved 1: -
+            b ok: b completed, second started
+            signal approved 2: signal approved received, second took its signal, saga completed
+            signal approved 2: -
+            signal approved 3: no signals are taken while completed: it will wait for none
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn signals_of_one_name_are_taken_in_the_order_they_came() {
+    let mut run = Run::start(plan(None, [step("a"), approval("first"), approval("second")]));
+    for (key, body) in [("1", b"1"), ("2", b"2")] {
+        run.signal("approved", key, body).unwrap();
+    }
+    let call = *run.under_way.values().next().unwrap();
+    run.answer(call, completed(), 1);
+    assert_eq!(run.saga.status(), Status::Completed);
+    assert_eq!(run.saga.output(StepIndex(1)).unwrap(), "1");
+    assert_eq!(run.saga.output(StepIndex(2)).unwrap(), "2");
+}
+
+#[test]
+fn a_wait_in_vain_turns_back_or_goes_on() {
+    check(
+        plan(None, [step("a"), approval("ok")]),
+        "a ok\n wait 10000\n undo a ok",
+        expect![[r#"
+        start: saga started, a started
+        a ok: a completed, ok started
+        wait 10000: ok timed out, turned back (ok timed out), undo of a started
+        undo a ok: undo of a completed, saga compensated
+        = compensated
+    "#]],
+    );
+    check(
+        plan(None, [step("a"), approval("ok").or_go_on(), step("b")]),
+        "a ok\n wait 10000\n b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, ok started
+            wait 10000: ok timed out, b started
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+    check(
+        plan(Some("p"), [final_step("p"), approval("ok").or_go_on()]),
+        "p ok
+         wait 10000",
+        expect![[r#"
+            start: saga started, p started
+            p ok: p completed, ok started
+            wait 10000: ok timed out, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_signalled_in_the_moment_of_the_limit_came_in_time() {
+    check(
+        plan(None, [approval("ok"), step("a")]),
+        "pause
+         wait 9999
+         signal approved
+         wait 5000
+         resume
+         a ok",
+        expect![[r#"
+            start: saga started, ok started
+            pause: saga paused by ann
+            wait 9999: -
+            signal approved: signal approved received
+            wait 5000: -
+            resume: saga resumed by ann, ok took its signal, a started
+            a ok: a completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_waits_limit_stands_still_while_paused_and_while_parked() {
+    check(
+        plan(None, [approval("ok"), step("a")]),
+        "wait 5000
+         pause
+         wait 60000
+         resume
+         wait 4999
+         wait 1",
+        expect![[r#"
+            start: saga started, ok started
+            wait 5000: -
+            pause: saga paused by ann
+            wait 60000: -
+            resume: saga resumed by ann
+            wait 4999: -
+            wait 1: ok timed out, turned back (ok timed out), saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(None, [approval("ok").after([]), step("a").after([])]),
+        "a conflict
+         wait 60000
+         signal approved
+         skip a",
+        expect![[r#"
+            start: saga started, ok started, a started
+            a conflict: a conflicted, saga parked (PayloadConflict(StepIndex(1)))
+            wait 60000: -
+            signal approved: signal approved received
+            skip a: a skipped by ann, ok took its signal, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_signal_that_nothing_waits_for_is_rejected() {
+    check(
+        plan(None, [step("a"), approval("ok")]),
+        "signal aproved
+         cancel
+         signal approved
+         a no",
+        expect![[r#"
+            start: saga started, a started
+            signal aproved: no step waits for the signal "aproved"; its steps wait for approved
+            cancel: cancel requested by ann, turned back (cancelled)
+            signal approved: no signals are taken while compensating: it will wait for none
+            a no: a refused, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(None, [step("a")]),
+        "signal approved",
+        expect![[r#"
+        start: saga started, a started
+        signal approved: no step waits for the signal "approved": its definition has no step that waits
+        = in_progress
+    "#]],
+    );
+}
+
+#[test]
+fn no_more_signals_are_kept_than_there_is_room_for() {
+    let mut run = Run::start(plan(None, [step("a"), approval("ok")]));
+    for key in 0..100 {
+        run.signal("approved", &key.to_string(), b"true").unwrap();
+    }
+    let rejected = run.signal("approved", "100", b"true").unwrap_err();
+    expect!["100 signals are kept already and wait for their steps: send this one later"]
+        .assert_eq(&rejected.to_string());
+    run.sizes.payload_bytes_max = 3;
+    let call = *run.under_way.values().next().unwrap();
+    run.answer(call, Outcome::Completed { output: "1".into() }, 1);
+    assert_eq!(run.saga.status(), Status::Completed, "99 were for nobody");
+    assert!(!run.signal("approved", "7", b"true").unwrap(), "a repeat changes nothing, however late");
+}
+
+#[test]
+fn an_operator_may_skip_a_sleep_or_a_wait() {
+    check(
+        plan(None, [nap("nap", 50_000), approval("ok"), step("a")]),
+        "skip nap
+         skip ok
+         a no",
+        expect![[r#"
+            start: saga started, nap started
+            skip nap: nap skipped by ann, ok started
+            skip ok: ok skipped by ann, a started
+            a no: a refused, turned back (a was refused), saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// What is too large, and what cannot be made.
+
+#[test]
+fn an_output_that_is_too_large_parks_and_its_effect_stands() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok
+         big 5
+         b ok
+         retry
+         b ok
+         cancel
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            big 5: -
+            b ok: output of b too large (11 > 5), saga parked (OutputTooLarge { step: StepIndex(1), bytes: 11, limit: 5 })
+            retry: saga retried by ann, b retried, b asked #2
+            b ok: output of b too large (11 > 5), saga parked (OutputTooLarge { step: StepIndex(1), bytes: 11, limit: 5 })
+            cancel: cancel requested by ann, turned back (cancelled), undo of b started
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(None, [step("a"), step("b")]),
+        "big 5\n a ok\n skip a\n b no\n undo a ok",
+        expect![[r#"
+        start: saga started, a started
+        big 5: -
+        a ok: output of a too large (11 > 5), saga parked (OutputTooLarge { step: StepIndex(0), bytes: 11, limit: 5 })
+        skip a: a skipped by ann, b started
+        b no: b refused, turned back (b was refused), undo of a started
+        undo a ok: undo of a completed, saga compensated
+        = compensated
+    "#]],
+    );
+}
+
+#[test]
+fn a_late_output_that_is_too_large_is_undone_for_certain() {
+    check(
+        plan(None, [step("a").after([]), step("b").after([])]),
+        "big 5
+         b no
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started, b started
+            big 5: -
+            b no: b refused, turned back (b was refused)
+            a ok: output of a too large (11 > 5), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn an_output_that_is_sought_and_too_large_leaves_the_undo_to_an_operator() {
+    check(
+        plan(None, [step_with_output("a")]),
+        "a lost:hopeless
+         big 5
+         a ok
+         resolve a",
+        expect![[r#"
+            start: saga started, a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), output of a sought
+            big 5: -
+            a ok: undo of a failed, saga parked (CompensationFailed)
+            resolve a: undo of a resolved by ann, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_saga_that_has_grown_too_large_parks_and_its_verbs_work() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "room 700
+         a ok
+         b working+100
+         wake
+         b working+100
+         wake
+         b working+100
+         retry
+         b lost
+         cancel
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            room 700: -
+            a ok: a completed, b started
+            b working+100: b working #1
+            wake: b asked #2
+            b working+100: b working #2
+            wake: b asked #3
+            b working+100: b working #3, saga parked (SagaTooLarge { bytes: 882, limit: 700 })
+            retry: saga retried by ann, b retried, b asked #4
+            b lost: b unknown #4, saga parked (SagaTooLarge { bytes: 1390, limit: 700 })
+            cancel: cancel requested by ann, turned back (cancelled), b given up (TurnedBack), undo of b started in doubt
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_payload_that_cannot_be_made_sends_nothing() {
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok\n unmade b\n undo a ok",
+        expect![[r#"
+        start: saga started, a started
+        a ok: a completed, b started
+        unmade b: b unmade, turned back (b was unmade), undo of a started
+        undo a ok: undo of a completed, saga compensated
+        = compensated
+    "#]],
+    );
+    check(
+        plan(None, [step("a"), step("b")]),
+        "a ok\n b no\n unmade undo a\n retry\n undo a ok",
+        expect![[r#"
+        start: saga started, a started
+        a ok: a completed, b started
+        b no: b refused, turned back (b was refused), undo of a started
+        unmade undo a: undo of a failed, saga parked (CompensationFailed)
+        retry: saga retried by ann, a retried, undo of a started
+        undo a ok: undo of a completed, saga compensated
+        = compensated
+    "#]],
+    );
+    check(
+        plan(Some("p"), [step("a"), final_step("p")]),
+        "a ok\n unmade p\n undo a ok",
+        expect![[r#"
+        start: saga started, a started
+        a ok: a completed, p started
+        unmade p: p unmade, turned back (p was unmade), undo of a started
+        undo a ok: undo of a completed, saga compensated
+        = compensated
+    "#]],
+    );
+    check(
+        plan(Some("p"), [final_step("p"), final_step("z")]),
+        "p ok
+         unmade z
+         retry
+         z ok",
+        expect![[r#"
+            start: saga started, p started
+            p ok: p completed, z started
+            unmade z: z unmade, saga parked (Unmade(StepIndex(1)))
+            retry: saga retried by ann, z retried, z asked #2
+            z ok: z completed, saga completed
+            = completed
+        "#]],
+    );
+    check(
+        plan(None, [step("a")]),
+        "a lost\n wake\n unmade a\n undo a ok",
+        expect![[r#"
+        start: saga started, a started
+        a lost: a unknown #1
+        wake: a asked #2
+        unmade a: a unmade, turned back (a was unmade), undo of a started in doubt
+        undo a ok: undo of a completed, saga compensated
+        = compensated
+    "#]],
+    );
+}
+
+// Clocks.
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_rest_longer() {
+    check(
+        plan(None, [step("a")]),
+        "a lost
+         back 3600000
+         crash
+         wait 100
+         a ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost: a unknown #1
+            back 3600000: -
+            crash: clock set back by 1000s
+            wait 100: a asked #2
+            a ok: a completed, saga completed
+            = completed
+        "#]],
+    );
+    check(
+        plan(None, [nap("nap", 5_000), approval("ok")]),
+        "wait 2000
+         pause
+         back 3600000
+         resume
+         wait 2999
+         wait 1
+         wait 10000",
+        expect![[r#"
+            start: saga started, nap started
+            wait 2000: -
+            pause: saga paused by ann
+            back 3600000: -
+            resume: clock set back by 1002s, saga resumed by ann
+            wait 2999: -
+            wait 1: nap slept, ok started
+            wait 10000: ok timed out, turned back (ok timed out), saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_participant_that_works_is_asked_ever_more_rarely() {
+    let mut run = Run::start(plan(None, [step("a").attempt_limit(Duration::from_secs(3_600))]));
+    let mut asked = 0;
+    while run.saga.turned_back().is_none() {
+        let call = *run.under_way.values().next().expect("it is asked");
+        run.answer(call, Outcome::Working { ask_again_after: Some(Duration::ZERO) }, 1);
+        run.now = run.now.max(run.saga.wake_at());
+        run.give(amends_core::Command::Wake, 1).unwrap();
+        asked += 1;
+    }
+    // Every 100 ms it would be 600 times until the saga's limit of a minute.
+    assert!((100..130).contains(&asked), "{asked}");
 }

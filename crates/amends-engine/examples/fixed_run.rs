@@ -8,7 +8,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_core::{Definition, DefinitionName, DefinitionSpec, Outcome, Status, StepSpec};
+use amends_core::{DefinitionName, Outcome, SagaDefinition, SagaSpec, Status, StepSpec};
 use amends_engine::{Engine, EngineBuilder, Options, Participant, StartRequest, Wait, local};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn open(journal: SqliteJournal, refusing: Option<usize>) -> Result<Engine, Box<dyn Error>> {
-    let definition = Definition::check(DefinitionSpec {
+    let definition = SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new("PlaceOrder"),
         version: 1,
         limit: Duration::from_secs(3_600),
@@ -97,6 +97,10 @@ async fn run_client(engine: Engine, sagas: u32, end: Status) {
             wait: Wait::Rest,
         };
         let view = engine.start(request).await.expect("the engine takes it");
-        assert_eq!(view.saga.status(), end, "the run does the work it is counted for");
+        assert_eq!(
+            view.saga().expect("it is a saga").status(),
+            end,
+            "the run does the work it is counted for"
+        );
     }
 }

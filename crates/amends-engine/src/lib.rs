@@ -1,17 +1,24 @@
-//! The hands: what carries sagas out.
+//! The hands: what carries transactions out.
 //!
-//! Owns the [`shard`] (a synchronous state machine over many sagas) and the thin asynchronous shell around it that
-//! holds the journal, the timers and the participants. Promises that an effect leaves only after the events behind it
+//! Owns the [`shard`] (a synchronous state machine over many transactions) and the thin asynchronous shell around it that
+//! holds the journal, the timers and the participants. Promises that an effect leaves only after the facts behind it
 //! are durable. Does not decide what follows from an answer: that is `amends-core`. Start reading at [`Engine`], then
 //! `shard/mod.rs`.
 
-pub mod call;
+mod admission;
+mod alarm;
+mod builder;
 mod clock;
 pub mod engine;
+mod errors;
 mod fingerprint;
-pub mod leases;
+mod json;
+mod leases;
 pub mod limits;
 mod loader;
+mod mailbox;
+mod options;
+pub mod participant;
 mod recovery;
 mod registry;
 mod retention;
@@ -19,7 +26,11 @@ pub mod shard;
 mod shell;
 mod sleeper;
 
-pub use call::{Call, Participant, local};
-pub use engine::{Engine, EngineBuilder, Options, SagaView};
-pub use engine::{OperateError, ReadError, StartError, StartRequest, StartUpError, Wait};
-pub use registry::Plan;
+pub use builder::EngineBuilder;
+pub use clock::Clock;
+pub use engine::{Engine, StartRequest, View, Wait};
+pub use errors::{OperateError, ReadError, SignalError, StartError, StartUpError};
+pub use leases::Leases;
+pub use options::Options;
+pub use participant::{Call, Participant, local};
+pub use registry::{Missing, Runnable};

@@ -1,112 +1,117 @@
-//! What happens to live sagas when an engine starts.
+//! What happens to live transactions when an engine starts.
 //!
-//! Owns the one pass over the journal's live sagas. Promises that the first go on at once and the others while the rest is
-//! still being read, that an unreadable one is parked and stops no other, and that none is left out: what the store cannot
-//! read as of now is tried again. One whose very id is damaged cannot be parked; it is told. It is no special path: load,
-//! apply, ask what is owed.
+//! Owns the one pass over those of the journal that owe something now. Promises that the first go on immediately and the
+//! others while the rest is still being read, that an unreadable one is parked and stops no other, and that none is left out:
+//! what the store cannot read as of now is tried again. It is no special path: load, apply, ask what is owed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amends_core::{Partition, Partitions, TransactionId};
-use amends_journal::{Cursor, JournalError, Page, Stored};
+use amends_journal::{Cursor, JournalError, Page};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use crate::limits::{READ_RETRY, RECOVERY_FIRST, RECOVERY_PAGE};
 use crate::loader;
+use crate::mailbox::{Mailbox, Message, Ticket};
 use crate::shard::input::Input;
-use crate::shell::{Mailbox, Message, Shared, Ticket};
+use crate::shell::Shared;
 
-/// Reads every live saga and hands it to its shard, page by page.
-pub(crate) async fn run(shared: Arc<Shared>, mailboxes: Vec<Mailbox>, done: Arc<AtomicBool>) {
-    let Some(count) = take_up_all(&shared, &mailboxes).await else { return };
-    for mailbox in &mailboxes {
-        if mailbox.send(Message::Input(Input::RecoveryDone)).is_err() {
-            return;
-        }
-    }
-    if count > 0 {
-        info!(sagas = count, "took up the sagas that were under way");
-    }
-    done.store(true, Ordering::Release);
+/// The pass, and where it hands transactions to.
+pub(crate) struct Recovery {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailboxes: Vec<Mailbox>,
+    /// Whose transactions go on here.
+    pub(crate) partitions: Partitions,
+    pub(crate) done: Arc<AtomicBool>,
 }
 
-/// Sagas as their shards take them in.
+/// Transactions as their shards take them.
 type Inputs = Vec<Input<Ticket>>;
 
-/// How many were taken up; `None` if the engine has stopped.
-async fn take_up_all(shared: &Arc<Shared>, mailboxes: &[Mailbox]) -> Option<usize> {
-    // Few at first: they go on while the rest gets ready to be read.
-    let first = page(shared, None, RECOVERY_FIRST).await;
-    let page = |cursor| page(shared, cursor, RECOVERY_PAGE);
-    let (mut inputs, mut next) = first;
-    let mut count = 0;
-    // While the shards take one page in the next is read: what is read is bounded, not what there is.
-    while next.is_some() {
-        let (taken, read) = tokio::join!(hand_over(mailboxes, inputs), page(next));
-        count += taken?;
-        (inputs, next) = read;
+/// The engine has stopped.
+struct Stopped;
+
+impl Recovery {
+    /// Reads every live transaction and hands it to its shard, page by page.
+    pub(crate) async fn run(self) {
+        let Ok(count) = self.load_all().await else { return };
+        for mailbox in &self.mailboxes {
+            if mailbox.send(Message::Input(Input::RecoveryDone)).is_err() {
+                return;
+            }
+        }
+        if count > 0 {
+            info!(transactions = count, "went on with what was under way when the last run ended");
+        }
+        self.done.store(true, Ordering::Release);
     }
-    count += hand_over(mailboxes, inputs).await?;
-    Some(count)
+
+    /// How many were loaded.
+    async fn load_all(&self) -> Result<usize, Stopped> {
+        let (mut inputs, mut next) = self.page(None, RECOVERY_FIRST).await;
+        let mut count = 0;
+        // While the shards take one page in the next is read: what is read is bounded, not what there is.
+        while next.is_some() {
+            let (taken, read) = tokio::join!(self.hand_over(inputs), self.page(next, RECOVERY_PAGE));
+            count += taken?;
+            (inputs, next) = read;
+        }
+        Ok(count + self.hand_over(inputs).await?)
+    }
+
+    /// A page, however long it takes until the journal gives it.
+    async fn page(&self, cursor: Option<Cursor>, limit: usize) -> (Inputs, Option<Cursor>) {
+        loop {
+            let (shared, partitions) = (self.shared.clone(), self.partitions);
+            let read = move || read(&shared, &partitions, cursor, limit);
+            let why = match tokio::task::spawn_blocking(read).await {
+                Ok(Ok(page)) => return page,
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            error!(%why, "what was under way cannot be read; trying again");
+            tokio::time::sleep(READ_RETRY).await;
+        }
+    }
+
+    /// How many were not in memory already: those that were started meanwhile are in the journal too, and were not under way
+    /// before.
+    async fn hand_over(&self, inputs: Inputs) -> Result<usize, Stopped> {
+        let mut per_shard: Vec<Inputs> = self.mailboxes.iter().map(|_| Vec::new()).collect();
+        for input in inputs {
+            per_shard[Partition::of(id_of(&input)).share(self.mailboxes.len())].push(input);
+        }
+        let mut all_taken = Vec::new();
+        for (mailbox, inputs) in self.mailboxes.iter().zip(per_shard) {
+            let (taken, is_taken) = oneshot::channel();
+            mailbox.send(Message::Recovered(inputs, taken)).map_err(|_| Stopped)?;
+            all_taken.push(is_taken);
+        }
+        let mut count = 0;
+        for is_taken in all_taken {
+            count += is_taken.await.map_err(|_| Stopped)?;
+        }
+        Ok(count)
+    }
 }
 
-/// A page of sagas that are under way.
-async fn page(shared: &Arc<Shared>, cursor: Option<Cursor>, limit: usize) -> Read {
-    let read_page = move |shared: &Shared| {
-        let Page { items, next } = shared.journal.recoverable(&Partitions::ALL, cursor, limit)?;
-        Ok((items.iter().map(|stored| recovered(shared, stored)).collect(), next))
+fn read(
+    shared: &Shared,
+    partitions: &Partitions,
+    cursor: Option<Cursor>,
+    limit: usize,
+) -> Result<(Inputs, Option<Cursor>), JournalError> {
+    let Page { items, next } = shared.journal.recoverable(partitions, cursor, limit)?;
+    let recovered = |stored| {
+        let found = loader::found(&shared.registry, stored);
+        Input::Recovered { id: stored.id, found }
     };
-    read(shared, read_page).await
+    Ok((items.iter().map(recovered).collect(), next))
 }
 
-fn recovered(shared: &Shared, stored: &Stored) -> Input<Ticket> {
-    Input::Recovered { saga: stored.id, found: loader::found(&shared.registry, stored) }
-}
-
-/// What was read, and where to go on.
-type Read = (Inputs, Option<Cursor>);
-
-/// What the journal tells, as long as it takes until it does.
-async fn read(
-    shared: &Arc<Shared>,
-    read: impl Fn(&Shared) -> Result<Read, JournalError> + Clone + Send + 'static,
-) -> Read {
-    loop {
-        let (shared, read) = (shared.clone(), read.clone());
-        let inputs = tokio::task::spawn_blocking(move || read(&shared));
-        let why = match inputs.await {
-            Ok(Ok(inputs)) => return inputs,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        error!(%why, "live sagas cannot be read; trying again");
-        tokio::time::sleep(READ_RETRY).await;
-    }
-}
-
-fn saga_of(input: &Input<Ticket>) -> TransactionId {
-    let Input::Recovered { saga, .. } = input else { unreachable!("recovery reads sagas") };
-    *saga
-}
-
-/// How many were not in memory already: those that were started meanwhile are in the journal too, and were not under way
-/// before. `None` if the engine has stopped.
-async fn hand_over(mailboxes: &[Mailbox], inputs: Inputs) -> Option<usize> {
-    let mut per_shard: Vec<Inputs> = mailboxes.iter().map(|_| Vec::new()).collect();
-    for input in inputs {
-        per_shard[Partition::of(saga_of(&input)).share(mailboxes.len())].push(input);
-    }
-    let mut all_taken = Vec::new();
-    for (mailbox, inputs) in mailboxes.iter().zip(per_shard) {
-        let (taken, is_taken) = oneshot::channel();
-        mailbox.send(Message::Recovered(inputs, taken)).ok()?;
-        all_taken.push(is_taken);
-    }
-    let mut count = 0;
-    for is_taken in all_taken {
-        count += is_taken.await.ok()?;
-    }
-    Some(count)
+fn id_of(input: &Input<Ticket>) -> TransactionId {
+    let Input::Recovered { id, .. } = input else { unreachable!("recovery reads transactions") };
+    *id
 }

@@ -1,13 +1,14 @@
-//! Removes sagas that ended long ago.
+//! Removes transactions that ended long ago.
 //!
 //! Owns the sweep: small steps with pauses between them, so that those under way hardly notice. Promises to touch no live
-//! saga; ids and keys stay reserved for longer. Runs only where `Options::retention` is set.
+//! transaction; ids and keys stay reserved for longer. Where something is damaged it stops and says what: a backup is then
+//! to be restored, and nothing is removed meanwhile. Runs only where `Options::retention` is set.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use amends_core::{Partitions, Time};
-use amends_journal::{Journal, JournalError};
+use amends_core::Partitions;
+use amends_journal::{Cursor, Journal, JournalError, Sweep};
 use tracing::error;
 
 use crate::limits::RETENTION_PAGE;
@@ -21,39 +22,40 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// the hour goes on without: what comes must not come faster than it goes.
 const REST_FACTOR: u32 = 4;
 
-/// How long ids and keys stay reserved after their saga is gone.
+/// How long ids and keys stay reserved after their transaction is gone.
 const RESERVED_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Runs for ever.
-pub(crate) async fn run(shared: Arc<Shared>, keep: Duration) {
+pub(crate) async fn run(shared: Arc<Shared>, partitions: Partitions, keep: Duration) {
     loop {
-        if let Err(why) = sweep(&shared, keep).await {
+        if let Err(why) = sweep(&shared, partitions, keep).await {
             error!(%why, "retention stopped half-way; it goes on in an hour");
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 
-async fn sweep(shared: &Arc<Shared>, keep: Duration) -> Result<(), String> {
+async fn sweep(shared: &Arc<Shared>, partitions: Partitions, keep: Duration) -> Result<(), String> {
     let began = Instant::now();
-    let mut cursor = None;
+    let mut cursor: Option<Cursor> = None;
     loop {
-        let now = shared.clock.now();
-        let before = age_ago(now, keep);
+        // A clock that was set forward by mistake must not make everything old: removed is what this program has seen grow
+        // old, or found old when it started.
+        let now = shared.clock.steady();
         let removed = step(shared, began, move |journal| {
-            journal.remove_ended(&Partitions::ALL, before, now, cursor, RETENTION_PAGE)
+            journal.remove_ended(&partitions, now.before(keep), now, cursor, RETENTION_PAGE)
         });
-        cursor = removed.await?.map_err(|error| error.to_string())?.next;
+        let Sweep { next, .. } = removed.await?;
+        cursor = next;
         if cursor.is_none() {
             break;
         }
     }
     loop {
-        let before = age_ago(shared.clock.now(), RESERVED_FOR);
-        let forgotten = step(shared, began, move |journal| {
-            journal.forget_reservations(&Partitions::ALL, before, RETENTION_PAGE)
-        });
-        if forgotten.await?.map_err(|error| error.to_string())? == 0 {
+        let before = shared.clock.steady().before(RESERVED_FOR);
+        let forget =
+            move |journal: &dyn Journal| journal.forget_reservations(&partitions, before, RETENTION_PAGE);
+        if step(shared, began, forget).await? == 0 {
             return Ok(());
         }
     }
@@ -64,16 +66,11 @@ async fn step<R: Send + 'static>(
     shared: &Arc<Shared>,
     sweep_began: Instant,
     step: impl FnOnce(&dyn Journal) -> Result<R, JournalError> + Send + 'static,
-) -> Result<Result<R, JournalError>, String> {
+) -> Result<R, String> {
     let (began, shared) = (Instant::now(), shared.clone());
     let done = tokio::task::spawn_blocking(move || step(&*shared.journal)).await;
     if sweep_began.elapsed() < SWEEP_EVERY {
         tokio::time::sleep(began.elapsed() * REST_FACTOR).await;
     }
-    done.map_err(|error| error.to_string())
-}
-
-fn age_ago(now: Time, age: Duration) -> Time {
-    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-    Time::from_milliseconds(now.milliseconds().saturating_sub(age))
+    done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }

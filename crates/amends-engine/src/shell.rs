@@ -2,75 +2,46 @@
 //!
 //! Owns the task that feeds a shard and does what it wants: appends to the journal, calls to participants in this
 //! process, replies, reads. Promises that every append's answer reaches the shard, and that a participant that panics
-//! gives an unknown outcome and harms no other saga. Does not decide anything.
+//! gives an unknown outcome and harms no other transaction. Does not decide anything. Start reading at [`Shell::run`].
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
-use amends_core::{Outcome, Time, TransactionId};
-use amends_journal::{Journal, Quarantined};
-use tokio::sync::{Notify, mpsc, oneshot};
+use amends_core::{Moment, Outcome, SizeLimits, TransactionId};
+use amends_journal::{Append, Journal, Quarantined};
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use crate::call::{Answer, Call};
+use crate::admission::{Population, Populations};
+use crate::alarm::Alarm;
 use crate::clock::Clock;
-use crate::leases::Leases;
 use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX};
 use crate::loader;
+use crate::mailbox::{Message, Messages, Ticket, WeakMailbox};
+use crate::participant::{Answer, Call, ParticipantIndex};
 use crate::registry::Registry;
-use crate::shard::gate::ParticipantIndex;
-use crate::shard::input::{Input, Output, Reply};
-use crate::shard::{self, Shard};
-use crate::sleeper::Alarm;
-
-/// Who asked.
-pub(crate) type Ticket = oneshot::Sender<Reply>;
-
-impl shard::input::Ticket for Ticket {
-    fn is_given_up(&self) -> bool {
-        self.is_closed()
-    }
-}
-
-/// What reaches a shard's task. The channel has no limit of its own: starts and questions are admitted by count before
-/// they are sent, and everything else answers something that the shard itself asked for.
-pub(crate) enum Message {
-    Input(Input<Ticket>),
-    /// Sagas read during recovery; the sender learns when they have been taken in, and how many were not there already.
-    Recovered(Vec<Input<Ticket>>, oneshot::Sender<usize>),
-    /// Sagas whose timers are due; the sender learns when they are in memory or being read.
-    Awaken(Vec<TransactionId>, oneshot::Sender<()>),
-    Stop,
-}
-
-pub(crate) type Mailbox = mpsc::UnboundedSender<Message>;
+use crate::shard::Shard;
+use crate::shard::input::{Input, Output, Quarantine};
 
 /// What all shards of an engine share.
 pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) leases: Arc<Leases>,
     pub(crate) registry: Registry,
     pub(crate) clock: Clock,
-    /// Tells the sleeper when the first saga wakes.
+    pub(crate) sizes: SizeLimits,
+    /// Tells the sleeper when the first transaction wakes.
     pub(crate) alarm: Alarm,
-    /// Tells whoever drains the engine that a population changed.
-    pub(crate) population_changed: Notify,
+    pub(crate) populations: Populations,
 }
 
-/// Sagas in memory of one shard, for admission.
-#[derive(Debug, Default)]
-pub(crate) struct Population {
-    /// In the shard, as of its last turn.
-    pub(crate) settled: AtomicUsize,
-    /// Sent to the shard and not yet taken in.
-    pub(crate) queued: AtomicUsize,
-    /// Being read for the shard, as of its last turn.
-    pub(crate) reading: AtomicUsize,
+impl Shared {
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { now: self.clock.now(), entropy: self.clock.entropy(), sizes: self.sizes }
+    }
 }
 
 /// One shard's task.
@@ -78,8 +49,8 @@ pub(crate) struct Shell {
     pub(crate) shard: Shard<Ticket>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) population: Arc<Population>,
-    pub(crate) mailbox: mpsc::WeakUnboundedSender<Message>,
-    pub(crate) messages: mpsc::UnboundedReceiver<Message>,
+    pub(crate) mailbox: WeakMailbox,
+    pub(crate) messages: Messages,
     pub(crate) tasks: JoinSet<()>,
 }
 
@@ -87,54 +58,31 @@ impl Shell {
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self) {
         let mut messages = Vec::with_capacity(INPUTS_PER_TURN_MAX);
-        loop {
-            let due = self.shared.clock.instant(self.shard.wake_at());
-            tokio::select! {
-                biased;
-                count = self.messages.recv_many(&mut messages, INPUTS_PER_TURN_MAX) => {
-                    if count == 0 {
-                        return;
-                    }
-                }
-                () = sleep_until(due), if due.is_some() => {}
-            }
+        while self.wait(&mut messages).await {
             if messages.len() < self.shard.population() {
                 self.let_others_go_first(&mut messages).await;
             }
             for message in messages.drain(..) {
-                match message {
-                    Message::Input(input) => {
-                        let is_start = matches!(input, Input::Start(_));
-                        self.shard.handle(input, self.shared.clock.moment());
-                        if is_start {
-                            self.population.settled.fetch_add(1, Ordering::Relaxed);
-                            self.population.queued.fetch_sub(1, Ordering::Release);
-                        }
-                    }
-                    Message::Recovered(inputs, done) => {
-                        let before = self.shard.population();
-                        for input in inputs {
-                            self.shard.handle(input, self.shared.clock.moment());
-                        }
-                        // Whoever waits may have given up meanwhile; recovery goes on without them.
-                        let _gone = done.send(self.shard.population().saturating_sub(before));
-                    }
-                    Message::Awaken(sagas, done) => {
-                        for saga in sagas {
-                            self.shard.handle(Input::Awaken { saga }, self.shared.clock.moment());
-                        }
-                        self.publish_population();
-                        // Without a sleeper the engine is about to stop.
-                        let _gone = done.send(());
-                    }
-                    Message::Stop => return,
+                if matches!(message, Message::Stop) {
+                    return;
                 }
+                self.take_in(message);
             }
             if self.shard.wake_at() <= self.shared.clock.now() {
-                self.shard.handle(Input::Tick, self.shared.clock.moment());
+                self.shard.handle(Input::Tick, self.shared.moment());
             }
             self.carry_out();
             while self.tasks.try_join_next().is_some() {}
+        }
+    }
+
+    /// Until there is something to do; not if there will never be.
+    async fn wait(&mut self, messages: &mut Vec<Message>) -> bool {
+        let due = self.shared.clock.instant(self.shard.wake_at());
+        tokio::select! {
+            biased;
+            count = self.messages.recv_many(messages, INPUTS_PER_TURN_MAX) => count > 0,
+            () = sleep_until(due), if due.is_some() => true,
         }
     }
 
@@ -149,17 +97,46 @@ impl Shell {
         }
     }
 
-    /// Tells admission how many sagas are in memory: before the replies leave, so that whoever has the answer of a
-    /// saga that has ended finds its place free.
-    fn publish_population(&self) {
-        self.population.reading.store(self.shard.reading(), Ordering::Relaxed);
-        let population = self.shard.population();
-        if self.population.settled.swap(population, Ordering::Relaxed) != population && population == 0 {
-            self.shared.population_changed.notify_waiters();
+    fn take_in(&mut self, message: Message) {
+        match message {
+            Message::Input(input) => {
+                let is_start = matches!(input, Input::Start(_));
+                self.shard.handle(input, self.shared.moment());
+                if is_start {
+                    self.population.arrived();
+                }
+            }
+            Message::Recovered(inputs, done) => {
+                let before = self.shard.population();
+                for input in inputs {
+                    self.shard.handle(input, self.shared.moment());
+                }
+                // Whoever waits may have given up meanwhile; recovery goes on without them.
+                let _gone = done.send(self.shard.population().saturating_sub(before));
+            }
+            Message::Awaken(ids, done) => {
+                for id in ids {
+                    self.shard.handle(Input::Awaken { id }, self.shared.moment());
+                }
+                self.publish_population();
+                // Without a sleeper the engine is about to stop.
+                let _gone = done.send(());
+            }
+            // That there is a turn is all it takes.
+            Message::ClockMoved => {}
+            Message::Stop => unreachable!("whoever takes messages in has seen to that"),
         }
     }
 
-    /// Does what the shard wants until it wants nothing more: a participant that answers at once is taken in at once.
+    /// Tells admission how many transactions are in memory: before the replies leave, so that whoever has the answer of
+    /// one that has ended finds its place free.
+    fn publish_population(&self) {
+        if self.population.publish(self.shard.population(), self.shard.reading()) {
+            self.shared.populations.became_empty.notify_waiters();
+        }
+    }
+
+    /// Does what the shard wants until it wants nothing more: a participant that answers immediately is heard immediately.
     fn carry_out(&mut self) {
         let mut appends = Vec::new();
         loop {
@@ -175,17 +152,21 @@ impl Shell {
             self.carry_out_rest(output);
         }
         if !appends.is_empty() {
-            let mailbox = self.mailbox.clone();
-            self.shared.journal.submit(
-                appends,
-                Box::new(move |answers| {
-                    // Without a mailbox the engine has stopped: the records are durable, and recovery finds them.
-                    if let Some(mailbox) = mailbox.upgrade() {
-                        drop(mailbox.send(Message::Input(Input::Appended(answers))));
-                    }
-                }),
-            );
+            self.submit(appends);
         }
+    }
+
+    fn submit(&self, appends: Vec<Append>) {
+        let mailbox = self.mailbox.clone();
+        self.shared.journal.submit(
+            appends,
+            Box::new(move |answers| {
+                // Without a mailbox the engine has stopped: the records are durable, and recovery finds them.
+                if let Some(mailbox) = mailbox.upgrade() {
+                    drop(mailbox.send(Message::Input(Input::Appended(answers))));
+                }
+            }),
+        );
     }
 
     fn carry_out_rest(&mut self, output: Output<Ticket>) {
@@ -194,46 +175,57 @@ impl Shell {
             drop(ticket.send(reply));
         }
         if !output.loads.is_empty() {
-            let shared = self.shared.clone();
-            let mailbox = self.mailbox.clone();
-            self.tasks.spawn_blocking(move || {
-                for saga in output.loads {
-                    let found = loader::load(&*shared.journal, &shared.registry, saga);
-                    if let Some(mailbox) = mailbox.upgrade() {
-                        drop(mailbox.send(Message::Input(Input::Loaded { saga, found })));
-                    }
-                }
-            });
+            self.load(output.loads);
         }
-        for (saga, records, why) in output.quarantines {
-            error!(%saga, %why, "the saga is parked: its records cannot be read");
-            let shared = self.shared.clone();
-            let Some(epoch) = shared.leases.epoch(saga) else { continue };
-            self.tasks.spawn_blocking(move || match shared.journal.quarantine(saga, records, epoch, &why) {
-                Ok(Quarantined::Parked) => {}
-                Ok(left_alone @ (Quarantined::MovedOn(_) | Quarantined::Ended | Quarantined::Fenced)) => {
-                    info!(%saga, ?left_alone, "the saga was not marked as unreadable: it has changed since");
-                }
-                Err(error) => error!(%saga, %error, "the saga could not be marked as unreadable"),
-            });
+        for quarantine in output.quarantines {
+            self.quarantine(quarantine);
+        }
+        for id in output.fenced {
+            warn!(%id, "another coordinator owns this transaction now: it was forgotten here, and goes on there");
         }
         if let Some(time) = output.sleeps_until {
             self.shared.alarm.set(time);
         }
     }
 
+    fn load(&mut self, ids: Vec<TransactionId>) {
+        let shared = self.shared.clone();
+        let mailbox = self.mailbox.clone();
+        self.tasks.spawn_blocking(move || {
+            for id in ids {
+                let found = loader::load(&*shared.journal, &shared.registry, id);
+                if let Some(mailbox) = mailbox.upgrade() {
+                    drop(mailbox.send(Message::Input(Input::Loaded { id, found })));
+                }
+            }
+        });
+    }
+
+    fn quarantine(&mut self, quarantine: Quarantine) {
+        let Quarantine { id, records, epoch, why } = quarantine;
+        error!(%id, %why, "the transaction is parked: its records cannot be read");
+        let shared = self.shared.clone();
+        self.tasks.spawn_blocking(move || match shared.journal.quarantine(id, records, epoch, &why) {
+            Ok(Quarantined::Parked) => {}
+            Ok(left_alone @ (Quarantined::MovedOn(_) | Quarantined::Ended | Quarantined::Fenced)) => {
+                warn!(%id, ?left_alone, "the transaction was not marked as unreadable: it has changed since it was read");
+            }
+            Err(error) => error!(%id, %error, "the transaction could not be marked as unreadable"),
+        });
+    }
+
     fn call(&mut self, participant: ParticipantIndex, call: Call) {
         let registered = &self.shared.registry.participants[participant.0];
-        let Call { saga, step, direction, attempt, limit, .. } = call;
-        let answered = move |outcome| Input::Answered { saga, step, direction, attempt, outcome };
+        let Call { transaction: id, attempt, limit, .. } = call;
+        let answered = move |outcome| Input::Answered { id, attempt, outcome };
         let made = catch_unwind(AssertUnwindSafe(|| registered.participant.call(call)));
         let mut answer = match made {
             Ok(answer) => Guarded(answer),
-            Err(_) => return self.shard.handle(answered(panicked()), self.shared.clock.moment()),
+            Err(_) => return self.shard.handle(answered(panicked()), self.shared.moment()),
         };
-        // Most local participants answer at once or after a wait; the former need no task.
+        // Most local participants answer immediately or after a wait; the former need no task.
         if let Poll::Ready(outcome) = Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
-            return self.shard.handle(answered(outcome), self.shared.clock.moment());
+            return self.shard.handle(answered(outcome), self.shared.moment());
         }
         let mailbox = self.mailbox.clone();
         self.tasks.spawn(async move {
@@ -243,13 +235,16 @@ impl Shell {
                         drop(mailbox.send(Message::Input(answered(outcome))));
                     }
                 }
-                Err(_) => warn!(%saga, attempt, "a handler went on long after its limit and was dropped"),
+                Err(_) => {
+                    let number = attempt.number;
+                    warn!(%id, attempt = number, "a handler went on long after its limit and was dropped");
+                }
             }
         });
     }
 }
 
-async fn sleep_until(due: Option<std::time::Instant>) {
+async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
@@ -270,9 +265,4 @@ impl Future for Guarded {
         catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context)))
             .unwrap_or_else(|_| Poll::Ready(panicked()))
     }
-}
-
-/// The moment after which a timer is as good as none; keeps arithmetic on instants sound.
-pub(crate) fn is_never(time: Time) -> bool {
-    time.milliseconds() >= i64::MAX as u64
 }

@@ -1,65 +1,41 @@
-//! Wakes the sagas that sleep.
+//! Wakes the transactions that sleep.
 //!
-//! Owns the one wait for the earliest timer. Promises that a saga whose timer is due is taken into memory; what follows is its
-//! shard's business. Holds no timer in memory but the earliest, and asks the journal only when that one is due. One that is
-//! due and stays (a saga that this program cannot carry out) is in nobody's way: it is passed over until a minute later.
+//! Owns the one wait for the earliest timer. Promises that a transaction whose timer is due is loaded; what follows is its
+//! shard's business. Holds no timer in memory but the earliest, and asks the journal only when that one is due. A due
+//! transaction that cannot be loaded is skipped for a minute so that it does not block others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use amends_core::{Partition, Partitions, Time, TransactionId};
 use amends_journal::{Journal, JournalError, Timer};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tracing::error;
 
 use crate::limits::TIMERS_PAGE;
-use crate::shell::{Mailbox, Message, Population, Shared, is_never};
+use crate::mailbox::{Mailbox, Message};
+use crate::shell::Shared;
 
-/// The least time between two looks: sagas fall asleep for longer, and each look costs the journal a round.
+/// The least time between two looks: transactions fall asleep for longer, and each look costs the journal a round.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a saga that was told of, and still sleeps, is passed over.
+/// How long a transaction that was to be loaded, and still sleeps, is passed over.
 const TELL_AGAIN_EVERY: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether there is room for more sagas: about the time in which a page of them is read.
+/// How often it is looked whether there is room for more transactions: about the time in which a page of them is read.
 const ROOM_LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// When the sleeper must look at the latest.
-#[derive(Debug)]
-pub(crate) struct Alarm {
-    earliest: AtomicU64,
-    changed: Notify,
-}
-
-impl Default for Alarm {
-    fn default() -> Self {
-        Self { earliest: AtomicU64::new(Time::NEVER.milliseconds()), changed: Notify::new() }
-    }
-}
-
-impl Alarm {
-    /// A saga sleeps until then; its timer is in the journal.
-    pub(crate) fn set(&self, time: Time) {
-        let time = time.milliseconds();
-        if self.earliest.fetch_min(time, Ordering::AcqRel) > time {
-            self.changed.notify_one();
-        }
-    }
-
-    /// The earliest moment it was set to since the last time it was taken.
-    fn take(&self) -> Time {
-        Time::from_milliseconds(self.earliest.swap(Time::NEVER.milliseconds(), Ordering::AcqRel))
-    }
-}
 
 /// What wakes them.
 pub(crate) struct Sleeper {
     pub(crate) shared: Arc<Shared>,
     pub(crate) mailboxes: Vec<Mailbox>,
-    pub(crate) populations: Vec<Arc<Population>>,
-    /// Sagas in memory beyond which more are taken up slowly.
-    pub(crate) live_sagas_max: usize,
+    /// Whose transactions it wakes.
+    pub(crate) partitions: Partitions,
+    /// Transactions in memory beyond which more are loaded slowly.
+    pub(crate) live_max: usize,
+    /// Whether the clock lies before the newest record: all that sleep are then loaded, for what they wait for would come too
+    /// late by it.
+    pub(crate) is_set_back: bool,
 }
 
 /// What one look found.
@@ -78,6 +54,9 @@ enum NoLook {
     Unread(String),
 }
 
+/// The engine has stopped.
+struct Stopped;
+
 impl Sleeper {
     /// Runs for ever.
     pub(crate) async fn run(self) {
@@ -86,6 +65,9 @@ impl Sleeper {
         // Those that were due before this have been told of.
         let mut told = Time::default();
         let mut tell_again = Time::NEVER;
+        if self.is_set_back && self.load_all().await.is_err() {
+            return;
+        }
         loop {
             let set = self.shared.alarm.take();
             (next, told) = (next.min(set), told.min(set));
@@ -115,45 +97,59 @@ impl Sleeper {
         }
     }
 
-    /// Until then, or until the alarm is set to an earlier moment.
-    async fn wait_until(&self, moment: Time) {
-        let instant = if is_never(moment) { None } else { self.shared.clock.instant(moment) };
-        match instant {
-            Some(instant) => tokio::select! {
-                () = self.shared.alarm.changed.notified() => {}
-                () = tokio::time::sleep_until(instant.into()) => {}
-            },
-            None => self.shared.alarm.changed.notified().await,
+    /// Has every transaction that sleeps loaded.
+    async fn load_all(&self) -> Result<(), Stopped> {
+        loop {
+            match self.look(Time::default(), BEFORE_NEVER).await {
+                Ok(_) => return Ok(()),
+                Err(NoLook::Stopped) => return Err(Stopped),
+                Err(NoLook::Unread(why)) => {
+                    error!(%why, "timers cannot be read; trying again");
+                    tokio::time::sleep(LOOK_AT_MOST_EVERY).await;
+                }
+            }
         }
     }
 
-    /// Has every saga taken up that is due in between.
+    /// Until then, or until the alarm is set to an earlier moment.
+    async fn wait_until(&self, moment: Time) {
+        match self.shared.clock.instant(moment) {
+            Some(instant) => tokio::select! {
+                () = self.shared.alarm.changed() => {}
+                () = tokio::time::sleep_until(instant.into()) => {}
+            },
+            None => self.shared.alarm.changed().await,
+        }
+    }
+
+    /// Has every transaction loaded that is due in between.
     async fn look(&self, from: Time, now: Time) -> Result<Looked, NoLook> {
         let mut place = Timer::before(from);
         let mut any = false;
         loop {
-            let due = self
-                .read(move |journal| journal.timers_due(&Partitions::ALL, place, now, TIMERS_PAGE))
-                .await?;
+            let partitions = self.partitions;
+            let read = move |journal: &dyn Journal| journal.timers_due(&partitions, place, now, TIMERS_PAGE);
+            let due = self.read(read).await?;
             let Some((last, _)) = due.last() else { break };
             (place, any) = (*last, true);
             let is_all = due.len() < TIMERS_PAGE;
-            self.awaken(due.into_iter().map(|(_, saga)| saga)).await?;
+            self.awaken(due.into_iter().map(|(_, id)| id)).await?;
             if is_all {
                 break;
             }
             self.wait_for_room().await;
         }
         let later = Timer::before(after(now));
-        let next =
-            self.read(move |journal| journal.timers_due(&Partitions::ALL, later, Time::NEVER, 1)).await?;
+        let partitions = self.partitions;
+        let read = move |journal: &dyn Journal| journal.timers_due(&partitions, later, Time::NEVER, 1);
+        let next = self.read(read).await?;
         Ok(Looked { any, next: next.first().map_or(Time::NEVER, |(timer, _)| timer.at) })
     }
 
-    async fn awaken(&self, sagas: impl Iterator<Item = TransactionId>) -> Result<(), NoLook> {
+    async fn awaken(&self, ids: impl Iterator<Item = TransactionId>) -> Result<(), NoLook> {
         let mut shares = vec![Vec::new(); self.mailboxes.len()];
-        for saga in sagas {
-            shares[Partition::of(saga).share(self.mailboxes.len())].push(saga);
+        for id in ids {
+            shares[Partition::of(id).share(self.mailboxes.len())].push(id);
         }
         let mut taken = Vec::new();
         for (mailbox, share) in self.mailboxes.iter().zip(shares) {
@@ -167,24 +163,17 @@ impl Sleeper {
         Ok(())
     }
 
-    /// A million that are due at once must not be in memory at once. Where there is no room for long, they come in pages
+    /// A million that are due together must not be in memory together. Where there is no room for long, they come in pages
     /// all the same: what sleeps would otherwise wait for as long as others keep starting.
     async fn wait_for_room(&self) {
         let has_room = async {
-            while self.reading() >= TIMERS_PAGE || self.live() >= self.live_sagas_max {
+            let populations = &self.shared.populations;
+            while populations.reading() >= TIMERS_PAGE || populations.live() >= self.live_max {
                 tokio::time::sleep(ROOM_LOOK_EVERY).await;
             }
         };
         // In the end it is the same.
         let _ = tokio::time::timeout(LOOK_AT_MOST_EVERY, has_room).await;
-    }
-
-    fn reading(&self) -> usize {
-        self.populations.iter().map(|population| population.reading.load(Ordering::Relaxed)).sum()
-    }
-
-    fn live(&self) -> usize {
-        self.populations.iter().map(|population| population.settled.load(Ordering::Relaxed)).sum()
     }
 
     async fn read<R: Send + 'static>(
@@ -202,3 +191,6 @@ impl Sleeper {
 fn after(now: Time) -> Time {
     now.after(Duration::from_millis(1))
 }
+
+/// Later than any timer that is ever due.
+const BEFORE_NEVER: Time = Time::from_milliseconds(i64::MAX as u64);

@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use amends_core::{
-    By, Definition, DefinitionName, DefinitionSpec, Outcome, RetryPolicy, Status, StepSpec, Verb,
+    By, DefinitionName, Outcome, RetryPolicy, SagaDefinition, SagaSpec, Status, StepSpec, Verb,
 };
 use amends_engine::{
-    Call, Engine, EngineBuilder, Options, Participant, ReadError, StartError, StartRequest, StartUpError,
-    Wait, local,
+    Call, Engine, EngineBuilder, Missing, Options, Participant, ReadError, StartError, StartRequest,
+    StartUpError, Wait, local,
 };
 use amends_journal::{Journal, MemoryJournal};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use tokio::sync::Notify;
 
-fn two_steps(limit: Duration) -> Definition {
+fn two_steps(limit: Duration) -> SagaDefinition {
     let quick = RetryPolicy { first: Duration::from_millis(1), ..RetryPolicy::action() };
-    Definition::check(DefinitionSpec {
+    SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new("Two"),
         version: 1,
         limit,
@@ -67,23 +67,21 @@ fn memory() -> Arc<dyn Journal> {
 async fn a_saga_runs_to_its_end_and_a_repeat_finds_it() {
     let engine = open(memory(), local(|_| async { done() }), Options::default());
     let first = engine.start(request(Some("k"), Wait::Rest)).await.unwrap();
-    assert_eq!(first.saga.status(), Status::Completed);
+    assert_eq!(first.saga().unwrap().status(), Status::Completed);
     assert_eq!(first.sequence, 3, "two steps cost three appends");
     let second = engine.start(request(Some("k"), Wait::Rest)).await.unwrap();
-    assert_eq!(second.saga.id(), first.saga.id());
+    assert_eq!(second.saga().unwrap().id(), first.saga().unwrap().id());
     let other = StartRequest { input: "{\"n\":2}".into(), ..request(Some("k"), Wait::Rest) };
     assert!(matches!(engine.start(other).await, Err(StartError::KeyReused { .. })));
 }
 
 #[tokio::test]
 async fn one_key_for_two_definitions_is_a_conflict_and_no_answer_from_the_wrong_saga() {
-    let spec = DefinitionSpec {
-        name: DefinitionName::new("Other"),
-        ..two_steps(Duration::from_secs(60)).spec().clone()
-    };
+    let spec =
+        SagaSpec { name: DefinitionName::new("Other"), ..two_steps(Duration::from_secs(60)).spec().clone() };
     let engine = EngineBuilder::new(memory())
         .definition(two_steps(Duration::from_secs(60)))
-        .definition(Definition::check(spec).unwrap())
+        .definition(SagaDefinition::from_spec(spec).unwrap())
         .participant("p", local(|_| async { done() }))
         .open()
         .unwrap();
@@ -107,8 +105,8 @@ async fn a_handler_that_panics_is_an_unknown_outcome_and_harms_nobody_else() {
     });
     let engine = open(memory(), participant, Options::default());
     let view = engine.start(request(None, Wait::Rest)).await.unwrap();
-    assert_eq!(view.saga.status(), Status::Completed);
-    assert!(view.saga.steps()[1].attempts > 1, "the panic cost an attempt");
+    assert_eq!(view.saga().unwrap().status(), Status::Completed);
+    assert!(view.saga().unwrap().steps()[1].attempts > 1, "the panic cost an attempt");
 }
 
 #[tokio::test]
@@ -124,26 +122,32 @@ async fn a_full_engine_turns_new_sagas_away_but_answers_repeats() {
             done()
         }
     });
-    let engine = open(memory(), participant, Options { live_sagas_max: 1, ..Options::default() });
+    let engine = open(memory(), participant, Options { live_max: 1, ..Options::default() });
     let first = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
     assert!(matches!(engine.start(request(None, Wait::Accepted)).await, Err(StartError::Full(1))));
     assert!(matches!(engine.start(request(Some("new"), Wait::Accepted)).await, Err(StartError::Full(1))));
     let repeat = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
-    assert_eq!(repeat.saga.id(), first.saga.id());
+    assert_eq!(repeat.saga().unwrap().id(), first.saga().unwrap().id());
     let by_id = |input: &'static str| StartRequest {
-        id: Some(first.saga.id()),
+        id: Some(first.saga().unwrap().id()),
         input: input.into(),
         ..request(None, Wait::Accepted)
     };
-    assert_eq!(engine.start(by_id("{\"n\":1}")).await.unwrap().saga.id(), first.saga.id());
+    assert_eq!(
+        engine.start(by_id("{\"n\":1}")).await.unwrap().saga().unwrap().id(),
+        first.saga().unwrap().id()
+    );
     assert!(matches!(engine.start(by_id("{\"n\":2}")).await, Err(StartError::KeyReused { .. })));
     gate.notify_one();
-    assert_eq!(engine.rest(first.saga.id()).await.unwrap().unwrap().saga.status(), Status::Completed);
+    assert_eq!(
+        engine.rest(first.saga().unwrap().id()).await.unwrap().unwrap().saga().unwrap().status(),
+        Status::Completed
+    );
     let view = {
         gate.notify_one();
         engine.start(request(None, Wait::Rest)).await.unwrap()
     };
-    assert_eq!(view.saga.status(), Status::Completed, "room again");
+    assert_eq!(view.saga().unwrap().status(), Status::Completed, "room again");
 }
 
 #[tokio::test]
@@ -152,7 +156,7 @@ async fn what_a_stop_interrupts_goes_on_at_the_next_start() {
     let journal = sqlite(directory.path());
     let engine = open(journal.clone(), local(|_| std::future::pending()), Options::default());
     let begun = engine.start(request(Some("k"), Wait::Accepted)).await.unwrap();
-    assert_eq!(begun.saga.status(), Status::InProgress);
+    assert_eq!(begun.saga().unwrap().status(), Status::InProgress);
     let waiting = tokio::spawn({
         let engine = engine.clone();
         async move { engine.start(request(Some("k"), Wait::Rest)).await }
@@ -164,9 +168,9 @@ async fn what_a_stop_interrupts_goes_on_at_the_next_start() {
 
     let engine = open(sqlite(directory.path()), local(|_| async { done() }), Options::default());
     let view = engine.start(request(Some("k"), Wait::Rest)).await.unwrap();
-    assert_eq!(view.saga.id(), begun.saga.id());
-    assert_eq!(view.saga.status(), Status::Completed);
-    assert_eq!(view.saga.steps()[0].attempts, 2, "the interrupted attempt counts");
+    assert_eq!(view.saga().unwrap().id(), begun.saga().unwrap().id());
+    assert_eq!(view.saga().unwrap().status(), Status::Completed);
+    assert_eq!(view.saga().unwrap().steps()[0].attempts, 2, "the interrupted attempt counts");
     engine.stop(Duration::from_secs(1)).await;
 }
 
@@ -175,10 +179,10 @@ async fn an_operator_reverses_a_completed_saga() {
     let engine = open(memory(), local(|_| async { done() }), Options::default());
     let view = engine.start(request(None, Wait::Rest)).await.unwrap();
     let by = By { who: "ann".to_owned(), why: "customer changed her mind".to_owned() };
-    let id = view.saga.id();
+    let id = view.saga().unwrap().id();
     engine.operate(id, Verb::Reverse, by.clone()).await.unwrap();
     let reversed = engine.rest(id).await.unwrap().unwrap();
-    assert_eq!(reversed.saga.status(), Status::Compensated);
+    assert_eq!(reversed.saga().unwrap().status(), Status::Compensated);
     assert!(engine.operate(id, Verb::Reverse, by).await.is_err(), "what is undone is not undone again");
 }
 
@@ -192,22 +196,24 @@ async fn a_saga_keeps_its_own_version_and_waits_for_a_program_that_can_run_it() 
     let other = || {
         let mut spec = two_steps(Duration::from_secs(60)).spec().clone();
         spec.version = 2;
-        spec.steps[0].participant = "q".to_owned();
-        spec.steps[1].participant = "q".to_owned();
+        spec.steps = ["a", "b"].map(|name| StepSpec::new(name, "q", name).undone_by("undo")).into();
         EngineBuilder::new(journal.clone())
-            .definition(Definition::check(spec).unwrap())
+            .definition(SagaDefinition::from_spec(spec).unwrap())
             .participant("q", local(|_| async { done() }))
     };
     let without = other().open().unwrap();
-    let refused = without.saga(begun.saga.id()).await;
+    let refused = without.look(begun.saga().unwrap().id()).await;
     assert!(matches!(refused, Err(ReadError::Unreadable { .. })), "nobody here can run it: {refused:?}");
     without.stop(Duration::ZERO).await;
 
     let with = other().participant("p", local(|_| async { done() })).open().unwrap();
-    let view = with.rest(begun.saga.id()).await.unwrap().unwrap();
-    assert_eq!((view.saga.status(), view.saga.definition().version()), (Status::Completed, 1));
+    let view = with.rest(begun.saga().unwrap().id()).await.unwrap().unwrap();
+    assert_eq!(
+        (view.saga().unwrap().status(), view.saga().unwrap().definition().version()),
+        (Status::Completed, 1)
+    );
     let new = with.start(request(None, Wait::Rest)).await.unwrap();
-    assert_eq!(new.saga.definition().version(), 2, "new sagas run the version that is registered");
+    assert_eq!(new.saga().unwrap().definition().version(), 2, "new sagas run the version that is registered");
 }
 
 #[tokio::test]
@@ -220,7 +226,7 @@ async fn a_changed_definition_and_a_missing_participant_stop_the_start() {
         .open();
     assert!(matches!(changed, Err(StartUpError::DefinitionChanged { version: 1, .. })));
     let missing = EngineBuilder::new(journal).definition(two_steps(Duration::from_secs(60))).open();
-    assert!(matches!(missing, Err(StartUpError::NoParticipant { .. })));
+    assert!(matches!(missing, Err(StartUpError::Missing(Missing::Participant { .. }))));
 }
 
 #[tokio::test]

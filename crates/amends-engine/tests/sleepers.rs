@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amends_core::{
-    Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Mode, Moment, Outcome, Saga,
-    Standing, Status, StepIndex, StepSpec, Time, TransactionId, Way,
+    CallId, Command, Definition, DefinitionName, Direction, Entropy, Mode, Moment, Outcome, SagaDefinition,
+    SagaSpec, SizeLimits, Standing, Status, StepIndex, StepSpec, Time, Transaction, TransactionId, Way,
 };
 use amends_engine::{EngineBuilder, local};
 use amends_journal::conformance::{NOBODY, submit};
@@ -23,18 +23,20 @@ const WITHIN: Duration = Duration::from_secs(20);
 fn definition(name: &str, participant: &str) -> Definition {
     let step = StepSpec::new("a", participant, "do_a").undone_by("undo_a").attempt_limit(A_DAY);
     let (name, limit) = (DefinitionName::new(name), 100 * A_DAY);
-    let spec = DefinitionSpec { name, version: 1, limit, pivot: None, steps: vec![step] };
-    Definition::check(spec).expect("the plan is sound")
+    let spec = SagaSpec { name, version: 1, limit, pivot: None, steps: vec![step] };
+    SagaDefinition::from_spec(spec).expect("the definition is sound").into()
 }
 
 /// A saga whose participant wanted to be asked again at a moment that is long over, as is its limit: it turns back.
 fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> TransactionId {
-    let now = Moment { now: Time::from_milliseconds(1_000), entropy: Entropy(1) };
+    let now = Time::from_milliseconds(1_000);
+    let now = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };
     let id = TransactionId::from_parts(number, 1);
-    let (mut saga, started) = Saga::start(id, Arc::new(definition.clone()), "{}".into(), now);
-    let outcome = Outcome::Pending { ask_again_after: Some(Duration::from_secs(100)) };
-    let answer = Command::Answer { step: StepIndex(0), direction: Direction::Action, attempt: 1, outcome };
-    let pending = saga.decide(answer, now).expect("an answer is never rejected");
+    let (mut saga, started) = Transaction::start(id, definition.clone(), "{}".into(), now);
+    let outcome = Outcome::Working { ask_again_after: Some(Duration::from_secs(100)) };
+    let attempt = CallId::first(StepIndex(0), Direction::Action).attempt(1);
+    let working =
+        saga.handle(Command::Answer { attempt, outcome }, now).expect("an answer is never rejected");
     let until = Time::from_milliseconds(100_000 + number);
     let asleep = Standing::Asleep { way: Way::Forward, until };
     let new = NewTransaction {
@@ -45,17 +47,17 @@ fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> Tran
         key: None,
         fingerprint: None,
     };
-    let append = |expected, sequence, events, standing| Append {
+    let append = |expected, sequence, facts, standing| Append {
         id,
         epoch: NOBODY,
         expected,
-        record: record::encode(id, sequence, &Record { at: now.now, events }),
+        record: record::encode(id, sequence, &Record { at: now.now, facts }),
         at: now.now,
         standing,
     };
     let appends = vec![
         append(Expected::New(new), 1, started, Standing::Active(Way::Forward)),
-        append(Expected::Sequence(1), 2, pending, asleep),
+        append(Expected::Sequence(1), 2, working, asleep),
     ];
     assert_eq!(submit(journal, appends), [AppendAnswer::Committed, AppendAnswer::Committed]);
     id
@@ -94,5 +96,5 @@ async fn those_that_nobody_here_can_carry_out_are_in_nobodys_way() {
     let last = sleeping(&*journal, &mine, 9_000);
     let engine = engine(journal, mine).open().unwrap();
     let view = tokio::time::timeout(WITHIN, engine.rest(last)).await.expect("it is awake").unwrap().unwrap();
-    assert_eq!(view.saga.status(), Status::Compensated);
+    assert_eq!(view.saga().unwrap().status(), Status::Compensated);
 }

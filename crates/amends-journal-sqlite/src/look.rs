@@ -324,10 +324,10 @@ impl<'m> Look<'m> {
                 let what = format!("{name} version {version}");
                 let spec =
                     record::decode_definition(&what, Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))?;
-                if spec.name.as_str() == name && spec.version == version {
+                if spec.name().as_str() == name && spec.version() == version {
                     Ok(spec)
                 } else {
-                    Err(Nonsense(format!("{what} holds {} version {}", spec.name, spec.version)).into())
+                    Err(Nonsense(format!("{what} holds {} version {}", spec.name(), spec.version())).into())
                 }
             },
         )

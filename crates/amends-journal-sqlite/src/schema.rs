@@ -9,7 +9,7 @@
 //! from step to step.
 
 use amends_core::{End, Mode, Standing, StandingKind, Time, TransactionId, Way};
-use amends_journal::{Cursor, Fingerprint};
+use amends_journal::{Cursor, Fingerprint, record};
 use rusqlite::Connection;
 
 /// "AmJo": tells our files from other programs' databases.
@@ -165,18 +165,14 @@ pub(super) const RECORDS_MIN: u64 = 1;
 pub(super) struct Nonsense(pub(super) String);
 
 /// A mode as stored.
-pub(super) const fn mode_code(mode: Mode) -> i64 {
-    match mode {
-        Mode::Saga => 1,
-    }
+pub(super) fn mode_code(mode: Mode) -> i64 {
+    record::mode_code(mode).into()
 }
 
 /// The mode behind a code.
 pub(super) fn mode_of(code: i64) -> Result<Mode, Nonsense> {
-    match code {
-        1 => Ok(Mode::Saga),
-        _ => Err(Nonsense(format!("{code} is not the code of a mode"))),
-    }
+    let known = u8::try_from(code).ok().and_then(record::mode_of);
+    known.ok_or_else(|| Nonsense(format!("{code} is not the code of a mode")))
 }
 
 const ACTIVE_FORWARD: i64 = 1;

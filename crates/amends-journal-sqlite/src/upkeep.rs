@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use amends_core::{DefinitionSpec, Mode, Partition, Partitions, StandingKind, Time, TransactionId};
+use amends_core::{DefinitionSpec, Partition, Partitions, StandingKind, Time, TransactionId};
 use amends_journal::{Cursor, JournalError, PutDefinition, Quarantined, Sweep, record};
 use rusqlite::params;
 
@@ -229,16 +229,16 @@ impl Settler<'_> {
     pub(super) fn put_definition(&mut self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
         let frame = record::encode_definition(spec);
         let done = self.transaction(frame.len(), |settler| {
-            let Some(number) = settler.definitions.find(MODE, &spec.name, spec.version) else {
-                let number = settler.definitions.give(MODE, &spec.name, spec.version);
+            let Some(number) = settler.definitions.find(spec.mode(), spec.name(), spec.version()) else {
+                let number = settler.definitions.give(spec.mode(), spec.name(), spec.version());
                 let sql =
                     "INSERT INTO definition (no, mode, name, version, body) VALUES (?1, ?2, ?3, ?4, ?5)";
                 let mut insert = settler.connection.prepare_cached(sql)?;
                 insert.execute(params![
                     number,
-                    mode_code(MODE),
-                    spec.name.as_str(),
-                    spec.version,
+                    mode_code(spec.mode()),
+                    spec.name().as_str(),
+                    spec.version(),
                     frame.as_ref()
                 ])?;
                 return Ok(Ok(PutDefinition::New));
@@ -251,7 +251,7 @@ impl Settler<'_> {
                 settler.connection.prepare_cached(sql)?.execute(params![number, frame.as_ref()])?;
                 return Ok(Ok(PutDefinition::New));
             };
-            let name = format!("{} version {}", spec.name, spec.version);
+            let name = format!("{} version {}", spec.name(), spec.version());
             // One that cannot be read is this definition's trouble, not the whole journal's.
             Ok(record::decode_definition(&name, stored.into()).map(|stored| {
                 if stored == *spec { PutDefinition::Unchanged } else { PutDefinition::Different }
@@ -260,9 +260,6 @@ impl Settler<'_> {
         done.map_err(|(_, error)| error)?.map_err(JournalError::from)
     }
 }
-
-/// Of whatever has steps and undo.
-const MODE: Mode = Mode::Saga;
 
 /// What was removed is removed, also when there is no space to give space back: the next step of a sweep tries again.
 fn but_for_space(given_back: Result<(), (Failure, JournalError)>) -> Result<(), JournalError> {

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use amends_core::{
-    DefinitionName, DefinitionSpec, End, Event, Mode, Partition, Partitions, Standing, StepIndex, Time,
-    TransactionId, Way,
+    DefinitionName, DefinitionSpec, End, Event, Facts, Mode, Partition, Partitions, SagaSpec, Standing,
+    StepIndex, Time, TransactionId, Way,
 };
 use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
@@ -55,7 +55,7 @@ fn append(number: u64, sequence: u64, standing: Standing) -> Append {
         (Expected::Sequence(sequence - 1), Event::StepCompleted { step: StepIndex(0), output })
     };
     let at = Time::from_milliseconds(number);
-    let record = record::encode(id(number), sequence, &Record { at, events: vec![event] });
+    let record = record::encode(id(number), sequence, &Record { at, facts: Facts::Saga(vec![event]) });
     Append { id: id(number), epoch: NOBODY, expected, record, at, standing }
 }
 
@@ -68,13 +68,13 @@ fn round(journal: &SqliteJournal, appends: impl IntoIterator<Item = Append>) {
 }
 
 fn definition(version: u32) -> DefinitionSpec {
-    DefinitionSpec {
+    DefinitionSpec::Saga(SagaSpec {
         name: DefinitionName::new("Test"),
         version,
         limit: Duration::from_secs(1),
         pivot: None,
         steps: Vec::new(),
-    }
+    })
 }
 
 /// Sagas that are used below.

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
-use amends_core::{DefinitionName, Event, Mode, Partitions, Standing, Time, TransactionId, Way};
+use amends_core::{DefinitionName, Event, Facts, Mode, Partitions, Standing, Time, TransactionId, Way};
 use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
     Append, AppendAnswer, Cursor, Expected, JournalError, NewTransaction, Page, Reads, Record, record,
@@ -44,7 +44,7 @@ fn start(number: u64) -> Append {
         id: id(number),
         epoch: NOBODY,
         expected: Expected::New(new),
-        record: record::encode(id(number), 1, &Record { at, events: vec![started] }),
+        record: record::encode(id(number), 1, &Record { at, facts: Facts::Saga(vec![started]) }),
         at,
         // One that is not awake in every hundred: those are not to be named.
         standing: match number % 100 {

@@ -234,7 +234,7 @@ impl Upkeep for MemoryJournal {
 
     fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
         let mut state = self.state();
-        let place = (spec.name.clone(), spec.version);
+        let place = (spec.name().clone(), spec.version());
         Ok(match state.definitions.get(&place) {
             Some(stored) if stored == spec => PutDefinition::Unchanged,
             Some(_) => PutDefinition::Different,

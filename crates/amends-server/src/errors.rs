@@ -4,10 +4,10 @@
 //! with status and page, are [`amends_api::ErrorKind`]'s.
 
 use amends_api::{ErrorKind, SagaStatus};
-use amends_engine::{OperateError, ReadError, StartError};
+use amends_core::Rejected;
+use amends_engine::{OperateError, ReadError, SignalError, StartError};
 
 use crate::problem::Problem;
-use crate::wire;
 
 impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
@@ -18,11 +18,14 @@ impl From<StartError> for Problem {
             StartError::InputNotJson => problem(ErrorKind::BadRequest),
             StartError::InputTooLarge(_) => problem(ErrorKind::BodyTooLarge),
             StartError::BadKey => problem(ErrorKind::IdempotencyKeyInvalid),
-            StartError::KeyReused { saga } => problem(ErrorKind::KeyReused).with("saga_id", saga.to_string()),
+            StartError::DuplicateName(_) => problem(ErrorKind::DuplicateField),
+            StartError::KeyReused { id } => problem(ErrorKind::KeyReused).with("saga_id", id.to_string()),
+            StartError::Removed { id } => problem(ErrorKind::SagaRemoved).with("saga_id", id.to_string()),
+            StartError::NotOwner => problem(ErrorKind::OwnedElsewhere),
             StartError::Full(_) => problem(ErrorKind::EngineFull),
             StartError::DiskLow => problem(ErrorKind::DiskLow),
             StartError::Stopping => problem(ErrorKind::Stopping),
-            StartError::Unreadable { saga, .. } => unreadable(problem, &saga.to_string()),
+            StartError::Unreadable { id, .. } => unreadable(problem, &id.to_string()),
             StartError::Unknown(_) => problem(ErrorKind::OutcomeUnknown),
         }
     }
@@ -33,7 +36,9 @@ impl From<ReadError> for Problem {
         let detail = error.to_string();
         let problem = |kind| Self::new(kind, detail.as_str());
         match error {
-            ReadError::Unreadable { saga, .. } => unreadable(problem, &saga.to_string()),
+            ReadError::Removed { id } => problem(ErrorKind::SagaRemoved).with("saga_id", id.to_string()),
+            ReadError::NotOwner => problem(ErrorKind::OwnedElsewhere),
+            ReadError::Unreadable { id, .. } => unreadable(problem, &id.to_string()),
             ReadError::Full => problem(ErrorKind::EngineFull),
             ReadError::Stopping => problem(ErrorKind::Stopping),
             ReadError::Journal(_) => problem(ErrorKind::Internal),
@@ -46,10 +51,38 @@ impl From<OperateError> for Problem {
         let detail = error.to_string();
         match error {
             OperateError::NotFound => Self::new(ErrorKind::NotFound, detail),
-            OperateError::Rejected(rejected) => Self::new(ErrorKind::StateConflict, detail)
-                .with("status", wire::status(rejected.status).as_str()),
+            OperateError::OutputNotJson => Self::new(ErrorKind::BadRequest, detail),
+            OperateError::DuplicateName(_) => Self::new(ErrorKind::DuplicateField, detail),
+            OperateError::Rejected(rejected) => rejection(&rejected, detail),
             OperateError::Read(error) => error.into(),
         }
+    }
+}
+
+impl From<SignalError> for Problem {
+    fn from(error: SignalError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SignalError::NotFound => Self::new(ErrorKind::NotFound, detail),
+            SignalError::BodyNotJson => Self::new(ErrorKind::BadRequest, detail),
+            SignalError::DuplicateName(_) => Self::new(ErrorKind::DuplicateField, detail),
+            SignalError::BadKey => Self::new(ErrorKind::IdempotencyKeyInvalid, detail),
+            SignalError::Rejected(rejected) => rejection(&rejected, detail),
+            SignalError::Read(error) => error.into(),
+        }
+    }
+}
+
+/// What a transaction's state, or its definition, forbids.
+fn rejection(rejected: &Rejected, detail: String) -> Problem {
+    match rejected {
+        Rejected::Verb { status, .. } | Rejected::NotListening { status } => {
+            Problem::new(ErrorKind::StateConflict, detail).with("status", *status)
+        }
+        Rejected::UnknownSignal { .. } => Problem::new(ErrorKind::NotFound, detail),
+        Rejected::SignalKeyReused { .. } => Problem::new(ErrorKind::KeyReused, detail),
+        Rejected::TooManySignals { .. } => Problem::new(ErrorKind::EngineFull, detail),
+        Rejected::TooLarge { .. } => Problem::new(ErrorKind::BodyTooLarge, detail),
     }
 }
 

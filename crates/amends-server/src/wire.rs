@@ -8,17 +8,16 @@ use std::collections::BTreeMap;
 use amends_api::{
     Compensation, CompensationStatus, Mode, Parked, Payload, Reason, SagaStatus, Step, StepStatus, VerbName,
 };
+use amends_core::saga::step_state::Acted;
 use amends_core::{
-    By, Command, Definition, Entropy, Moment, ParkReason, Saga, Status, StepIndex, StepRun, StepState, Time,
-    Verb,
+    By, Command, Entropy, Moment, ParkReason, Saga, SagaDefinition, SizeLimits, Status, StepIndex, StepRun,
+    StepState, Time, Verb,
 };
-use amends_engine::SagaView;
 use bytes::Bytes;
 
-/// A saga over the API.
+/// A saga over the API, that has so many records.
 #[must_use]
-pub fn saga(view: &SagaView) -> amends_api::Saga {
-    let saga = &*view.saga;
+pub fn saga(saga: &Saga, sequence: u64) -> amends_api::Saga {
     let definition = saga.definition();
     let failure = failure(saga);
     let steps = definition.spec().steps.iter().zip(saga.steps());
@@ -30,7 +29,7 @@ pub fn saga(view: &SagaView) -> amends_api::Saga {
         mode: Mode::Saga,
         status: status(saga.status()),
         paused: saga.is_paused(),
-        sequence: view.sequence,
+        sequence,
         input: payload(saga.input()),
         output: output(saga),
         tags: BTreeMap::new(),
@@ -69,7 +68,7 @@ pub fn rfc3339(time: Time) -> String {
 
 /// Why a parked saga waits, as a sentence.
 #[must_use]
-pub fn because(definition: &Definition, reason: &ParkReason) -> String {
+pub fn because(definition: &SagaDefinition, reason: &ParkReason) -> String {
     match reason {
         ParkReason::PivotExhausted(step) => {
             format!("{} ran out of attempts and may have taken effect", name(definition, *step))
@@ -83,6 +82,21 @@ pub fn because(definition: &Definition, reason: &ParkReason) -> String {
         ParkReason::PayloadConflict(step) => {
             format!("the participant of {} knows this key with another payload", name(definition, *step))
         }
+        ParkReason::OutputTooLarge { step, bytes, limit } => {
+            format!(
+                "{} took effect, and its output would take {bytes} bytes; {limit} are allowed",
+                name(definition, *step)
+            )
+        }
+        ParkReason::Unmade(step) => {
+            format!(
+                "the payload of {} could not be made, after the point of no return",
+                name(definition, *step)
+            )
+        }
+        ParkReason::SagaTooLarge { bytes, limit } => {
+            format!("its records take {bytes} bytes; {limit} are allowed before an operator is asked")
+        }
         ParkReason::CompensationFailed => "at least one compensation failed; the others ran".to_owned(),
     }
 }
@@ -94,7 +108,7 @@ pub fn status(status: Status) -> SagaStatus {
         Status::Pending => SagaStatus::Pending,
         Status::InProgress => SagaStatus::InProgress,
         Status::Compensating => SagaStatus::Compensating,
-        Status::Failed => SagaStatus::Parked,
+        Status::Parked => SagaStatus::Parked,
         Status::Completed => SagaStatus::Completed,
         Status::Compensated => SagaStatus::Compensated,
         Status::Abandoned => SagaStatus::Abandoned,
@@ -137,12 +151,14 @@ fn one_step(name: &str, run: &StepRun) -> Step {
 fn is_in_doubt(state: &StepState) -> bool {
     match state {
         StepState::InProgress { asking, .. } => asking.unknown,
-        StepState::Failed { in_doubt } => *in_doubt,
+        StepState::Failed { because } => because.acted() == Some(Acted::Perhaps),
         StepState::Seeking { .. } => true,
-        StepState::Compensating { output, .. } | StepState::CompensationFailed { output, .. } => {
-            output.is_none()
+        StepState::Compensating { acted, .. } | StepState::CompensationFailed { acted, .. } => {
+            *acted == Acted::Perhaps
         }
         StepState::Pending
+        | StepState::Sleeping { .. }
+        | StepState::Waiting { .. }
         | StepState::Completed { .. }
         | StepState::Compensated { .. }
         | StepState::Skipped { .. } => false,
@@ -158,6 +174,8 @@ fn compensation_status(state: &StepState) -> Option<CompensationStatus> {
         StepState::Compensated { .. } => Some(CompensationStatus::Completed),
         StepState::Pending
         | StepState::InProgress { .. }
+        | StepState::Sleeping { .. }
+        | StepState::Waiting { .. }
         | StepState::Completed { .. }
         | StepState::Failed { .. }
         | StepState::Skipped { .. } => None,
@@ -168,9 +186,9 @@ fn compensation_status(state: &StepState) -> Option<CompensationStatus> {
 /// place.
 fn verbs(saga: &Saga) -> Vec<VerbName> {
     let now = saga.parked().map_or(saga.started_at(), |parked| parked.since);
-    let moment = Moment { now, entropy: Entropy(0) };
+    let moment = Moment { now, entropy: Entropy(0), sizes: SizeLimits::default() };
     let by = By { who: String::new(), why: String::new() };
-    let is_taken = |verb| saga.clone().decide(Command::Operate { verb, by: by.clone() }, moment).is_ok();
+    let is_taken = |verb| saga.clone().handle(Command::Operate { verb, by: by.clone() }, moment).is_ok();
     let names = VerbName::ALL.iter().copied();
     names.filter(|name| candidate(saga, *name).is_some_and(is_taken)).collect()
 }
@@ -216,7 +234,7 @@ fn reason(reason: &amends_core::Reason) -> Reason {
     Reason { code: reason.code.clone(), message: reason.message.clone() }
 }
 
-fn name(definition: &Definition, step: StepIndex) -> String {
+fn name(definition: &SagaDefinition, step: StepIndex) -> String {
     definition.written(step).name.clone()
 }
 

@@ -1,12 +1,12 @@
 //! The saga `PlaceOrder`, and how its steps become calls to the services.
 //!
-//! Owns the plan, and the payload of each call: made from the saga's input and the outputs of earlier steps, so that
-//! every attempt carries the same bytes. Promises that a service that cannot answer gives *unknown*, never a refusal.
+//! Owns the definition, and the mappings that make the payload of each call of the saga's input and the outputs of earlier
+//! steps. Promises that a service that cannot answer gives *unknown*, never a refusal.
 //! Does not repeat, time or undo anything: the engine does.
 
 use std::sync::Arc;
 
-use amends_core::{Definition, DefinitionName, DefinitionSpec, Outcome, Refusal, StepSpec};
+use amends_core::{DefinitionName, Outcome, Payload, Refusal, SagaDefinition, SagaSpec, Scope, StepSpec};
 use amends_engine::{Call, EngineBuilder, local};
 use amends_participant::Answer;
 use bytes::Bytes;
@@ -31,27 +31,35 @@ pub const PLACE_ORDER: &str = "PlaceOrder";
 /// shipment is booked.
 ///
 /// # Panics
-/// Never: the plan is checked by a test.
+/// Never: a test checks the definition.
 #[must_use]
-pub fn place_order() -> Definition {
+pub fn place_order() -> SagaDefinition {
     let step = |action: Operation| {
         StepSpec::new(action.step(), action.service().as_str(), action.as_str())
             .attempt_limit(ATTEMPT_TIME_MAX)
+            .payload(mapping_of(action))
     };
-    Definition::check(DefinitionSpec {
+    let undone =
+        |action, undo: Operation| step(action).undone_by(undo.as_str()).undo_payload(mapping_of(undo));
+    SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new(PLACE_ORDER),
         version: 1,
         limit: SAGA_TIME_MAX,
         pivot: Some(Operation::ScheduleShipment.step().to_owned()),
         steps: vec![
-            step(Operation::CreateOrder).undone_by(Operation::CancelOrder.as_str()),
-            step(Operation::ProcessPayment).undone_by(Operation::RefundPayment.as_str()),
-            step(Operation::ReserveInventory).undone_by(Operation::ReleaseReservation.as_str()),
-            step(Operation::ScheduleShipment).undone_by(Operation::CancelShipment.as_str()),
+            undone(Operation::CreateOrder, Operation::CancelOrder),
+            undone(Operation::ProcessPayment, Operation::RefundPayment),
+            undone(Operation::ReserveInventory, Operation::ReleaseReservation),
+            undone(Operation::ScheduleShipment, Operation::CancelShipment),
             step(Operation::ConfirmOrder).without_undo(),
         ],
     })
-    .expect("the plan has no findings")
+    .expect("the definition has no findings")
+}
+
+/// Each operation's payload is made by the mapping of its name.
+fn mapping_of(operation: Operation) -> Payload {
+    Payload::Mapping(operation.as_str().to_owned())
 }
 
 /// Registers the saga and its participants.
@@ -62,24 +70,24 @@ pub fn register(mut engine: EngineBuilder, services: &Arc<Services>) -> EngineBu
         let participant = local(move |call| carry_out(services.clone(), call));
         engine = engine.limited_participant(name.as_str(), participant, CALLS_PER_SERVICE_MAX);
     }
+    for operation in Operation::ALL {
+        let mapping = Arc::new(move |scope: &Scope<'_>| payload(operation, scope));
+        engine = engine.mapping(operation.as_str(), mapping);
+    }
     engine.definition(place_order())
 }
 
-/// One attempt: payload, call, outcome.
+/// One attempt: call and outcome.
 async fn carry_out(services: Arc<Services>, call: Call) -> Outcome {
     let Some(operation) = Operation::named(call.operation()) else {
         return Outcome::unknown("unknown_operation", format!("no service knows {}", call.operation()));
     };
-    let payload = match payload(operation, &call) {
-        Ok(payload) => payload,
-        Err(why) => return Outcome::unknown("unreadable", why),
-    };
     let (answered, answer) = oneshot::channel();
-    let key = match call.idempotency_key().try_into() {
+    let key = match call.idempotency_key().parse() {
         Ok(key) => key,
         Err(error) => return Outcome::unknown("unreadable", format!("{error}")),
     };
-    let call = ServiceCall { operation, key, payload };
+    let call = ServiceCall { operation, key, payload: call.payload };
     services.call(call, move |result| {
         // Nobody waits any more only when the engine stops; the answer is in the barrier.
         drop(answered.send(result));
@@ -98,15 +106,15 @@ fn outcome(result: Result<Answer, CallError>) -> Outcome {
             message: refusal.message,
             details: refusal.details.map(Bytes::from),
         }),
-        Err(error) if error.is_conflict() => Outcome::refused(Refusal::PAYLOAD_CONFLICT, error.to_string()),
+        Err(error) if error.is_conflict() => Outcome::Conflict { message: error.to_string() },
         Err(error) => Outcome::unknown("service_failed", error.to_string()),
     }
 }
 
 /// What the service is told. It depends on the saga's input and on outputs of completed steps only.
-fn payload(operation: Operation, call: &Call) -> Result<Bytes, String> {
-    let request = || OrderRequest::parse(&call.input).map_err(|error| error.to_string());
-    let created = || output::<OrderCreated>(call, Operation::CreateOrder);
+fn payload(operation: Operation, scope: &Scope<'_>) -> Result<Bytes, String> {
+    let request = || OrderRequest::parse(scope.input).map_err(|error| error.to_string());
+    let created = || output::<OrderCreated>(scope, Operation::CreateOrder);
     match operation {
         Operation::CreateOrder => json(request()?.order()),
         Operation::ProcessPayment => {
@@ -129,9 +137,9 @@ fn payload(operation: Operation, call: &Call) -> Result<Bytes, String> {
     }
 }
 
-fn output<T: DeserializeOwned>(call: &Call, operation: Operation) -> Result<T, String> {
+fn output<T: DeserializeOwned>(scope: &Scope<'_>, operation: Operation) -> Result<T, String> {
     let step = operation.step();
-    let output = call.output_of(step).ok_or_else(|| format!("the output of {step} is missing"))?;
+    let output = scope.output_of(step).ok_or_else(|| format!("the output of {step} is missing"))?;
     serde_json::from_slice(output).map_err(|error| format!("the output of {step} cannot be read: {error}"))
 }
 
@@ -154,7 +162,7 @@ pub fn order_id(saga: &amends_core::Saga) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use amends_core::{Direction, Role, StepIndex};
+    use amends_core::{CallId, Direction, Role, StepIndex};
 
     #[test]
     fn the_plan_is_the_contracts() {
@@ -163,10 +171,11 @@ mod tests {
             .order()
             .iter()
             .map(|step| {
-                let undo =
-                    if plan.has_undo(*step) { plan.operation(*step, Direction::Compensation) } else { "-" };
-                let participant = &plan.written(*step).participant;
-                format!("{} {participant} {undo}", plan.operation(*step, Direction::Action))
+                let terms = |direction| plan.terms(CallId::first(*step, direction));
+                let has_undo = plan.has_undo(*step);
+                let undo = if has_undo { terms(Direction::Compensation).operation } else { "-" };
+                let action = terms(Direction::Action);
+                format!("{} {} {undo}", action.operation, action.participant)
             })
             .collect();
         assert_eq!(
@@ -180,8 +189,12 @@ mod tests {
             ]
         );
         assert_eq!(plan.step(StepIndex(3)).role, Role::Pivot);
-        assert_eq!(plan.step(StepIndex(0)).retry.attempts, Some(4), "three retries");
-        assert_eq!(plan.step(StepIndex(4)).retry.attempts, None, "after the pivot until it succeeds");
+        assert_eq!(plan.step(StepIndex(0)).calls().unwrap().action.retry.attempts, Some(4), "three retries");
+        assert_eq!(
+            plan.step(StepIndex(4)).calls().unwrap().action.retry.attempts,
+            None,
+            "after the pivot until it succeeds"
+        );
     }
 
     #[test]
@@ -190,9 +203,10 @@ mod tests {
         for step in plan.order() {
             for direction in [Direction::Action, Direction::Compensation] {
                 if direction == Direction::Action || plan.has_undo(*step) {
-                    let operation = Operation::named(plan.operation(*step, direction)).unwrap();
-                    assert_eq!(operation.service().as_str(), plan.written(*step).participant);
-                    assert_eq!(operation.step(), plan.written(*step).name);
+                    let terms = plan.terms(CallId::first(*step, direction));
+                    let operation = Operation::named(terms.operation).unwrap();
+                    assert_eq!(operation.service().as_str(), terms.participant);
+                    assert_eq!(operation.step(), terms.step);
                 }
             }
         }

@@ -7,9 +7,9 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use amends_engine::{EngineBuilder, Options, StartUpError};
+use amends_engine::{Clock, EngineBuilder, Options, StartUpError};
 use amends_journal::Journal;
 use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use amends_server::serve::Server;
@@ -137,7 +137,11 @@ impl<'a> Setup<'a> {
         let journal: Arc<dyn Journal> =
             Arc::new(SqliteJournal::open(self.data, SqliteOptions::default(), on_fatal)?);
         let directory = self.data.join("services");
-        let surroundings = Arc::new(Machine(wall_clock_ms));
+        // One clock for the whole program: what the services note has the engine's time.
+        let clock = Clock::system();
+        let time = clock.clone();
+        let now_ms = move || i64::try_from(time.now().milliseconds()).unwrap_or(i64::MAX);
+        let surroundings = Arc::new(Machine(now_ms));
         let services = Services::open(&directory, self.stock, surroundings, self.on_fatal)?;
         #[cfg(feature = "sabotage")]
         let services = match self.sabotage {
@@ -150,15 +154,10 @@ impl<'a> Setup<'a> {
             sabotage_early_effects: self.sabotage == Some(Sabotage::EarlyEffects),
             ..Options::default()
         };
-        let engine = saga::register(EngineBuilder::new(journal).options(options), &services).open()?;
+        let engine = EngineBuilder::new(journal).options(options).clock(clock);
+        let engine = saga::register(engine, &services).open()?;
         Ok(OpenShop { shop: Shop { engine, services } })
     }
-}
-
-/// A clock before 1970 is wrong anyway; neither ids nor the barrier lean on it.
-fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_millis());
-    since.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 impl OpenShop {

@@ -6,25 +6,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_core::{
-    By, CallParticipant, Command, Definition, Direction, Entropy, Event, Moment, Outcome, Rejected, Saga,
-    StepIndex, Time, TransactionId, Verb,
+    AttemptId, By, Command, Effect, Entropy, Event, Moment, Outcome, OwedCall, Rejected, Saga,
+    SagaDefinition, Signal, SizeLimits, Time, TransactionId, Verb,
 };
 use bytes::Bytes;
 
 /// One saga with its journal, and the calls that its shell has under way.
 pub(crate) struct Run {
     pub(crate) saga: Saga,
-    pub(crate) definition: Arc<Definition>,
+    pub(crate) definition: Arc<SagaDefinition>,
     pub(crate) journal: Vec<(Time, Vec<Event>)>,
-    pub(crate) under_way: BTreeMap<(StepIndex, Direction, u32), CallParticipant>,
+    pub(crate) under_way: BTreeMap<AttemptId, OwedCall>,
     pub(crate) now: Time,
+    pub(crate) sizes: SizeLimits,
 }
 
 impl Run {
-    pub(crate) fn start(definition: Definition) -> Self {
+    pub(crate) fn start(definition: SagaDefinition) -> Self {
         let definition = Arc::new(definition);
         let now = Time::from_milliseconds(1_000_000);
-        let moment = Moment { now, entropy: Entropy(7) };
+        let sizes = SizeLimits::default();
+        let moment = Moment { now, entropy: Entropy(7), sizes };
         let (saga, events) = Saga::start(
             TransactionId::from_parts(1, 1),
             definition.clone(),
@@ -32,16 +34,16 @@ impl Run {
             moment,
         );
         let mut run =
-            Self { saga, definition, journal: vec![(now, events)], under_way: BTreeMap::new(), now };
+            Self { saga, definition, journal: vec![(now, events)], under_way: BTreeMap::new(), now, sizes };
         run.send();
         run
     }
 
     /// Decides, records and sends; tells whether anything came of it.
     pub(crate) fn give(&mut self, command: Command, random: u64) -> Result<bool, Rejected> {
-        let moment = Moment { now: self.now, entropy: Entropy(random) };
+        let moment = Moment { now: self.now, entropy: Entropy(random), sizes: self.sizes };
         let mut before = self.saga.clone();
-        let events = match self.saga.decide(command, moment) {
+        let events = match self.saga.handle(command, moment) {
             Ok(events) => events,
             Err(rejected) => {
                 assert_eq!(before, self.saga, "what is rejected changes nothing");
@@ -62,16 +64,24 @@ impl Run {
     }
 
     fn send(&mut self) {
-        for call in self.saga.owed_calls() {
-            self.under_way.insert((call.step, call.direction, call.attempt), call);
+        for effect in self.saga.owed() {
+            match effect {
+                Effect::Call(call) => self.under_way.insert(call.attempt, call),
+            };
         }
     }
 
-    pub(crate) fn answer(&mut self, call: CallParticipant, outcome: Outcome, random: u64) -> bool {
-        let CallParticipant { step, direction, attempt, .. } = call;
-        self.under_way.remove(&(step, direction, attempt));
-        self.give(Command::Answer { step, direction, attempt, outcome }, random)
-            .expect("answers are never rejected")
+    pub(crate) fn answer(&mut self, call: OwedCall, outcome: Outcome, random: u64) -> bool {
+        let attempt = call.attempt;
+        self.under_way.remove(&attempt);
+        self.give(Command::Answer { attempt, outcome }, random).expect("answers are never rejected")
+    }
+
+    pub(crate) fn signal(&mut self, name: &str, key: &str, body: &'static [u8]) -> Result<bool, Rejected> {
+        let mut fingerprint = [0; 32];
+        fingerprint[..body.len().min(32)].copy_from_slice(&body[..body.len().min(32)]);
+        let (name, key, body) = (name.to_owned(), key.to_owned(), Bytes::from_static(body));
+        self.give(Command::Signal(Signal { name, key, body, fingerprint }), 4)
     }
 
     pub(crate) fn operate(&mut self, verb: Verb) -> Result<bool, Rejected> {

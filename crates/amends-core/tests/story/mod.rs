@@ -1,15 +1,15 @@
 //! Stories about one saga, told in words: what happens, line by line, and the events that follow.
 //!
 //! A line is `a ok`, `a no`, `a no:<code>`, `a lost`, `a lost:<code>`, `a lost+<ms>` (with a wish for when to be asked
-//! again), `a pending`, `a pending+<ms>`: the answer to the last attempt of step `a`; `undo a …` answers its compensation,
+//! again), `a working`, `a working+<ms>`, `a conflict`: the answer to the last attempt of step `a`; `undo a …` answers its compensation,
 //! and `a#1 …` a certain attempt, late or twice. `wake` waits for the next wake-up, `wait <ms>` for so
 //! long, `crash` forgets all but the journal. Everything else is an operator's verb: `cancel`, `skip a`, `resolve a` …
 
 use std::time::Duration;
 
 use amends_core::{
-    Cause, Command, CompensationSpec, Definition, DefinitionName, DefinitionSpec, Direction, Event, Outcome,
-    RetryPolicy, StepIndex, StepSpec, Time, Verb,
+    AttemptId, CallId, CallSpec, Cause, Command, CompensationSpec, DefinitionName, Direction, Effect, Event,
+    Outcome, RetryPolicy, SagaDefinition, SagaSpec, StepIndex, StepKind, StepSpec, Time, Verb,
 };
 use bytes::Bytes;
 use expect_test::Expect;
@@ -18,21 +18,20 @@ use crate::run::{Run, completed};
 
 /// A step that is asked twice, and undone by a call that is asked twice.
 pub(crate) fn step(name: &str) -> StepSpec {
-    let mut step = StepSpec::new(name, "participant", name).retry(twice());
-    step.compensation = CompensationSpec::Call {
-        operation: format!("undo {name}"),
-        needs_output: false,
-        attempt_limit: Duration::from_secs(2),
-        retry: twice(),
-    };
-    step
+    with_undo(name, false)
 }
 
 /// A step whose undo cannot do without the action's output.
 pub(crate) fn step_with_output(name: &str) -> StepSpec {
-    let mut step = step(name);
-    if let CompensationSpec::Call { needs_output, .. } = &mut step.compensation {
-        *needs_output = true;
+    with_undo(name, true)
+}
+
+fn with_undo(name: &str, needs_output: bool) -> StepSpec {
+    let mut step = StepSpec::new(name, "participant", name).retry(twice());
+    if let StepKind::Call(calls) = &mut step.kind {
+        let undo = CallSpec::new("participant", format!("undo {name}"));
+        calls.compensation =
+            CompensationSpec::Call { call: CallSpec { retry: Some(twice()), ..undo }, needs_output };
     }
     step
 }
@@ -51,8 +50,8 @@ fn twice() -> RetryPolicy {
     }
 }
 
-pub(crate) fn plan(pivot: Option<&str>, steps: impl IntoIterator<Item = StepSpec>) -> Definition {
-    Definition::check(DefinitionSpec {
+pub(crate) fn plan(pivot: Option<&str>, steps: impl IntoIterator<Item = StepSpec>) -> SagaDefinition {
+    SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new("Story"),
         version: 1,
         limit: Duration::from_secs(60),
@@ -63,7 +62,7 @@ pub(crate) fn plan(pivot: Option<&str>, steps: impl IntoIterator<Item = StepSpec
 }
 
 /// Tells a story and compares what followed from each line.
-pub(crate) fn check(definition: Definition, story: &str, expected: Expect) {
+pub(crate) fn check(definition: SagaDefinition, story: &str, expected: Expect) {
     let mut teller = Teller { run: Run::start(definition) };
     let mut told = format!("start: {}\n", teller.since(0));
     for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -102,6 +101,14 @@ impl Teller {
                 self.wake_at(due);
             }
             ["wait", milliseconds] => self.wake_at(self.run.now.after(milliseconds_of(milliseconds))),
+            ["back", milliseconds] => self.run.now = self.run.now.before(milliseconds_of(milliseconds)),
+            ["big", bytes] => self.run.sizes.payload_bytes_max = bytes.parse().expect("bytes are a number"),
+            ["room", bytes] => self.run.sizes.saga_bytes_max = bytes.parse().expect("bytes are a number"),
+            ["signal", name] => return self.signal(name, "1", b"true"),
+            ["signal", name, key] => return self.signal(name, key, b"true"),
+            ["signal", name, key, "other"] => return self.signal(name, key, b"false"),
+            ["unmade", step] => self.unmade(step, Direction::Action),
+            ["unmade", "undo", step] => self.unmade(step, Direction::Compensation),
             ["cancel"] => return self.operate(Verb::Cancel),
             ["retry"] => return self.operate(Verb::Retry),
             ["pause"] => return self.operate(Verb::Pause),
@@ -128,13 +135,31 @@ impl Teller {
         self.run.operate(verb).err().map(|rejected| rejected.to_string())
     }
 
+    fn signal(&mut self, name: &str, key: &str, body: &'static [u8]) -> Option<String> {
+        self.run.signal(name, key, body).err().map(|rejected| rejected.to_string())
+    }
+
     fn answer(&mut self, step: &str, direction: Direction, answer: &str) {
-        let (name, attempt) = step.split_once('#').map_or((step, None), |(name, n)| (name, Some(n)));
-        let step = self.step(name);
-        let current = self.run.saga.steps()[step.at()].attempts_of(direction);
-        let attempt = attempt.map_or(current, |attempt| attempt.parse().expect("an attempt is a number"));
-        let command = Command::Answer { step, direction, attempt, outcome: outcome(answer) };
-        self.run.give(command, 5).expect("answers are never rejected");
+        let (name, number) = step.split_once('#').map_or((step, None), |(name, n)| (name, Some(n)));
+        let mut attempt = self.current(name, direction);
+        if let Some(number) = number {
+            attempt.number = number.parse().expect("an attempt is a number");
+        }
+        self.run
+            .give(Command::Answer { attempt, outcome: outcome(answer) }, 5)
+            .expect("answers are never rejected");
+    }
+
+    fn unmade(&mut self, step: &str, direction: Direction) {
+        let attempt = self.current(step, direction);
+        let why = "no such field".to_owned();
+        self.run.give(Command::Unmade { attempt, why }, 5).expect("answers are never rejected");
+    }
+
+    fn current(&self, step: &str, direction: Direction) -> AttemptId {
+        let step = self.step(step);
+        let number = self.run.saga.steps()[step.at()].attempts_of(direction);
+        CallId::first(step, direction).attempt(number)
     }
 
     fn step(&self, name: &str) -> StepIndex {
@@ -146,22 +171,26 @@ impl Teller {
     }
 
     fn in_words(&self, event: &Event) -> String {
-        let call = |step: &StepIndex, direction: &Direction| match direction {
-            Direction::Action => self.name(*step).to_owned(),
-            Direction::Compensation => format!("undo of {}", self.name(*step)),
+        let call = |attempt: &AttemptId| match attempt.direction() {
+            Direction::Action => self.name(attempt.step()).to_owned(),
+            Direction::Compensation => format!("undo of {}", self.name(attempt.step())),
         };
         match event {
             Event::SagaStarted { .. } => "saga started".to_owned(),
             Event::StepStarted { step } => format!("{} started", self.name(*step)),
-            Event::AttemptStarted { step, direction, attempt } => {
-                format!("{} asked #{attempt}", call(step, direction))
+            Event::AttemptStarted { attempt } => format!("{} asked #{}", call(attempt), attempt.number),
+            Event::AttemptUnknown { attempt, .. } => format!("{} unknown #{}", call(attempt), attempt.number),
+            Event::AttemptWorking { attempt, .. } => format!("{} working #{}", call(attempt), attempt.number),
+            Event::OutputTooLarge { step, bytes, limit } => {
+                format!("output of {} too large ({bytes} > {limit})", self.name(*step))
             }
-            Event::AttemptFailed { step, direction, attempt, .. } => {
-                format!("{} unknown #{attempt}", call(step, direction))
-            }
-            Event::AttemptPending { step, direction, attempt, .. } => {
-                format!("{} pending #{attempt}", call(step, direction))
-            }
+            Event::StepUnmade { step, .. } => format!("{} unmade", self.name(*step)),
+            Event::StepConflicted { step, .. } => format!("{} conflicted", self.name(*step)),
+            Event::SleepEnded { step } => format!("{} slept", self.name(*step)),
+            Event::SignalReceived { signal } => format!("signal {} received", signal.name),
+            Event::SignalTaken { step } => format!("{} took its signal", self.name(*step)),
+            Event::WaitTimedOut { step } => format!("{} timed out", self.name(*step)),
+            Event::ClockSetBack { by } => format!("clock set back by {by:?}"),
             Event::StepCompleted { step, .. } => format!("{} completed", self.name(*step)),
             Event::StepRefused { step, .. } => format!("{} refused", self.name(*step)),
             Event::StepGivenUp { step, why } => format!("{} given up ({why:?})", self.name(*step)),
@@ -170,8 +199,10 @@ impl Teller {
             Event::OutputFound { step, .. } => format!("output of {} found", self.name(*step)),
             Event::NothingToUndo { step } => format!("nothing to undo of {}", self.name(*step)),
             Event::CompensationStarted { step } => {
-                let mut owed = self.run.saga.owed_calls();
-                let is_doubtful = owed.any(|call| call.step == *step && call.in_doubt);
+                let mut owed = self.run.saga.owed();
+                let is_doubtful = owed.any(|effect| match effect {
+                    Effect::Call(call) => call.attempt.step() == *step && call.in_doubt,
+                });
                 let doubt = if is_doubtful { " in doubt" } else { "" };
                 format!("undo of {} started{doubt}", self.name(*step))
             }
@@ -199,6 +230,7 @@ impl Teller {
             Cause::Refused(step) => format!("{} was refused", self.name(*step)),
             Cause::Exhausted(step) => format!("{} was exhausted", self.name(*step)),
             Cause::StepTimedOut(step) => format!("{} timed out", self.name(*step)),
+            Cause::Unmade(step) => format!("{} was unmade", self.name(*step)),
             Cause::SagaTimedOut => "the saga timed out".to_owned(),
             Cause::Cancelled => "cancelled".to_owned(),
             Cause::Reversed => "reversed".to_owned(),
@@ -214,8 +246,9 @@ fn outcome(answer: &str) -> Outcome {
     match answer.split_once([':', '+']) {
         None if answer == "ok" => completed(),
         None if answer == "no" => Outcome::refused("no", "not today"),
+        None if answer == "conflict" => Outcome::Conflict { message: "another payload".to_owned() },
         None if answer == "lost" => Outcome::unknown("reset", "connection reset"),
-        None if answer == "pending" => Outcome::Pending { ask_again_after: None },
+        None if answer == "working" => Outcome::Working { ask_again_after: None },
         Some(("no", code)) => Outcome::refused(code, "not like this"),
         Some(("lost", number)) if number.parse::<u64>().is_ok() => {
             let Outcome::Unknown { reason, .. } = Outcome::unknown("busy", "try later") else {
@@ -224,7 +257,7 @@ fn outcome(answer: &str) -> Outcome {
             Outcome::Unknown { reason, retry_after: Some(milliseconds_of(number)) }
         }
         Some(("lost", code)) => Outcome::unknown(code, "never works"),
-        Some(("pending", number)) => Outcome::Pending { ask_again_after: Some(milliseconds_of(number)) },
+        Some(("working", number)) => Outcome::Working { ask_again_after: Some(milliseconds_of(number)) },
         _ => panic!("no such answer: {answer}"),
     }
 }

@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use amends_core::{By, Direction, Outcome, Rejected, Saga, Standing, StepIndex, Time, TransactionId, Verb};
-use amends_journal::{Append, AppendAnswer, Fingerprint, StartKey};
+use amends_core::{AttemptId, Command, Outcome, Rejected, Standing, Time, Transaction, TransactionId};
+use amends_journal::{Append, AppendAnswer, Epoch, Fingerprint, StartKey};
 use bytes::Bytes;
 
-use crate::call::Call;
-use crate::registry::Plan;
-use crate::shard::gate::ParticipantIndex;
+use crate::participant::{Call, ParticipantIndex};
+use crate::registry::Runnable;
 
 /// Who asked.
 pub trait Ticket {
@@ -30,69 +29,63 @@ impl Ticket for u64 {
 /// Something that came in.
 #[derive(Debug)]
 pub enum Input<T> {
-    /// Start a saga.
+    /// Start a transaction.
     Start(Start<T>),
-    /// Tell a saga's state.
+    /// Tell a transaction's state.
     Ask {
         /// Who asks.
         ticket: T,
-        /// The saga.
-        saga: TransactionId,
+        /// The transaction.
+        id: TransactionId,
         /// When to answer.
         until: Until,
     },
-    /// Do what an operator wants.
-    Operate {
+    /// Do what a person, or a program outside, wants: an operator's verb, or a signal.
+    Command {
         /// Who asks.
         ticket: T,
-        /// The saga.
-        saga: TransactionId,
+        /// The transaction.
+        id: TransactionId,
         /// What to do.
-        verb: Verb,
-        /// Who and why, for the journal.
-        by: By,
+        command: Command,
     },
     /// A participant answered.
     Answered {
-        /// The saga.
-        saga: TransactionId,
-        /// The step that was asked.
-        step: StepIndex,
-        /// Which of its two calls.
-        direction: Direction,
+        /// The transaction.
+        id: TransactionId,
         /// Which attempt.
-        attempt: u32,
+        attempt: AttemptId,
         /// What it said.
         outcome: Outcome,
     },
     /// The journal decided the oldest appends that were not answered yet, in their order.
     Appended(Vec<AppendAnswer>),
-    /// A saga that [`Output::loads`] asked for was read from the journal.
+    /// A transaction that [`Output::loads`] asked for was read from the journal.
     Loaded {
-        /// The saga.
-        saga: TransactionId,
+        /// The transaction.
+        id: TransactionId,
         /// What was found.
         found: Found,
     },
-    /// A live saga was read during recovery.
+    /// A live transaction was read during recovery.
     Recovered {
-        /// The saga.
-        saga: TransactionId,
+        /// The transaction.
+        id: TransactionId,
         /// What was found.
         found: Found,
     },
     /// Recovery has read all there was.
     RecoveryDone,
-    /// A sleeping saga's timer is due: take it into memory.
+    /// A sleeping transaction's timer is due: load it.
     Awaken {
-        /// The saga.
-        saga: TransactionId,
+        /// The transaction.
+        id: TransactionId,
     },
     /// A moment named by [`crate::shard::Shard::wake_at`] has come.
     Tick,
 }
 
-/// A saga to be started.
+/// A transaction to be started.
 #[derive(Debug)]
 pub struct Start<T> {
     /// Who asks.
@@ -103,8 +96,8 @@ pub struct Start<T> {
     pub id: TransactionId,
     /// Whether the caller chose the id.
     pub id_given: bool,
-    /// What to run, and who carries it out.
-    pub plan: Arc<Plan>,
+    /// What to run.
+    pub runnable: Arc<Runnable>,
     /// What to start it with.
     pub input: Bytes,
     /// The caller's idempotency key.
@@ -118,31 +111,33 @@ pub struct Start<T> {
 pub enum Until {
     /// As soon as there is a durable state.
     Now,
-    /// When the saga has ended or is parked.
+    /// When the transaction has ended or is parked.
     Rest,
 }
 
-/// What the journal has of a saga.
+/// What the journal has of a transaction.
 #[derive(Debug)]
 pub enum Found {
-    /// No such saga.
+    /// No such transaction.
     Nothing,
-    /// The saga, as its records make it.
-    Saga {
+    /// Retention removed it; its id stays reserved.
+    Removed,
+    /// The transaction, as its records make it.
+    Transaction {
         /// The state.
-        saga: Box<Saga>,
+        transaction: Box<Transaction>,
         /// How many records it has.
         sequence: u64,
-        /// What it runs, and who carries it out.
-        plan: Arc<Plan>,
-        /// Where it stands for the journal.
+        /// What it runs, with everything that takes.
+        runnable: Arc<Runnable>,
+        /// Where the journal has it standing.
         standing: Standing,
     },
     /// Records that cannot be read.
     Unreadable {
         /// What is wrong with them.
         why: String,
-        /// How many records that was judged by; `None` if the journal knows already, or need not: it is then not marked.
+        /// How many records it was judged by; `None`: it is not to be marked, or is already.
         judged_by: Option<u64>,
     },
     /// The journal itself could not be read.
@@ -155,41 +150,61 @@ pub enum Found {
 /// An answer to a ticket.
 #[derive(Debug)]
 pub enum Reply {
-    /// The saga's durable state.
+    /// The transaction's durable state.
     State {
         /// The state.
-        saga: Box<Saga>,
+        transaction: Box<Transaction>,
         /// How many records it has.
         sequence: u64,
     },
-    /// No such saga.
+    /// No such transaction.
     NotFound,
-    /// The id or key belongs to a saga that was started with the same input: ask for that one.
+    /// Retention removed it; its id and key stay reserved.
+    Removed {
+        /// That transaction.
+        id: TransactionId,
+    },
+    /// The id or key belongs to a transaction that was started with the same input: ask for that one.
     Exists {
-        /// That saga.
-        saga: TransactionId,
+        /// That transaction.
+        id: TransactionId,
     },
-    /// The id or key belongs to a saga that was started with another input.
+    /// The id or key belongs to a transaction that was started with another input.
     KeyReused {
-        /// That saga.
-        saga: TransactionId,
+        /// That transaction.
+        id: TransactionId,
     },
-    /// The saga's state forbids the verb.
+    /// The transaction's state forbids it.
     Rejected(Rejected),
-    /// The saga is parked because its records cannot be read.
+    /// The transaction is parked because its records cannot be read.
     Unreadable {
-        /// The saga.
-        saga: TransactionId,
+        /// The transaction.
+        id: TransactionId,
         /// What is wrong with them.
         why: String,
     },
-    /// The disk was full when the saga was to be started; nothing was written.
+    /// Another coordinator owns the transaction's partition now; nothing was written.
+    Fenced,
+    /// The disk was full when the transaction was to be started; nothing was written.
     NoSpace,
-    /// The journal could not be read; the saga may exist.
+    /// The journal could not be read; the transaction may exist.
     Failed {
         /// What it said.
         why: String,
     },
+}
+
+/// A transaction to be marked as unreadable.
+#[derive(Debug)]
+pub struct Quarantine {
+    /// The transaction.
+    pub id: TransactionId,
+    /// How many records it was judged by.
+    pub records: u64,
+    /// The epoch under which its partition is held.
+    pub epoch: Epoch,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 /// What a shard wants done since it was last asked. The order of appends is the order of their answers.
@@ -201,11 +216,13 @@ pub struct Output<T> {
     pub calls: Vec<(ParticipantIndex, Call)>,
     /// Answers to give: what they say is durable.
     pub replies: Vec<(T, Reply)>,
-    /// Sagas to read, to be answered by [`Input::Loaded`].
+    /// Transactions to read, to be answered by [`Input::Loaded`].
     pub loads: Vec<TransactionId>,
-    /// Live sagas to mark as unreadable, with how many records that was judged by.
-    pub quarantines: Vec<(TransactionId, u64, String)>,
-    /// When the first of the sagas that went to sleep wakes; their timers are in the journal.
+    /// Live transactions to mark as unreadable.
+    pub quarantines: Vec<Quarantine>,
+    /// Transactions that another coordinator owns now: they were forgotten.
+    pub fenced: Vec<TransactionId>,
+    /// When the first of the transactions that went to sleep wakes; their timers are in the journal.
     pub sleeps_until: Option<Time>,
 }
 
@@ -217,6 +234,7 @@ impl<T> Output<T> {
             replies: Vec::new(),
             loads: Vec::new(),
             quarantines: Vec::new(),
+            fenced: Vec::new(),
             sleeps_until: None,
         }
     }
@@ -224,11 +242,13 @@ impl<T> Output<T> {
     /// Whether nothing is wanted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.appends.is_empty()
-            && self.calls.is_empty()
-            && self.replies.is_empty()
-            && self.loads.is_empty()
-            && self.quarantines.is_empty()
-            && self.sleeps_until.is_none()
+        let Self { appends, calls, replies, loads, quarantines, fenced, sleeps_until } = self;
+        appends.is_empty()
+            && calls.is_empty()
+            && replies.is_empty()
+            && loads.is_empty()
+            && quarantines.is_empty()
+            && fenced.is_empty()
+            && sleeps_until.is_none()
     }
 }

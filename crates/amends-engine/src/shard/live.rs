@@ -1,60 +1,85 @@
-//! One saga in memory.
+//! One transaction in memory.
 //!
-//! Owns the state, what is under way for it and who waits for it. Promises nothing by itself: the shard drives it.
+//! Owns the state, what is under way for it and who waits for it: the shard drives it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use amends_core::{By, CallParticipant, Command, Saga, Standing, Status, Time, Verb};
+use amends_core::{Command, EffectId, OwedCall, Standing, Time, Transaction};
 
-use crate::registry::Plan;
+use crate::limits::SLEEP_AT_LEAST;
+use crate::registry::Runnable;
 use crate::shard::input::{Ticket, Until};
 
-/// A saga in memory.
+/// A transaction in memory.
 #[derive(Debug)]
 pub(crate) struct Live<T> {
     /// The state; ahead of the disk while `appending`.
-    pub(crate) saga: Saga,
-    pub(crate) plan: Arc<Plan>,
+    pub(crate) transaction: Transaction,
+    pub(crate) runnable: Arc<Runnable>,
     /// How many of its records are durable.
     pub(crate) sequence: u64,
     /// Whether a record is on its way to the disk. Everything else waits in the backlog meanwhile, so at most one is,
     /// and whatever is said or sent follows from durable records.
     pub(crate) appending: bool,
-    /// Where it stands for the journal, as of its last durable record.
+    /// Where the journal has it standing, as of its last durable record.
     pub(crate) standing: Standing,
     /// Calls that are owed and were given to the gate.
     pub(crate) under_way: Vec<UnderWay>,
-    /// Who waits for the saga to rest.
+    /// Who waits for the transaction to rest.
     pub(crate) waiters: Vec<T>,
     /// Who asked for what is being appended.
     pub(crate) on_commit: Vec<T>,
     pub(crate) backlog: VecDeque<Backlog<T>>,
-    /// The saga's place in the agenda; [`Time::NEVER`]: none.
+    /// The transaction's place in the agenda; [`Time::NEVER`]: none.
     pub(crate) agenda_at: Time,
 }
 
 /// A call between the gate and its answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UnderWay {
-    pub(crate) call: CallParticipant,
+    pub(crate) call: OwedCall,
     /// When the attempt's limit passes; `None` while it queues at the gate, which is not the attempt's time.
     pub(crate) deadline: Option<Time>,
+}
+
+impl UnderWay {
+    pub(crate) const fn id(&self) -> EffectId {
+        EffectId::Call(self.call.attempt)
+    }
 }
 
 /// Something to do once the state is durable.
 #[derive(Debug)]
 pub(crate) enum Backlog<T> {
-    Command(Command),
-    Operate { ticket: T, verb: Verb, by: By },
-    Ask { ticket: T, until: Until },
+    /// With who asked, if somebody did.
+    Command {
+        ticket: Option<T>,
+        command: Command,
+    },
+    Ask {
+        ticket: T,
+        until: Until,
+    },
+}
+
+impl<T> Backlog<T> {
+    /// Something that nobody in particular asked for.
+    pub(crate) const fn own(command: Command) -> Self {
+        Self::Command { ticket: None, command }
+    }
 }
 
 impl<T> Live<T> {
-    pub(crate) fn new(saga: Saga, plan: Arc<Plan>, sequence: u64, standing: Standing) -> Self {
+    pub(crate) fn new(
+        transaction: Transaction,
+        runnable: Arc<Runnable>,
+        sequence: u64,
+        standing: Standing,
+    ) -> Self {
         Self {
-            saga,
-            plan,
+            transaction,
+            runnable,
             sequence,
             appending: false,
             standing,
@@ -66,7 +91,7 @@ impl<T> Live<T> {
         }
     }
 
-    /// Adds one who waits for the saga to rest. Those who gave up are let go whenever the list has doubled: clients that
+    /// Adds one who waits for the transaction to rest. Those who gave up are let go whenever the list has doubled: clients that
     /// come and go must not fill memory.
     pub(crate) fn wait(&mut self, ticket: T)
     where
@@ -78,7 +103,7 @@ impl<T> Live<T> {
         self.waiters.push(ticket);
     }
 
-    /// Whether somebody still waits for the saga to rest.
+    /// Whether somebody still waits for the transaction to rest.
     pub(crate) fn is_waited_for(&self) -> bool
     where
         T: Ticket,
@@ -88,33 +113,54 @@ impl<T> Live<T> {
 
     /// Whether only an operator can move it.
     pub(crate) fn is_at_rest(&self) -> bool {
-        is_at_rest(&self.saga)
+        self.transaction.standing().is_at_rest()
     }
 
-    pub(crate) fn is_under_way(&self, call: &CallParticipant) -> bool {
-        self.under_way.iter().any(|other| is_same_attempt(&other.call, call))
+    #[cfg(any(test, feature = "sabotage"))]
+    pub(crate) fn is_under_way(&self, id: EffectId) -> bool {
+        self.under_way.iter().any(|other| other.id() == id)
     }
-}
 
-pub(crate) fn is_at_rest(saga: &Saga) -> bool {
-    saga.status().is_ended() || saga.status() == Status::Failed
-}
+    /// Whether nothing is to be done for it before its timer.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.transaction.owed().next().is_none()
+    }
 
-pub(crate) fn is_same_attempt(left: &CallParticipant, right: &CallParticipant) -> bool {
-    (left.step, left.direction, left.attempt) == (right.step, right.direction, right.attempt)
+    /// What the journal is to know of where it stands: *asleep* if it may leave memory, because there is nothing to do for a good
+    /// while. That somebody waits for its end is for memory to know, not for the journal.
+    pub(crate) fn standing_from(&self, now: Time) -> Standing {
+        let standing = self.transaction.standing();
+        match standing {
+            Standing::Active(way) if self.is_idle() => {
+                let until = self.transaction.wake_at();
+                if until >= now.after(SLEEP_AT_LEAST) { Standing::Asleep { way, until } } else { standing }
+            }
+            Standing::Active(_) | Standing::Asleep { .. } | Standing::Parked | Standing::Ended(_) => standing,
+        }
+    }
+
+    /// Until when it may leave memory, as the journal has it and as the state still says.
+    pub(crate) fn may_sleep_until(&self, now: Time) -> Option<Time>
+    where
+        T: Ticket,
+    {
+        let until = self.standing.until()?;
+        let may_sleep =
+            until > now && until <= self.transaction.wake_at() && self.is_idle() && !self.is_waited_for();
+        may_sleep.then_some(until)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use amends_core::{
-        Definition, DefinitionName, DefinitionSpec, Entropy, Moment, Saga, StepSpec, Time, TransactionId,
+        Definition, DefinitionName, Entropy, Moment, SagaDefinition, SagaSpec, SizeLimits, StepSpec,
+        TransactionId,
     };
 
     use super::*;
-    use crate::shard::gate::ParticipantIndex;
 
     struct Waiter(bool);
 
@@ -126,20 +172,20 @@ mod tests {
 
     #[test]
     fn waiters_that_gave_up_do_not_pile_up() {
-        let definition = Definition::check(DefinitionSpec {
+        let saga = SagaDefinition::from_spec(SagaSpec {
             name: DefinitionName::new("One"),
             version: 1,
             limit: Duration::from_secs(1),
             pivot: None,
             steps: vec![StepSpec::new("a", "p", "a").undone_by("undo")],
         });
-        let definition = Arc::new(definition.unwrap());
-        let moment = Moment { now: Time::from_milliseconds(1), entropy: Entropy(1) };
-        let (saga, _) =
-            Saga::start(TransactionId::from_parts(1, 1), definition.clone(), bytes::Bytes::new(), moment);
-        let plan = Arc::new(Plan { definition, participants: vec![ParticipantIndex(0)] });
-        let standing = saga.status().standing();
-        let mut live = Live::new(saga, plan, 1, standing);
+        let definition = Definition::from(saga.unwrap());
+        let now = Time::from_milliseconds(1);
+        let moment = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };
+        let id = TransactionId::from_parts(1, 1);
+        let (transaction, _) = Transaction::start(id, definition.clone(), bytes::Bytes::new(), moment);
+        let standing = transaction.standing();
+        let mut live = Live::new(transaction, Runnable::for_tests(definition, &["p"]), 1, standing);
         live.wait(Waiter(false));
         for _ in 0..10_000 {
             live.wait(Waiter(true));

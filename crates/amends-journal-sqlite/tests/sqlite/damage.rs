@@ -303,13 +303,13 @@ fn damage_that_upkeep_meets_is_told_and_stops_nobody_else() {
 #[test]
 fn a_damaged_definition_is_damage_not_another_definition() {
     let place = Place::new();
-    let spec = amends_core::DefinitionSpec {
+    let spec = amends_core::DefinitionSpec::Saga(amends_core::SagaSpec {
         name: DefinitionName::new("Test"),
         version: 1,
         limit: std::time::Duration::from_secs(1),
         pivot: None,
         steps: Vec::new(),
-    };
+    });
     place.open().put_definition(&spec).unwrap();
     damage_record(&place, &record::encode_definition(&spec));
     let journal = place.open();

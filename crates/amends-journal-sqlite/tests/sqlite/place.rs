@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use amends_core::{
-    DefinitionName, End, Event, Mode, Partition, Partitions, Standing, Standings, Time, TransactionId, Way,
+    DefinitionName, End, Event, Facts, Mode, Partition, Partitions, Standing, Standings, Time, TransactionId,
+    Way,
 };
 use amends_journal::conformance::{NOBODY, owned, submit};
 use amends_journal::{
@@ -94,7 +95,11 @@ pub(crate) fn record_of(saga: TransactionId, sequence: u64) -> Bytes {
     } else {
         vec![Event::StepCompleted { step: amends_core::StepIndex(0), output: Bytes::from(vec![b'o'; 200]) }]
     };
-    record::encode(saga, sequence, &Record { at: Time::from_milliseconds(sequence), events })
+    record::encode(
+        saga,
+        sequence,
+        &Record { at: Time::from_milliseconds(sequence), facts: Facts::Saga(events) },
+    )
 }
 
 pub(crate) fn start(number: u64) -> Append {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amends_core::{DefinitionSpec, RetryPolicy, StepSpec};
+use amends_core::{DefinitionSpec, RetryPolicy, SagaSpec, StepSpec};
 
 use crate::{PutDefinition, Quarantined, Sweep};
 
@@ -251,21 +251,25 @@ fn a_saga_that_came_back_to_life_is_not_removed(journal: &dyn Journal) {
 }
 
 fn definition(name: &str, version: u32) -> DefinitionSpec {
-    DefinitionSpec {
+    limited_definition(name, version, Duration::from_secs(60))
+}
+
+fn limited_definition(name: &str, version: u32, limit: Duration) -> DefinitionSpec {
+    DefinitionSpec::Saga(SagaSpec {
         name: DefinitionName::new(name),
         version,
-        limit: Duration::from_secs(60),
+        limit,
         pivot: Some("b".to_owned()),
         steps: vec![
             StepSpec::new("a", "orders", "create").undone_by("cancel"),
             StepSpec::new("b", "payments", "pay").after(["a"]).retry(RetryPolicy::endless()).without_undo(),
         ],
-    }
+    })
 }
 
 fn a_definition_is_stored_once_and_never_changed(journal: &dyn Journal) {
     let first = definition("Test", 1);
-    let other = DefinitionSpec { limit: Duration::from_secs(61), ..first.clone() };
+    let other = limited_definition("Test", 1, Duration::from_secs(61));
     let put = |spec: &DefinitionSpec| journal.put_definition(spec).expect(WRITABLE);
     assert_eq!(put(&first), PutDefinition::New);
     assert_eq!(put(&first), PutDefinition::Unchanged);

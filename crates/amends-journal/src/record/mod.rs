@@ -1,7 +1,7 @@
 //! How facts are written down.
 //!
 //! Owns [`Record`] and its frame: a format byte, a checksum, a body of the format's own stored shapes (`v1`).
-//! Promises that what decodes is what was encoded for this saga and this place: the checksum covers both, and
+//! Promises that what decodes is what was encoded for this transaction and this place: the checksum covers both, and
 //! anything missing, unknown or left over is an error that says "damaged" or "written by a newer version", never a
 //! default. Payloads are slices of the frame, not copies. Does not know where frames are kept.
 //!
@@ -10,7 +10,7 @@
 
 mod v1;
 
-use amends_core::{DefinitionSpec, Event, Time, TransactionId};
+use amends_core::{DefinitionSpec, Facts, Mode, Time, TransactionId};
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
@@ -20,7 +20,7 @@ pub struct Record {
     /// When.
     pub at: Time,
     /// The facts, in order; at least one.
-    pub events: Vec<Event>,
+    pub facts: Facts,
 }
 
 /// Why stored bytes could not be read.
@@ -68,24 +68,24 @@ impl Flaw {
     }
 }
 
-/// The frame of record number `sequence` of a saga.
+/// The frame of record number `sequence` of a transaction.
 ///
 /// # Panics
 /// When the record states nothing, or an attempt number zero: such a record could not be read back.
 #[must_use]
-pub fn encode(saga: TransactionId, sequence: u64, record: &Record) -> Bytes {
-    assert!(!record.events.is_empty(), "a record states at least one fact");
-    seal(record_seed(saga, sequence), &v1::Record::from(record))
+pub fn encode(id: TransactionId, sequence: u64, record: &Record) -> Bytes {
+    assert!(!record.facts.is_empty(), "a record states at least one fact");
+    seal(record_seed(id, sequence), &v1::Record::from(record))
 }
 
-/// Reads record number `sequence` of a saga from its frame.
+/// Reads record number `sequence` of a transaction from its frame.
 ///
 /// # Errors
-/// When the frame is damaged, was written for another saga or place, or by a newer version.
-pub fn decode(saga: TransactionId, sequence: u64, frame: Bytes) -> Result<Record, Unreadable> {
-    unseal(record_seed(saga, sequence), frame)
+/// When the frame is damaged, was written for another transaction or place, or by a newer version.
+pub fn decode(id: TransactionId, sequence: u64, frame: Bytes) -> Result<Record, Unreadable> {
+    unseal(record_seed(id, sequence), frame)
         .and_then(|body| Record::try_from(body_of::<v1::Record>(body)?))
-        .map_err(|flaw| flaw.of(format!("record {sequence} of saga {saga}")))
+        .map_err(|flaw| flaw.of(format!("record {sequence} of transaction {id}")))
 }
 
 /// The frame of a definition.
@@ -104,15 +104,36 @@ pub fn decode_definition(name: &str, frame: Bytes) -> Result<DefinitionSpec, Unr
         .map_err(|flaw| flaw.of(format!("the definition {name}")))
 }
 
+/// A mode as backends store it; never zero.
+#[must_use]
+pub const fn mode_code(mode: Mode) -> u8 {
+    match mode {
+        Mode::Saga => 1,
+        #[cfg(feature = "errand")]
+        Mode::Errand => 100,
+    }
+}
+
+/// The mode behind a code; `None` for one that this version does not know.
+#[must_use]
+pub const fn mode_of(code: u8) -> Option<Mode> {
+    match code {
+        1 => Some(Mode::Saga),
+        #[cfg(feature = "errand")]
+        100 => Some(Mode::Errand),
+        _ => None,
+    }
+}
+
 /// The format of the frames that this version writes.
 const FORMAT: u8 = 1;
 
 /// The frame's bytes before its body.
 const ENVELOPE: usize = 5;
 
-/// The checksum's start for a record: a frame that strayed to another saga or place does not read.
-fn record_seed(saga: TransactionId, sequence: u64) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&saga.to_bytes()), &sequence.to_le_bytes())
+/// The checksum's start for a record: a frame that strayed to another transaction or place does not read.
+fn record_seed(id: TransactionId, sequence: u64) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&id.to_bytes()), &sequence.to_le_bytes())
 }
 
 /// The checksum's start for a definition: its frame does not read as a record.

@@ -66,7 +66,8 @@ pub fn action_in(
     match business(savepoint)? {
         Ok(output) => {
             check_output(&output)?;
-            row::write_acted(savepoint, key, row, &action, &output)?;
+            let state = State::Acted { action, answer: output.clone() };
+            row::write(savepoint, key, row, Form::Here, &state)?;
             Ok(Answer::Completed(output))
         }
         Err(refusal) => {

@@ -52,13 +52,16 @@ fn every_error_of_a_start_has_its_kind() {
     for (error, kind) in [
         (StartError::UnknownDefinition(DefinitionName::new("D")), ErrorKind::NotFound),
         (StartError::InputNotJson, ErrorKind::BadRequest),
+        (StartError::DuplicateName("a".to_owned()), ErrorKind::DuplicateField),
+        (StartError::Removed { id: saga() }, ErrorKind::SagaRemoved),
+        (StartError::NotOwner, ErrorKind::OwnedElsewhere),
         (StartError::InputTooLarge(2_000_000), ErrorKind::BodyTooLarge),
         (StartError::BadKey, ErrorKind::IdempotencyKeyInvalid),
-        (StartError::KeyReused { saga: saga() }, ErrorKind::KeyReused),
+        (StartError::KeyReused { id: saga() }, ErrorKind::KeyReused),
         (StartError::Full(7), ErrorKind::EngineFull),
         (StartError::DiskLow, ErrorKind::DiskLow),
         (StartError::Stopping, ErrorKind::Stopping),
-        (StartError::Unreadable { saga: saga(), why: why() }, ErrorKind::SagaUnreadable),
+        (StartError::Unreadable { id: saga(), why: why() }, ErrorKind::SagaUnreadable),
         (StartError::Unknown(why()), ErrorKind::OutcomeUnknown),
     ] {
         let detail = error.to_string();
@@ -70,7 +73,9 @@ fn every_error_of_a_start_has_its_kind() {
 #[test]
 fn every_error_of_a_question_has_its_kind() {
     for (error, kind) in [
-        (ReadError::Unreadable { saga: saga(), why: "why".to_owned() }, ErrorKind::SagaUnreadable),
+        (ReadError::Unreadable { id: saga(), why: "why".to_owned() }, ErrorKind::SagaUnreadable),
+        (ReadError::Removed { id: saga() }, ErrorKind::SagaRemoved),
+        (ReadError::NotOwner, ErrorKind::OwnedElsewhere),
         (ReadError::Full, ErrorKind::EngineFull),
         (ReadError::Stopping, ErrorKind::Stopping),
         (ReadError::Journal("why".to_owned()), ErrorKind::Internal),
@@ -99,7 +104,7 @@ async fn every_error_of_a_verb_has_its_kind() {
 fn an_error_about_a_saga_names_it() {
     let members = |error: StartError| Problem::from(error).document().members.clone();
     let id = json!(saga().to_string());
-    assert_eq!(members(StartError::KeyReused { saga: saga() })["saga_id"], id);
-    let unreadable = members(StartError::Unreadable { saga: saga(), why: "why".to_owned() });
+    assert_eq!(members(StartError::KeyReused { id: saga() })["saga_id"], id);
+    let unreadable = members(StartError::Unreadable { id: saga(), why: "why".to_owned() });
     assert_eq!((&unreadable["saga_id"], &unreadable["status"]), (&id, &json!("failed")));
 }

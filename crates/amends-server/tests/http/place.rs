@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_api::Problem;
-use amends_core::{Definition, DefinitionName, DefinitionSpec, Outcome, RetryPolicy, StepSpec};
+use amends_core::{DefinitionName, Outcome, RetryPolicy, SagaDefinition, SagaSpec, StepSpec};
 use amends_engine::{Engine, EngineBuilder, StartRequest, Wait, local};
 use amends_journal::MemoryJournal;
 use amends_server::routes;
@@ -23,7 +23,7 @@ pub(crate) type Says = fn(&str) -> Outcome;
 pub(crate) fn engine(says: Says) -> Engine {
     let once = RetryPolicy { attempts: Some(1), ..RetryPolicy::action() };
     let step = |name: &str| StepSpec::new(name, "p", name).retry(once.clone());
-    let definition = Definition::check(DefinitionSpec {
+    let definition = SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new("Three"),
         version: 2,
         limit: Duration::from_secs(60),
@@ -57,7 +57,7 @@ pub(crate) async fn run(engine: &Engine) -> String {
         key: None,
         wait: Wait::Rest,
     };
-    engine.start(request).await.unwrap().saga.id().to_string()
+    engine.start(request).await.unwrap().transaction.id().to_string()
 }
 
 /// The router as it is served.

@@ -32,7 +32,7 @@ async fn ledger(State(shop): State<Shop>) -> Result<Json<LedgerAnswer>, Problem>
     for status in [Status::Pending, Status::InProgress, Status::Compensating] {
         live_sagas += count(status).await?;
     }
-    let parked_sagas = count(Status::Failed).await?;
+    let parked_sagas = count(Status::Parked).await?;
     let services = read(&shop, Services::ledger).await?;
     Ok(Json(LedgerAnswer { services, live_sagas, parked_sagas }))
 }

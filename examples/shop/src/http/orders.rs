@@ -37,7 +37,8 @@ async fn place(State(shop): State<Shop>, headers: HeaderMap, body: Body) -> Resu
     let wait = if respond_async { Wait::Accepted } else { Wait::Rest };
     let definition = DefinitionName::new(PLACE_ORDER);
     let view = shop.engine.start(StartRequest { definition, input: body, id: None, key, wait }).await?;
-    if respond_async { Ok(accepted(&view)) } else { placed(&view) }
+    let saga = view.saga().expect("an order is a saga");
+    if respond_async { Ok(accepted(saga)) } else { placed(saga) }
 }
 
 async fn order(State(shop): State<Shop>, uri: Uri) -> Result<Json<OrderView>, Problem> {

@@ -5,7 +5,6 @@
 
 use amends_api::{ErrorKind, SagaStatus};
 use amends_core::{Saga, Status};
-use amends_engine::SagaView;
 use amends_server::{Problem, wire};
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -28,18 +27,17 @@ struct Placed {
 }
 
 /// The answer to a caller who does not wait for the end.
-pub(super) fn accepted(view: &SagaView) -> Response {
-    let saga_id = view.saga.id().to_string();
+pub(super) fn accepted(saga: &Saga) -> Response {
+    let saga_id = saga.id().to_string();
     let location = HeaderValue::from_str(&format!("/sagas/{saga_id}")).expect("an id is visible ASCII");
     let applied = HeaderValue::from_static("respond-async");
-    let body = Json(Accepted { saga_id, status: wire::status(view.saga.status()) });
+    let body = Json(Accepted { saga_id, status: wire::status(saga.status()) });
     let headers = [(header::LOCATION, location), (HeaderName::from_static("preference-applied"), applied)];
     (StatusCode::ACCEPTED, headers, body).into_response()
 }
 
 /// The answer that an ended or parked saga makes.
-pub(super) fn placed(view: &SagaView) -> Result<Response, Problem> {
-    let saga = &*view.saga;
+pub(super) fn placed(saga: &Saga) -> Result<Response, Problem> {
     match saga.status() {
         Status::Completed => {
             let body = Placed {
@@ -50,7 +48,7 @@ pub(super) fn placed(view: &SagaView) -> Result<Response, Problem> {
             Ok((StatusCode::CREATED, Json(body)).into_response())
         }
         Status::Compensated => Err(compensated(saga)),
-        Status::Failed => {
+        Status::Parked => {
             let because = saga
                 .parked()
                 .map_or_else(String::new, |parked| wire::because(saga.definition(), &parked.because));

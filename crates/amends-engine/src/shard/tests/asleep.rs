@@ -9,20 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{
-    By, Command, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome,
-    RetryPolicy, Saga, Standing, StepIndex, StepSpec, StepState, Time, TransactionId, Verb, Way,
+    AttemptId, By, CallId, Command, Definition, DefinitionName, Direction, Entropy, Moment, Outcome,
+    RetryPolicy, SagaDefinition, SagaSpec, SizeLimits, Standing, StepIndex, StepSpec, StepState, Time,
+    Transaction, TransactionId, Verb, Way,
 };
 use amends_journal::{AppendAnswer, Epoch};
 use bytes::Bytes;
 
 use crate::leases::Leases;
-use crate::registry::Plan;
+use crate::participant::gate::Gate;
+use crate::registry::Runnable;
 use crate::shard::Shard;
-use crate::shard::gate::{Gate, ParticipantIndex};
 use crate::shard::input::{Found, Input, Output, Reply, Start, Ticket, Until};
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
-const STEP: (StepIndex, Direction) = (StepIndex(0), Direction::Action);
+const ATTEMPT: AttemptId = CallId::first(StepIndex(0), Direction::Action).attempt(1);
 
 #[derive(Debug, Clone, Default)]
 struct Waiter {
@@ -38,9 +39,9 @@ impl Ticket for Waiter {
 /// A shard of one saga, whose participant has not answered yet.
 struct Story {
     shard: Shard<Waiter>,
-    plan: Arc<Plan>,
+    runnable: Arc<Runnable>,
     /// As its records make it.
-    stored: Saga,
+    stored: Transaction,
     sequence: u64,
     standing: Standing,
     now: Moment,
@@ -49,7 +50,7 @@ struct Story {
 impl Story {
     fn new(until: Until) -> Self {
         let retry = RetryPolicy { first: A_DAY, cap: A_DAY, ..RetryPolicy::action() };
-        let definition = Definition::check(DefinitionSpec {
+        let definition = SagaDefinition::from_spec(SagaSpec {
             name: DefinitionName::new("One"),
             version: 1,
             limit: 100 * A_DAY,
@@ -61,21 +62,22 @@ impl Story {
                     .attempt_limit(Duration::from_secs(1)),
             ],
         });
-        let definition = Arc::new(definition.expect("the plan is sound"));
-        let plan = Arc::new(Plan { definition, participants: vec![ParticipantIndex(0)] });
-        let now = Moment { now: Time::from_milliseconds(1_000), entropy: Entropy(1) };
+        let definition = Definition::from(definition.expect("the definition is sound"));
+        let runnable = Runnable::for_tests(definition.clone(), &["p"]);
+        let now = Time::from_milliseconds(1_000);
+        let now = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };
         let (id, input) = (TransactionId::from_parts(1, 1), Bytes::from_static(b"{}"));
-        let (stored, _) = Saga::start(id, plan.definition.clone(), input.clone(), now);
+        let (stored, _) = Transaction::start(id, definition, input.clone(), now);
         let shard = Shard::new(vec![Gate::new(1)], Arc::new(Leases::all(Epoch(1))));
         let mut story =
-            Self { shard, plan, stored, sequence: 1, standing: Standing::Active(Way::Forward), now };
+            Self { shard, runnable, stored, sequence: 1, standing: Standing::Active(Way::Forward), now };
         let start = Start {
             ticket: Waiter::default(),
             id,
             id_given: false,
             key: None,
             fingerprint: None,
-            plan: story.plan.clone(),
+            runnable: story.runnable.clone(),
             input,
             until,
         };
@@ -95,17 +97,15 @@ impl Story {
     }
 
     fn answer(&mut self, outcome: Outcome) -> Output<Waiter> {
-        let (saga, (step, direction)) = (self.id(), STEP);
-        self.give(Input::Answered { saga, step, direction, attempt: 1, outcome })
+        self.give(Input::Answered { id: self.id(), attempt: ATTEMPT, outcome })
     }
 
     /// The participant wants to be asked tomorrow.
     fn fall_asleep(&mut self) -> Output<Waiter> {
-        let tomorrow = || Outcome::Pending { ask_again_after: Some(A_DAY) };
+        let tomorrow = || Outcome::Working { ask_again_after: Some(A_DAY) };
         let output = self.answer(tomorrow());
-        let (step, direction) = STEP;
-        let command = Command::Answer { step, direction, attempt: 1, outcome: tomorrow() };
-        self.stored.decide(command, self.now).expect("an answer is never rejected");
+        let command = Command::Answer { attempt: ATTEMPT, outcome: tomorrow() };
+        self.stored.handle(command, self.now).expect("an answer is never rejected");
         (self.sequence, self.standing) = (2, output.appends[0].standing);
         self.give(Input::Appended(vec![AppendAnswer::Committed]))
     }
@@ -113,12 +113,12 @@ impl Story {
     /// What the journal has of it is read.
     fn load(&mut self) -> Output<Waiter> {
         let found = self.found();
-        self.give(Input::Loaded { saga: self.id(), found })
+        self.give(Input::Loaded { id: self.id(), found })
     }
 
     fn found(&self) -> Found {
-        let (saga, plan) = (Box::new(self.stored.clone()), self.plan.clone());
-        Found::Saga { saga, sequence: self.sequence, plan, standing: self.standing }
+        let (transaction, runnable) = (Box::new(self.stored.clone()), self.runnable.clone());
+        Found::Transaction { transaction, sequence: self.sequence, runnable, standing: self.standing }
     }
 
     fn pass(&mut self, time: Duration) -> Output<Waiter> {
@@ -142,14 +142,14 @@ fn what_is_read_of_a_saga_that_sleeps_does_not_keep_it_in_memory() {
     let output = story.fall_asleep();
     story.check_asleep(&output);
 
-    let (saga, found) = (story.id(), story.found());
-    let late_page = Input::Recovered { saga, found };
-    assert_eq!(story.give(late_page).loads, [saga], "the page is not believed");
+    let (id, found) = (story.id(), story.found());
+    let late_page = Input::Recovered { id, found };
+    assert_eq!(story.give(late_page).loads, [id], "the page is not believed");
     let output = story.load();
     story.check_asleep(&output);
     // The same goes for one that an operator wanted something of that its state forbids.
     let (ticket, verb) = (Waiter::default(), Verb::Resume);
-    story.give(Input::Operate { ticket, saga, verb, by: by() });
+    story.give(Input::Command { ticket, id, command: Command::Operate { verb, by: by() } });
     let output = story.load();
     let [(_, Reply::Rejected(_))] = &output.replies[..] else { panic!("one answer: {:?}", output.replies) };
     story.check_asleep(&output);
@@ -159,8 +159,8 @@ fn what_is_read_of_a_saga_that_sleeps_does_not_keep_it_in_memory() {
 fn whoever_waits_keeps_a_saga_in_memory_until_he_gives_up() {
     let mut story = Story::new(Until::Now);
     story.fall_asleep();
-    let (waiter, saga) = (Waiter::default(), story.id());
-    story.give(Input::Ask { ticket: waiter.clone(), saga, until: Until::Rest });
+    let (waiter, id) = (Waiter::default(), story.id());
+    story.give(Input::Ask { ticket: waiter.clone(), id, until: Until::Rest });
     assert_eq!(story.load().sleeps_until, None);
     for _ in 0..3 {
         let until = story.shard.wake_at();
@@ -186,23 +186,22 @@ fn a_success_that_comes_while_the_saga_sleeps_counts() {
     let mut story = Story::new(Until::Now);
     // The attempt's limit passes, and the next attempt is a day away.
     let standing = story.pass(Duration::from_secs(2)).appends[0].standing;
-    let (step, direction) = STEP;
     let unknown = Outcome::unknown(amends_core::Reason::TIMED_OUT, "no answer within 1000 ms".to_owned());
-    story
-        .stored
-        .decide(Command::Answer { step, direction, attempt: 1, outcome: unknown }, story.now)
-        .unwrap();
+    story.stored.handle(Command::Answer { attempt: ATTEMPT, outcome: unknown }, story.now).unwrap();
     (story.sequence, story.standing) = (2, standing);
     let output = story.give(Input::Appended(vec![AppendAnswer::Committed]));
     story.check_asleep(&output);
 
-    let saga = story.id();
-    assert_eq!(story.answer(Outcome::Completed { output: Bytes::from_static(b"{}") }).loads, [saga]);
+    let id = story.id();
+    assert_eq!(story.answer(Outcome::Completed { output: Bytes::from_static(b"{}") }).loads, [id]);
     assert_eq!(story.load().appends.len(), 1, "it is recorded");
     story.give(Input::Appended(vec![AppendAnswer::Committed]));
     assert_eq!(story.shard.population(), 0, "and was the last step");
     // One that tells nothing is not worth a read.
-    let pending = Outcome::Pending { ask_again_after: None };
+    let pending = Outcome::Working { ask_again_after: None };
     assert_eq!(story.answer(pending).loads, []);
-    assert!(!matches!(story.stored.steps()[0].state, StepState::Completed { .. }), "our own copy is old");
+    assert!(
+        !matches!(story.stored.as_saga().unwrap().steps()[0].state, StepState::Completed { .. }),
+        "our own copy is old"
+    );
 }

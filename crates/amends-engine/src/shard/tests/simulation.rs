@@ -10,10 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use amends_core::errand::ErrandDefinition;
 use amends_core::retry::splitmix64;
 use amends_core::{
-    By, Definition, DefinitionName, DefinitionSpec, Direction, Entropy, Moment, Outcome, RetryPolicy, Saga,
-    Standing, Status, StepSpec, Time, TransactionId, Verb,
+    AttemptId, By, CallId, Command, Definition, DefinitionName, Direction, EffectId, End, Entropy, Moment,
+    Outcome, RetryPolicy, Saga, SagaDefinition, SagaSpec, Signal, SizeLimits, Standing, StepIndex, StepKind,
+    StepSpec, Time, Transaction, TransactionId, Verb,
 };
 use amends_journal::record;
 use amends_journal::{
@@ -21,11 +23,11 @@ use amends_journal::{
 };
 use bytes::Bytes;
 
-use crate::call::Call;
 use crate::leases::Leases;
-use crate::registry::Plan;
+use crate::participant::Call;
+use crate::participant::gate::Gate;
+use crate::registry::Runnable;
 use crate::shard::Shard;
-use crate::shard::gate::{Gate, ParticipantIndex};
 use crate::shard::input::{Found, Input, Reply, Start, Until};
 
 const PARTICIPANTS: usize = 2;
@@ -43,7 +45,7 @@ enum Effect {
 /// What is on the disk.
 #[derive(Debug, Clone)]
 struct Stored {
-    plan: Arc<Plan>,
+    runnable: Arc<Runnable>,
     records: Vec<Bytes>,
     standing: Standing,
 }
@@ -72,7 +74,7 @@ struct Asked {
 struct World {
     seed: u64,
     now: Time,
-    plans: Vec<Arc<Plan>>,
+    runnables: Vec<Arc<Runnable>>,
     shard: Shard<u64>,
     durable: BTreeMap<TransactionId, Stored>,
     keys: BTreeMap<String, KeyEntry>,
@@ -85,8 +87,10 @@ struct World {
     /// Read from the disk, but not handed over yet: it may be older than what has been written since.
     read: Vec<(TransactionId, Found)>,
     recovery: Recovery,
-    effects: BTreeMap<(TransactionId, u16), Effect>,
-    sent: BTreeSet<(TransactionId, u16, Direction, u32)>,
+    effects: BTreeMap<(TransactionId, StepIndex), Effect>,
+    /// What each call was first sent with.
+    payloads: BTreeMap<(TransactionId, CallId), Bytes>,
+    sent: BTreeSet<(TransactionId, AttemptId)>,
     /// The earliest timer, as of when the shard last told that a saga fell asleep.
     sleeper_looks_at: Time,
     /// Tickets that wait.
@@ -104,7 +108,7 @@ impl World {
         Self {
             seed,
             now: Time::from_milliseconds(1_000_000),
-            plans: vec![linear(), diamond()],
+            runnables: vec![linear(), diamond(), patient(), errand()],
             shard: Shard::new(gates(), Arc::new(Leases::all(Epoch(1)))),
             durable: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -116,6 +120,7 @@ impl World {
             read: Vec::new(),
             recovery: Recovery::Done,
             effects: BTreeMap::new(),
+            payloads: BTreeMap::new(),
             sent: BTreeSet::new(),
             sleeper_looks_at: Time::NEVER,
             asked: BTreeMap::new(),
@@ -141,14 +146,17 @@ impl World {
     }
 
     fn give(&mut self, input: Input<u64>) {
-        let moment = Moment { now: self.now, entropy: Entropy(self.random()) };
+        let moment = Moment { now: self.now, entropy: Entropy(self.random()), sizes: SizeLimits::default() };
         self.shard.handle(input, moment);
         let output = self.shard.take_output();
         self.outputs_seen += output.calls.len() + output.replies.len();
         for (_, call) in &output.calls {
             self.check_call_is_durable(call);
-            let attempt = (call.saga, call.step.0, call.direction, call.attempt);
+            let attempt = (call.transaction, call.attempt);
             assert!(self.sent.insert(attempt), "an attempt is sent once, crashes or not: {call:?}");
+            let payload =
+                self.payloads.entry((call.transaction, call.attempt.call)).or_insert(call.payload.clone());
+            assert_eq!(*payload, call.payload, "every attempt carries the same bytes: {call:?}");
         }
         if let Some(time) = output.sleeps_until {
             self.sleeper_looks_at = self.sleeper_looks_at.min(time);
@@ -162,72 +170,72 @@ impl World {
         self.loads.extend(output.loads);
     }
 
-    fn rebuild(stored: &Stored, id: TransactionId, count: usize) -> Saga {
-        let mut saga: Option<Saga> = None;
+    fn rebuild(stored: &Stored, id: TransactionId, count: usize) -> Transaction {
+        let mut transaction: Option<Transaction> = None;
         for (at, frame) in stored.records[..count].iter().enumerate() {
             let record = record::decode(id, at as u64 + 1, frame.clone()).unwrap();
-            for event in &record.events {
-                match &mut saga {
-                    None => {
-                        saga =
-                            Some(Saga::begin(id, stored.plan.definition.clone(), event, record.at).unwrap())
-                    }
-                    Some(saga) => saga.apply(event, record.at).unwrap(),
+            let definition = stored.runnable.definition.clone();
+            match &mut transaction {
+                None => {
+                    let begun = Transaction::begin(id, definition, &record.facts, record.at);
+                    transaction = Some(begun.unwrap());
                 }
+                Some(transaction) => transaction.apply(&record.facts, record.at).unwrap(),
             }
         }
-        saga.expect("a stored saga has records")
+        transaction.expect("what is stored has records")
     }
 
-    fn stored_state(&self, id: TransactionId) -> Option<Saga> {
+    fn stored_state(&self, id: TransactionId) -> Option<Transaction> {
         self.durable.get(&id).map(|stored| Self::rebuild(stored, id, stored.records.len()))
     }
 
     /// The one rule.
     fn check_call_is_durable(&self, call: &Call) {
-        let state = self.stored_state(call.saga).expect("no effect before its fact is durable: no such saga");
-        let owed = state.owed_calls().any(|owed| {
-            (owed.step, owed.direction, owed.attempt) == (call.step, call.direction, call.attempt)
-        });
+        let state =
+            self.stored_state(call.transaction).expect("no effect before its fact is durable: not stored");
+        let owed = state.owed().any(|owed| owed.id() == EffectId::Call(call.attempt));
         assert!(owed, "no effect before its fact is durable: {call:?}");
     }
 
     fn check_reply(&mut self, ticket: u64, reply: &Reply) {
         let asked = self.asked.remove(&ticket).expect("each ticket is answered once");
         match reply {
-            Reply::State { saga, sequence } => {
-                let stored = self.durable.get(&saga.id()).expect("no reply before the saga is durable");
+            Reply::State { transaction, sequence } => {
+                let id = transaction.id();
+                let stored = self.durable.get(&id).expect("no reply before the transaction is durable");
                 let count = usize::try_from(*sequence).unwrap();
                 assert!(count <= stored.records.len(), "a reply says only what is durable");
-                assert_eq!(**saga, Self::rebuild(stored, saga.id(), count), "a reply says what is durable");
+                assert_eq!(**transaction, Self::rebuild(stored, id, count), "a reply says what is durable");
                 if let Some(key) = &asked.key {
-                    assert_eq!(self.keys[key].id, saga.id(), "a key gives its own saga");
+                    assert_eq!(self.keys[key].id, id, "a key gives its own transaction");
                 }
-                if let Some((id, told)) = asked.told {
-                    assert_eq!(saga.id(), id, "a question is answered about its own saga");
+                if let Some((asked_for, told)) = asked.told {
+                    assert_eq!(id, asked_for, "a question is answered about its own transaction");
                     assert!(*sequence >= told, "what was told once is not taken back");
                 }
                 if asked.operates {
-                    let record = record::decode(saga.id(), *sequence, stored.records[count - 1].clone());
-                    let events = format!("{:?}", record.unwrap().events);
+                    let record = record::decode(id, *sequence, stored.records[count - 1].clone());
+                    let facts = format!("{:?}", record.unwrap().facts);
                     assert!(
-                        events.contains(&format!("\"ticket {ticket}\"")),
+                        matches!(&**transaction, Transaction::Errand(_))
+                            || facts.contains(&format!("\"ticket {ticket}\"")),
                         "a verb is answered once recorded"
                     );
                 }
-                let is_at_rest = saga.status().is_ended() || saga.status() == Status::Failed;
+                let is_at_rest = transaction.standing().is_at_rest();
                 assert!(!asked.rests || is_at_rest, "whoever waits for the end is told of the end");
-                let told = self.told.entry(saga.id()).or_default();
+                let told = self.told.entry(id).or_default();
                 *told = (*told).max(*sequence);
             }
-            Reply::Exists { saga } => {
+            Reply::Exists { id } => {
                 let entry = self.keys[&asked.key.expect("only a named start exists")];
-                assert_eq!(entry.id, *saga, "a key gives its own saga");
+                assert_eq!(entry.id, *id, "a key gives its own saga");
                 assert_eq!(entry.fingerprint, asked.fingerprint, "another input is not the same start");
             }
-            Reply::KeyReused { saga } => {
+            Reply::KeyReused { id } => {
                 let entry = self.keys[&asked.key.expect("only a named start is in conflict")];
-                assert_eq!(entry.id, *saga, "a key names its own saga");
+                assert_eq!(entry.id, *id, "a key names its own saga");
                 assert_ne!(entry.fingerprint, asked.fingerprint, "the same start is no conflict");
             }
             Reply::NotFound => {
@@ -236,7 +244,9 @@ impl World {
                 }
             }
             Reply::Rejected(_) | Reply::NoSpace | Reply::Failed { .. } => {}
-            Reply::Unreadable { saga, why } => panic!("nothing is damaged here: {saga}: {why}"),
+            Reply::Removed { id } => panic!("nothing is removed here: {id}"),
+            Reply::Fenced => panic!("nobody else owns anything here"),
+            Reply::Unreadable { id, why } => panic!("nothing is damaged here: {id}: {why}"),
         }
     }
 
@@ -252,11 +262,11 @@ impl World {
         self.asked.get_mut(&ticket).unwrap().operates = true;
         // The reason names the ticket: that is how its record is found again.
         let by = By { who: "ann".to_owned(), why: format!("ticket {ticket}") };
-        self.give(Input::Operate { ticket, saga, verb, by });
+        self.give(Input::Command { ticket, id: saga, command: Command::Operate { verb, by } });
     }
 
     fn start(&mut self) {
-        let plan = self.plans[self.ticket as usize % self.plans.len()].clone();
+        let runnable = self.runnables[self.ticket as usize % self.runnables.len()].clone();
         let ticket = self.next_ticket();
         let name = self.below(30);
         let key = (name < 10).then(|| format!("key-{name}"));
@@ -285,7 +295,7 @@ impl World {
             until,
             id,
             id_given,
-            plan,
+            runnable,
             input: Bytes::from_static(b"{}"),
             fingerprint,
             key: key.map(StartKey),
@@ -321,10 +331,10 @@ impl World {
                         KeyEntry { id: append.id, fingerprint: new.fingerprint, presence: Presence::Kept };
                     self.keys.insert(name, entry);
                 }
-                let known = |plan: &&Arc<Plan>| *plan.definition.name() == new.definition;
-                let plan = self.plans.iter().find(known).unwrap().clone();
+                let known = |runnable: &&Arc<Runnable>| *runnable.definition.name() == new.definition;
+                let runnable = self.runnables.iter().find(known).unwrap().clone();
                 let records = vec![append.record.clone()];
-                let stored = Stored { plan, records, standing: append.standing };
+                let stored = Stored { runnable, records, standing: append.standing };
                 self.durable.insert(append.id, stored);
             }
             Expected::Sequence(sequence) => {
@@ -365,8 +375,8 @@ impl World {
 
     /// What the barrier lets happen, and what it answers.
     fn act(&mut self, call: &Call, refuses: bool) -> Outcome {
-        let row = self.effects.entry((call.saga, call.step.0));
-        match call.direction {
+        let row = self.effects.entry((call.transaction, call.attempt.step()));
+        match call.direction() {
             Direction::Action => {
                 let fresh = if refuses { Effect::Refused } else { Effect::Acted };
                 match row.or_insert(fresh) {
@@ -400,7 +410,7 @@ impl World {
                 self.act(&call, refuses);
                 Outcome::unknown("reset", "connection reset")
             }
-            2 => Outcome::Pending { ask_again_after: Some(Duration::from_millis(70)) },
+            2 => Outcome::Working { ask_again_after: Some(Duration::from_millis(70)) },
             // No answer at all: the attempt's limit must end it.
             3 => {
                 self.past_calls.push(call);
@@ -413,8 +423,7 @@ impl World {
     }
 
     fn answer(&mut self, call: &Call, outcome: Outcome) {
-        let Call { saga, step, direction, attempt, .. } = *call;
-        self.give(Input::Answered { saga, step, direction, attempt, outcome });
+        self.give(Input::Answered { id: call.transaction, attempt: call.attempt, outcome });
     }
 
     /// An old call reaches its participant once more, and its answer comes late.
@@ -435,7 +444,7 @@ impl World {
     fn hand_over(&mut self) {
         let at = self.below(self.read.len());
         let (saga, found) = self.read.swap_remove(at);
-        self.give(Input::Loaded { saga, found });
+        self.give(Input::Loaded { id: saga, found });
     }
 
     fn recover(&mut self) {
@@ -453,7 +462,7 @@ impl World {
             Recovery::Page(page) => {
                 let last = page.last().map(|(saga, _)| *saga);
                 for (saga, found) in page {
-                    self.give(Input::Recovered { saga, found });
+                    self.give(Input::Recovered { id: saga, found });
                 }
                 Recovery::After(last)
             }
@@ -467,10 +476,10 @@ impl World {
 
     fn found(&self, saga: TransactionId) -> Found {
         match (self.durable.get(&saga), self.stored_state(saga)) {
-            (Some(stored), Some(state)) => Found::Saga {
-                saga: Box::new(state),
+            (Some(stored), Some(state)) => Found::Transaction {
+                transaction: Box::new(state),
                 sequence: stored.records.len() as u64,
-                plan: stored.plan.clone(),
+                runnable: stored.runnable.clone(),
                 standing: stored.standing,
             },
             _ => Found::Nothing,
@@ -493,7 +502,7 @@ impl World {
             .map(|(id, _)| *id)
             .collect();
         for saga in due {
-            self.give(Input::Awaken { saga });
+            self.give(Input::Awaken { id: saga });
         }
         // What is due and not yet awake is looked at again.
         self.sleeper_looks_at = self.earliest_timer();
@@ -527,10 +536,19 @@ impl World {
         self.operates(saga, verb);
     }
 
+    fn signal(&mut self) {
+        let Some(id) = self.any_saga() else { return };
+        let ticket = self.asks(id, false);
+        let key = format!("key-{}", self.below(4));
+        let (name, body) = ("go".to_owned(), Bytes::from_static(b"true"));
+        let signal = Signal { name, key, body, fingerprint: [1; 32] };
+        self.give(Input::Command { ticket, id, command: Command::Signal(signal) });
+    }
+
     fn ask(&mut self, saga: TransactionId) {
         let until = if self.one_in(2) { Until::Now } else { Until::Rest };
         let ticket = self.asks(saga, until == Until::Rest);
-        self.give(Input::Ask { ticket, saga, until });
+        self.give(Input::Ask { ticket, id: saga, until });
     }
 
     fn tick(&mut self) {
@@ -556,6 +574,7 @@ impl World {
                 }
             }
             34 | 35 => self.recover(),
+            36 => self.signal(),
             33 if self.one_in(4) => self.crash(),
             _ => self.tick(),
         }
@@ -592,43 +611,44 @@ impl World {
 
     fn resume_paused(&mut self) -> bool {
         let paused: Vec<TransactionId> =
-            self.durable.keys().copied().filter(|id| self.stored_state(*id).unwrap().is_paused()).collect();
+            self.durable.keys().copied().filter(|id| self.is_paused(*id)).collect();
         for saga in &paused {
             self.operates(*saga, Verb::Resume);
         }
         !paused.is_empty()
     }
 
+    fn is_paused(&self, id: TransactionId) -> bool {
+        self.stored_state(id).expect("it is stored").as_saga().is_some_and(Saga::is_paused)
+    }
+
     fn has_sleepers(&self) -> bool {
         self.durable.values().any(|stored| stored.standing.until().is_some())
     }
 
-    fn check_effects(&self) -> BTreeMap<Status, usize> {
+    fn check_effects(&self) -> BTreeMap<Standing, usize> {
         let mut endings = BTreeMap::new();
         for (id, stored) in &self.durable {
-            let saga = Self::rebuild(stored, *id, stored.records.len());
-            *endings.entry(saga.status()).or_default() += 1;
-            for (at, _) in saga.steps().iter().enumerate() {
-                let effect = self.effects.get(&(*id, u16::try_from(at).unwrap()));
-                let has_undo = saga.definition().has_undo(amends_core::StepIndex(u16::try_from(at).unwrap()));
-                match saga.status() {
-                    Status::Completed => {
-                        assert_eq!(
-                            effect,
-                            Some(&Effect::Acted),
-                            "a completed saga took every effect: {saga:?}"
-                        );
-                    }
-                    Status::Compensated if has_undo => {
-                        assert_ne!(
-                            effect,
-                            Some(&Effect::Acted),
-                            "a compensated saga left an effect: {saga:?}"
-                        );
-                    }
-                    Status::Compensated | Status::Failed => {}
-                    Status::Abandoned | Status::Pending | Status::InProgress | Status::Compensating => {
-                        panic!("after the last fault every saga ends or is parked: {saga:?}")
+            let transaction = Self::rebuild(stored, *id, stored.records.len());
+            let standing = transaction.standing();
+            *endings.entry(standing).or_default() += 1;
+            for call in stored.runnable.definition.calls() {
+                let effect = self.effects.get(&(*id, call.step));
+                let has_undo = transaction.as_saga().is_none_or(|saga| saga.definition().has_undo(call.step));
+                match standing {
+                    Standing::Ended(End::Completed) => assert_eq!(
+                        effect,
+                        Some(&Effect::Acted),
+                        "a completed transaction took every effect: {transaction:?}"
+                    ),
+                    Standing::Ended(End::Compensated) if has_undo => assert_ne!(
+                        effect,
+                        Some(&Effect::Acted),
+                        "a compensated transaction left an effect: {transaction:?}"
+                    ),
+                    Standing::Ended(End::Compensated) | Standing::Parked => {}
+                    Standing::Ended(End::Abandoned) | Standing::Active(_) | Standing::Asleep { .. } => {
+                        panic!("after the last fault everything ends or is parked: {transaction:?}")
                     }
                 }
             }
@@ -642,55 +662,83 @@ fn gates() -> Vec<Gate> {
     (0..PARTICIPANTS).map(|_| Gate::new(PLACES)).collect()
 }
 
-fn plan(name: &str, pivot: Option<&str>, steps: Vec<StepSpec>) -> Arc<Plan> {
-    let participants = (0..steps.len()).map(|at| ParticipantIndex(at % PARTICIPANTS)).collect();
-    let steps = steps.into_iter().map(|step| step.attempt_limit(Duration::from_millis(150))).collect();
-    let definition = Definition::check(DefinitionSpec {
+const NAMES: [&str; PARTICIPANTS] = ["p0", "p1"];
+
+fn runnable(name: &str, pivot: Option<&str>, steps: Vec<StepSpec>) -> Arc<Runnable> {
+    let quick = |step: StepSpec| match step.kind {
+        StepKind::Call(_) => step
+            .attempt_limit(Duration::from_millis(150))
+            .payload(amends_core::Payload::Mapping("everything".to_owned())),
+        StepKind::Sleep { .. } | StepKind::Wait(_) => step,
+    };
+    let definition = SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new(name),
         version: 1,
-        limit: Duration::from_secs(20),
+        limit: Duration::from_secs(2_000),
         pivot: pivot.map(str::to_owned),
-        steps,
+        steps: steps.into_iter().map(quick).collect(),
     });
-    Arc::new(Plan { definition: Arc::new(definition.expect("the plan is sound")), participants })
+    Runnable::for_tests(definition.expect("the definition is sound"), &NAMES)
 }
 
-fn linear() -> Arc<Plan> {
+fn linear() -> Arc<Runnable> {
     let quick = RetryPolicy { first: Duration::from_millis(20), ..RetryPolicy::action() };
-    plan(
+    runnable(
         "Linear",
         Some("c"),
         vec![
-            StepSpec::new("a", "p", "a").undone_by("undo_a").retry(quick.clone()),
-            StepSpec::new("b", "p", "b").undone_by("undo_b").retry(quick),
-            StepSpec::new("c", "p", "c").undone_by("undo_c"),
-            StepSpec::new("d", "p", "d").without_undo(),
+            StepSpec::new("a", "p0", "a").undone_by("undo_a").retry(quick.clone()),
+            StepSpec::new("b", "p1", "b").undone_by("undo_b").retry(quick),
+            StepSpec::new("c", "p0", "c").undone_by("undo_c"),
+            StepSpec::new("d", "p1", "d").without_undo(),
         ],
     )
 }
 
-fn diamond() -> Arc<Plan> {
-    // A long rest after a failure: these sagas go to sleep.
+fn diamond() -> Arc<Runnable> {
+    // A long rest after an unknown outcome: these sagas go to sleep.
     let slow = RetryPolicy {
         first: Duration::from_secs(300),
         cap: Duration::from_secs(300),
         ..RetryPolicy::patient()
     };
-    let mut last = StepSpec::new("last", "p", "last").after(["left", "right"]).without_undo();
-    last.retry = Some(slow);
-    plan(
+    runnable(
         "Diamond",
         Some("last"),
         vec![
-            StepSpec::new("first", "p", "first").undone_by("undo"),
-            StepSpec::new("left", "p", "left").after(["first"]).undone_by("undo"),
-            StepSpec::new("right", "p", "right").after(["first"]).undone_by("undo"),
-            last,
+            StepSpec::new("first", "p0", "first").undone_by("undo"),
+            StepSpec::new("left", "p1", "left").after(["first"]).undone_by("undo"),
+            StepSpec::new("right", "p0", "right").after(["first"]).undone_by("undo"),
+            StepSpec::new("last", "p1", "last").after(["left", "right"]).without_undo().retry(slow),
         ],
     )
 }
 
-fn simulate(seed: u64) -> BTreeMap<Status, usize> {
+/// Sleeps, and waits for a signal that may be there before, come in time, or never.
+fn patient() -> Arc<Runnable> {
+    runnable(
+        "Patient",
+        None,
+        vec![
+            StepSpec::new("a", "p0", "a").undone_by("undo_a"),
+            StepSpec::sleep("nap", Duration::from_secs(100)).after(["a"]),
+            StepSpec::wait("go", "go", Duration::from_secs(300)).after(["a"]),
+            StepSpec::wait("b", "go", Duration::from_secs(1)).or_go_on().after(["go", "nap"]),
+            StepSpec::new("c", "p1", "c").undone_by("undo_c").after(["b"]),
+        ],
+    )
+}
+
+/// A transaction of another mode.
+fn errand() -> Arc<Runnable> {
+    let (name, version) = (DefinitionName::new("Errand"), 1);
+    let (participant, operation) = ("p1".to_owned(), "post".to_owned());
+    let rest = Duration::from_millis(50);
+    let errand = ErrandDefinition { name, version, participant, operation, rest };
+    Runnable::for_tests(Definition::Errand(Arc::new(errand)), &NAMES)
+}
+
+fn simulate(seed: u64) -> BTreeMap<Standing, usize> {
     let mut world = World::new(splitmix64(seed));
     for _ in 0..1_500 {
         world.turn();
@@ -713,14 +761,17 @@ fn no_fault_makes_an_effect_without_its_fact_or_strands_a_saga() {
         simulate(seed.parse().expect("a seed is a number"));
         return;
     }
-    let mut endings = BTreeMap::<Status, usize>::new();
+    let mut endings = BTreeMap::<Standing, usize>::new();
     for seed in 0..150 {
-        for (status, count) in with_seed(seed, || simulate(seed)) {
-            *endings.entry(status).or_default() += count;
+        for (standing, count) in with_seed(seed, || simulate(seed)) {
+            *endings.entry(standing).or_default() += count;
         }
     }
-    for status in [Status::Completed, Status::Compensated, Status::Failed] {
-        assert!(endings.get(&status).is_some_and(|count| *count > 50), "{status} is reached: {endings:?}");
+    for standing in [Standing::Ended(End::Completed), Standing::Ended(End::Compensated), Standing::Parked] {
+        assert!(
+            endings.get(&standing).is_some_and(|count| *count > 50),
+            "{standing:?} is reached: {endings:?}"
+        );
     }
 }
 

@@ -1,34 +1,23 @@
-//! The stored shapes of format 1.
+//! The stored shapes of the facts about a saga.
 //!
-//! Owns one protobuf message per kind of event, written out by hand: field numbers are never reused, and a field is
-//! added only together with a new format. Promises that absence is never a value: what must be there is checked
-//! here, and what may be zero may legally be zero. Does not frame or check sums.
-
-mod definition;
+//! Owns one protobuf message per kind of event, written out by hand. Promises that absence is never a value: what must be
+//! there is checked here, and what may be zero may legally be zero. Does not frame or check sums.
 
 use amends_core::{
-    By, Cause, DefinitionName, Direction, Event as Fact, GivenUp, ParkReason, Reason as CoreReason,
-    Refusal as CoreRefusal, StepIndex, Time,
+    AttemptId, By, CallId, Cause, DefinitionName, Direction, Event as Fact, GivenUp, ParkReason,
+    Reason as CoreReason, Refusal as CoreRefusal, Signal as CoreSignal, StepIndex, Time,
 };
 use bytes::Bytes;
 
-use super::Flaw;
-
-pub(super) use definition::Definition;
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Record {
-    #[prost(uint64, tag = "1")]
-    at: u64,
-    #[prost(message, repeated, tag = "2")]
-    events: Vec<Event>,
-}
+use super::{Duration, Nothing, present};
+use crate::record::Flaw;
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Event {
+pub(super) struct Event {
     #[prost(
         oneof = "Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, \
+                28, 29, 30, 31, 32, 33, 34, 35"
     )]
     kind: Option<Kind>,
 }
@@ -42,9 +31,9 @@ enum Kind {
     #[prost(message, tag = "3")]
     AttemptStarted(Attempt),
     #[prost(message, tag = "4")]
-    AttemptFailed(AttemptFailed),
+    AttemptUnknown(AttemptUnknown),
     #[prost(message, tag = "5")]
-    AttemptPending(AttemptPending),
+    AttemptWorking(AttemptWorking),
     #[prost(message, tag = "6")]
     StepCompleted(StepOutput),
     #[prost(message, tag = "7")]
@@ -89,10 +78,23 @@ enum Kind {
     SagaReversed(Operated),
     #[prost(message, tag = "27")]
     SagaAbandoned(Operated),
+    #[prost(message, tag = "28")]
+    OutputTooLarge(TooLarge),
+    #[prost(message, tag = "29")]
+    StepUnmade(StepReason),
+    #[prost(message, tag = "30")]
+    StepConflicted(StepReason),
+    #[prost(message, tag = "31")]
+    SleepEnded(Step),
+    #[prost(message, tag = "32")]
+    SignalReceived(Signal),
+    #[prost(message, tag = "33")]
+    SignalTaken(Step),
+    #[prost(message, tag = "34")]
+    WaitTimedOut(Step),
+    #[prost(message, tag = "35")]
+    ClockSetBack(ClockSetBack),
 }
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Nothing {}
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SagaStarted {
@@ -118,10 +120,16 @@ struct Attempt {
     direction: u32,
     #[prost(uint32, tag = "3")]
     attempt: u32,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "4")]
+    occurrence: Option<u32>,
+    /// Absent: the first.
+    #[prost(uint32, optional, tag = "5")]
+    round: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct AttemptFailed {
+struct AttemptUnknown {
     #[prost(message, optional, tag = "1")]
     attempt: Option<Attempt>,
     #[prost(message, optional, tag = "2")]
@@ -131,7 +139,7 @@ struct AttemptFailed {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct AttemptPending {
+struct AttemptWorking {
     #[prost(message, optional, tag = "1")]
     attempt: Option<Attempt>,
     #[prost(uint64, tag = "2")]
@@ -168,7 +176,7 @@ struct StepGivenUp {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct TurnedBack {
-    #[prost(oneof = "TurnedBackCause", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "TurnedBackCause", tags = "1, 2, 3, 4, 5, 6, 7")]
     cause: Option<TurnedBackCause>,
 }
 
@@ -186,6 +194,8 @@ enum TurnedBackCause {
     Cancelled(Nothing),
     #[prost(message, tag = "6")]
     Reversed(Nothing),
+    #[prost(message, tag = "7")]
+    Unmade(Step),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -198,7 +208,7 @@ struct StepReason {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SagaParked {
-    #[prost(oneof = "SagaParkedBecause", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "SagaParkedBecause", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     because: Option<SagaParkedBecause>,
 }
 
@@ -214,6 +224,46 @@ enum SagaParkedBecause {
     PayloadConflict(Step),
     #[prost(message, tag = "5")]
     CompensationFailed(Nothing),
+    #[prost(message, tag = "6")]
+    OutputTooLarge(TooLarge),
+    #[prost(message, tag = "7")]
+    Unmade(Step),
+    #[prost(message, tag = "8")]
+    SagaTooLarge(Sizes),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TooLarge {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(message, optional, tag = "2")]
+    sizes: Option<Sizes>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct Sizes {
+    #[prost(uint64, tag = "1")]
+    bytes: u64,
+    #[prost(uint64, tag = "2")]
+    limit: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Signal {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    key: String,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    body: Option<Bytes>,
+    #[prost(bytes = "bytes", tag = "4")]
+    fingerprint: Bytes,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct ClockSetBack {
+    #[prost(message, optional, tag = "1")]
+    by: Option<Duration>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -256,24 +306,6 @@ struct Operator {
     why: String,
 }
 
-impl From<&super::Record> for Record {
-    fn from(record: &super::Record) -> Self {
-        Self { at: record.at.milliseconds(), events: record.events.iter().map(Event::from).collect() }
-    }
-}
-
-impl TryFrom<Record> for super::Record {
-    type Error = Flaw;
-
-    fn try_from(stored: Record) -> Result<Self, Flaw> {
-        if stored.events.is_empty() {
-            return Err(Flaw::damaged("it states nothing"));
-        }
-        let events = stored.events.into_iter().map(Fact::try_from).collect::<Result<_, _>>()?;
-        Ok(Self { at: Time::from_milliseconds(stored.at), events })
-    }
-}
-
 impl From<&Fact> for Event {
     fn from(fact: &Fact) -> Self {
         Self { kind: Some(Kind::from(fact)) }
@@ -289,23 +321,17 @@ impl From<&Fact> for Kind {
                 input: Some(input.clone()),
             }),
             Fact::StepStarted { step } => Self::StepStarted(step.into()),
-            Fact::AttemptStarted { step, direction, attempt } => {
-                Self::AttemptStarted(Attempt::new(*step, *direction, *attempt))
-            }
-            Fact::AttemptFailed { step, direction, attempt, reason, retry_at } => {
-                Self::AttemptFailed(AttemptFailed {
-                    attempt: Some(Attempt::new(*step, *direction, *attempt)),
-                    reason: Some(reason.into()),
-                    retry_at: retry_at.milliseconds(),
-                })
-            }
-            Fact::AttemptPending { step, direction, attempt, ask_at, expires_at } => {
-                Self::AttemptPending(AttemptPending {
-                    attempt: Some(Attempt::new(*step, *direction, *attempt)),
-                    ask_at: ask_at.milliseconds(),
-                    expires_at: expires_at.milliseconds(),
-                })
-            }
+            Fact::AttemptStarted { attempt } => Self::AttemptStarted(attempt.into()),
+            Fact::AttemptUnknown { attempt, reason, retry_at } => Self::AttemptUnknown(AttemptUnknown {
+                attempt: Some(attempt.into()),
+                reason: Some(reason.into()),
+                retry_at: retry_at.milliseconds(),
+            }),
+            Fact::AttemptWorking { attempt, ask_at, expires_at } => Self::AttemptWorking(AttemptWorking {
+                attempt: Some(attempt.into()),
+                ask_at: ask_at.milliseconds(),
+                expires_at: expires_at.milliseconds(),
+            }),
             Fact::StepCompleted { step, output } => Self::StepCompleted(StepOutput::new(*step, output)),
             Fact::StepRefused { step, refusal } => Self::StepRefused(StepRefused {
                 step: step.0.into(),
@@ -322,7 +348,7 @@ impl From<&Fact> for Kind {
             Fact::CompensationStarted { step } => Self::CompensationStarted(step.into()),
             Fact::CompensationCompleted { step } => Self::CompensationCompleted(step.into()),
             Fact::CompensationFailed { step, reason } => {
-                Self::CompensationFailed(StepReason { step: step.0.into(), reason: Some(reason.into()) })
+                Self::CompensationFailed(StepReason::new(*step, reason))
             }
             Fact::SagaCompleted => Self::SagaCompleted(Nothing {}),
             Fact::SagaCompensated => Self::SagaCompensated(Nothing {}),
@@ -342,6 +368,16 @@ impl From<&Fact> for Kind {
             Fact::SagaResumed { by } => Self::SagaResumed(by.into()),
             Fact::SagaReversed { by } => Self::SagaReversed(by.into()),
             Fact::SagaAbandoned { by } => Self::SagaAbandoned(by.into()),
+            Fact::OutputTooLarge { step, bytes, limit } => {
+                Self::OutputTooLarge(TooLarge::new(*step, *bytes, *limit))
+            }
+            Fact::StepUnmade { step, reason } => Self::StepUnmade(StepReason::new(*step, reason)),
+            Fact::StepConflicted { step, reason } => Self::StepConflicted(StepReason::new(*step, reason)),
+            Fact::SleepEnded { step } => Self::SleepEnded(step.into()),
+            Fact::SignalReceived { signal } => Self::SignalReceived(signal.into()),
+            Fact::SignalTaken { step } => Self::SignalTaken(step.into()),
+            Fact::WaitTimedOut { step } => Self::WaitTimedOut(step.into()),
+            Fact::ClockSetBack { by } => Self::ClockSetBack(ClockSetBack { by: Some((*by).into()) }),
         }
     }
 }
@@ -358,22 +394,17 @@ impl TryFrom<Event> for Fact {
                 input: present(started.input, "input")?,
             },
             Kind::StepStarted(step) => Self::StepStarted { step: step.read()? },
-            Kind::AttemptStarted(attempt) => {
-                let (step, direction, attempt) = attempt.read()?;
-                Self::AttemptStarted { step, direction, attempt }
-            }
-            Kind::AttemptFailed(failed) => {
-                let (step, direction, attempt) = present(failed.attempt, "attempt")?.read()?;
-                let reason = present(failed.reason, "reason")?.into();
-                let retry_at = Time::from_milliseconds(failed.retry_at);
-                Self::AttemptFailed { step, direction, attempt, reason, retry_at }
-            }
-            Kind::AttemptPending(pending) => {
-                let (step, direction, attempt) = present(pending.attempt, "attempt")?.read()?;
-                let ask_at = Time::from_milliseconds(pending.ask_at);
-                let expires_at = Time::from_milliseconds(pending.expires_at);
-                Self::AttemptPending { step, direction, attempt, ask_at, expires_at }
-            }
+            Kind::AttemptStarted(attempt) => Self::AttemptStarted { attempt: attempt.read()? },
+            Kind::AttemptUnknown(unknown) => Self::AttemptUnknown {
+                attempt: present(unknown.attempt, "attempt")?.read()?,
+                reason: present(unknown.reason, "reason")?.into(),
+                retry_at: Time::from_milliseconds(unknown.retry_at),
+            },
+            Kind::AttemptWorking(working) => Self::AttemptWorking {
+                attempt: present(working.attempt, "attempt")?.read()?,
+                ask_at: Time::from_milliseconds(working.ask_at),
+                expires_at: Time::from_milliseconds(working.expires_at),
+            },
             Kind::StepCompleted(completed) => {
                 let (step, output) = completed.read()?;
                 Self::StepCompleted { step, output }
@@ -396,10 +427,10 @@ impl TryFrom<Event> for Fact {
             Kind::NothingToUndo(step) => Self::NothingToUndo { step: step.read()? },
             Kind::CompensationStarted(step) => Self::CompensationStarted { step: step.read()? },
             Kind::CompensationCompleted(step) => Self::CompensationCompleted { step: step.read()? },
-            Kind::CompensationFailed(failed) => Self::CompensationFailed {
-                step: step_index(failed.step)?,
-                reason: present(failed.reason, "reason")?.into(),
-            },
+            Kind::CompensationFailed(failed) => {
+                let (step, reason) = failed.read()?;
+                Self::CompensationFailed { step, reason }
+            }
             Kind::SagaCompleted(Nothing {}) => Self::SagaCompleted,
             Kind::SagaCompensated(Nothing {}) => Self::SagaCompensated,
             Kind::SagaParked(parked) => Self::SagaParked { because: parked.read()? },
@@ -419,6 +450,23 @@ impl TryFrom<Event> for Fact {
             Kind::SagaResumed(operated) => Self::SagaResumed { by: operated.read()? },
             Kind::SagaReversed(operated) => Self::SagaReversed { by: operated.read()? },
             Kind::SagaAbandoned(operated) => Self::SagaAbandoned { by: operated.read()? },
+            Kind::OutputTooLarge(too_large) => {
+                let (step, bytes, limit) = too_large.read()?;
+                Self::OutputTooLarge { step, bytes, limit }
+            }
+            Kind::StepUnmade(unmade) => {
+                let (step, reason) = unmade.read()?;
+                Self::StepUnmade { step, reason }
+            }
+            Kind::StepConflicted(conflicted) => {
+                let (step, reason) = conflicted.read()?;
+                Self::StepConflicted { step, reason }
+            }
+            Kind::SleepEnded(step) => Self::SleepEnded { step: step.read()? },
+            Kind::SignalReceived(signal) => Self::SignalReceived { signal: signal.read()? },
+            Kind::SignalTaken(step) => Self::SignalTaken { step: step.read()? },
+            Kind::WaitTimedOut(step) => Self::WaitTimedOut { step: step.read()? },
+            Kind::ClockSetBack(set) => Self::ClockSetBack { by: present(set.by, "span")?.try_into()? },
         })
     }
 }
@@ -435,17 +483,22 @@ impl Step {
     }
 }
 
-impl Attempt {
-    fn new(step: StepIndex, direction: Direction, attempt: u32) -> Self {
-        assert!(attempt > 0, "attempts are counted from one");
+impl From<&AttemptId> for Attempt {
+    fn from(attempt: &AttemptId) -> Self {
+        let AttemptId { call: CallId { step, occurrence, direction, round }, number } = *attempt;
+        assert!(number > 0, "attempts are counted from one");
+        assert!(round > 0, "rounds are counted from one");
         let direction = match direction {
             Direction::Action => 1,
             Direction::Compensation => 2,
         };
-        Self { step: step.0.into(), direction, attempt }
+        let round = (round > 1).then_some(round);
+        Self { step: step.0.into(), direction, attempt: number, occurrence, round }
     }
+}
 
-    fn read(&self) -> Result<(StepIndex, Direction, u32), Flaw> {
+impl Attempt {
+    fn read(&self) -> Result<AttemptId, Flaw> {
         let direction = match self.direction {
             0 => return Err(Flaw::damaged("its direction is missing")),
             1 => Direction::Action,
@@ -455,7 +508,57 @@ impl Attempt {
         if self.attempt == 0 {
             return Err(Flaw::damaged("its attempt's number is missing"));
         }
-        Ok((step_index(self.step)?, direction, self.attempt))
+        let round = match self.round {
+            None => 1,
+            Some(0 | 1) => return Err(Flaw::damaged("a first round is not written")),
+            Some(round) => round,
+        };
+        let call = CallId { step: step_index(self.step)?, occurrence: self.occurrence, direction, round };
+        Ok(call.attempt(self.attempt))
+    }
+}
+
+impl StepReason {
+    fn new(step: StepIndex, reason: &CoreReason) -> Self {
+        Self { step: step.0.into(), reason: Some(reason.into()) }
+    }
+
+    fn read(self) -> Result<(StepIndex, CoreReason), Flaw> {
+        Ok((step_index(self.step)?, present(self.reason, "reason")?.into()))
+    }
+}
+
+impl TooLarge {
+    fn new(step: StepIndex, bytes: u64, limit: u64) -> Self {
+        Self { step: step.0.into(), sizes: Some(Sizes { bytes, limit }) }
+    }
+
+    fn read(&self) -> Result<(StepIndex, u64, u64), Flaw> {
+        let Sizes { bytes, limit } = present(self.sizes, "sizes")?;
+        Ok((step_index(self.step)?, bytes, limit))
+    }
+}
+
+impl From<&CoreSignal> for Signal {
+    fn from(signal: &CoreSignal) -> Self {
+        Self {
+            name: signal.name.clone(),
+            key: signal.key.clone(),
+            body: Some(signal.body.clone()),
+            fingerprint: Bytes::copy_from_slice(&signal.fingerprint),
+        }
+    }
+}
+
+impl Signal {
+    fn read(self) -> Result<CoreSignal, Flaw> {
+        let fingerprint = (*self.fingerprint).try_into();
+        Ok(CoreSignal {
+            name: self.name,
+            key: self.key,
+            body: present(self.body, "body")?,
+            fingerprint: fingerprint.map_err(|_| Flaw::damaged("its fingerprint does not have 32 bytes"))?,
+        })
     }
 }
 
@@ -478,6 +581,7 @@ impl From<&Cause> for TurnedBackCause {
             Cause::SagaTimedOut => Self::SagaTimedOut(Nothing {}),
             Cause::Cancelled => Self::Cancelled(Nothing {}),
             Cause::Reversed => Self::Reversed(Nothing {}),
+            Cause::Unmade(step) => Self::Unmade(step.into()),
         }
     }
 }
@@ -492,6 +596,7 @@ impl TurnedBack {
             Some(TurnedBackCause::SagaTimedOut(Nothing {})) => Ok(Cause::SagaTimedOut),
             Some(TurnedBackCause::Cancelled(Nothing {})) => Ok(Cause::Cancelled),
             Some(TurnedBackCause::Reversed(Nothing {})) => Ok(Cause::Reversed),
+            Some(TurnedBackCause::Unmade(step)) => Ok(Cause::Unmade(step.read()?)),
         }
     }
 }
@@ -504,6 +609,13 @@ impl From<&ParkReason> for SagaParkedBecause {
             ParkReason::RefusedAfterPivot(step) => Self::RefusedAfterPivot(step.into()),
             ParkReason::PayloadConflict(step) => Self::PayloadConflict(step.into()),
             ParkReason::CompensationFailed => Self::CompensationFailed(Nothing {}),
+            ParkReason::OutputTooLarge { step, bytes, limit } => {
+                Self::OutputTooLarge(TooLarge::new(*step, *bytes, *limit))
+            }
+            ParkReason::Unmade(step) => Self::Unmade(step.into()),
+            ParkReason::SagaTooLarge { bytes, limit } => {
+                Self::SagaTooLarge(Sizes { bytes: *bytes, limit: *limit })
+            }
         }
     }
 }
@@ -519,6 +631,14 @@ impl SagaParked {
             }
             Some(SagaParkedBecause::PayloadConflict(step)) => Ok(ParkReason::PayloadConflict(step.read()?)),
             Some(SagaParkedBecause::CompensationFailed(Nothing {})) => Ok(ParkReason::CompensationFailed),
+            Some(SagaParkedBecause::OutputTooLarge(too_large)) => {
+                let (step, bytes, limit) = too_large.read()?;
+                Ok(ParkReason::OutputTooLarge { step, bytes, limit })
+            }
+            Some(SagaParkedBecause::Unmade(step)) => Ok(ParkReason::Unmade(step.read()?)),
+            Some(SagaParkedBecause::SagaTooLarge(Sizes { bytes, limit })) => {
+                Ok(ParkReason::SagaTooLarge { bytes: *bytes, limit: *limit })
+            }
         }
     }
 }
@@ -563,9 +683,8 @@ const fn given_up_code(why: GivenUp) -> u32 {
     match why {
         GivenUp::Exhausted => 1,
         GivenUp::TimedOut => 2,
-        GivenUp::PendingTooLong => 3,
+        GivenUp::WorkingTooLong => 3,
         GivenUp::TurnedBack => 4,
-        GivenUp::PayloadConflict => 5,
     }
 }
 
@@ -574,9 +693,8 @@ fn given_up_of(code: u32) -> Result<GivenUp, Flaw> {
         0 => Err(Flaw::damaged("why the step was given up is missing")),
         1 => Ok(GivenUp::Exhausted),
         2 => Ok(GivenUp::TimedOut),
-        3 => Ok(GivenUp::PendingTooLong),
+        3 => Ok(GivenUp::WorkingTooLong),
         4 => Ok(GivenUp::TurnedBack),
-        5 => Ok(GivenUp::PayloadConflict),
         other => Err(Flaw::newer(format!("the step was given up for the unknown reason {other}"))),
     }
 }
@@ -594,8 +712,4 @@ fn step_index(stored: u32) -> Result<StepIndex, Flaw> {
         Ok(step) => Ok(StepIndex(step)),
         Err(_) => Err(Flaw::damaged(format!("there is no step {stored}"))),
     }
-}
-
-fn present<T>(field: Option<T>, name: &str) -> Result<T, Flaw> {
-    field.ok_or_else(|| Flaw::damaged(format!("its {name} is missing")))
 }

@@ -16,8 +16,8 @@ pub enum Status {
     InProgress,
     /// Going back.
     Compensating,
-    /// Parked: neither on nor back without an operator.
-    Failed,
+    /// Neither on nor back without an operator. People see the word `failed`.
+    Parked,
     /// Ended: everything is done.
     Completed,
     /// Ended: everything that had to be is undone.
@@ -32,7 +32,7 @@ impl Status {
         Self::Pending,
         Self::InProgress,
         Self::Compensating,
-        Self::Failed,
+        Self::Parked,
         Self::Completed,
         Self::Compensated,
         Self::Abandoned,
@@ -45,7 +45,7 @@ impl Status {
             Self::Pending => "pending",
             Self::InProgress => "in_progress",
             Self::Compensating => "compensating",
-            Self::Failed => "failed",
+            Self::Parked => "failed",
             Self::Completed => "completed",
             Self::Compensated => "compensated",
             Self::Abandoned => "abandoned",
@@ -57,7 +57,7 @@ impl Status {
     pub const fn is_ended(self) -> bool {
         match self {
             Self::Completed | Self::Compensated | Self::Abandoned => true,
-            Self::Pending | Self::InProgress | Self::Compensating | Self::Failed => false,
+            Self::Pending | Self::InProgress | Self::Compensating | Self::Parked => false,
         }
     }
 
@@ -69,11 +69,11 @@ impl Status {
                 matches!(next, Self::InProgress | Self::Compensating | Self::Abandoned)
             }
             Self::InProgress => {
-                matches!(next, Self::Compensating | Self::Failed | Self::Completed | Self::Abandoned)
+                matches!(next, Self::Compensating | Self::Parked | Self::Completed | Self::Abandoned)
             }
-            Self::Compensating => matches!(next, Self::Failed | Self::Compensated | Self::Abandoned),
+            Self::Compensating => matches!(next, Self::Parked | Self::Compensated | Self::Abandoned),
             // Only operators move a parked saga.
-            Self::Failed => matches!(next, Self::InProgress | Self::Compensating | Self::Abandoned),
+            Self::Parked => matches!(next, Self::InProgress | Self::Compensating | Self::Abandoned),
             // Only the verb `reverse` does this.
             Self::Completed => matches!(next, Self::Compensating),
             Self::Compensated | Self::Abandoned => false,
@@ -89,7 +89,7 @@ impl Status {
         match self {
             Self::Pending | Self::InProgress => Standing::Active(Way::Forward),
             Self::Compensating => Standing::Active(Way::Back),
-            Self::Failed => Standing::Parked,
+            Self::Parked => Standing::Parked,
             Self::Completed => Standing::Ended(End::Completed),
             Self::Compensated => Standing::Ended(End::Compensated),
             Self::Abandoned => Standing::Ended(End::Abandoned),
@@ -102,7 +102,7 @@ impl Status {
         match standing {
             StandingKind::Active(Way::Forward) | StandingKind::Asleep(Way::Forward) => Self::InProgress,
             StandingKind::Active(Way::Back) | StandingKind::Asleep(Way::Back) => Self::Compensating,
-            StandingKind::Parked => Self::Failed,
+            StandingKind::Parked => Self::Parked,
             StandingKind::Ended(End::Completed) => Self::Completed,
             StandingKind::Ended(End::Compensated) => Self::Compensated,
             StandingKind::Ended(End::Abandoned) => Self::Abandoned,
@@ -116,7 +116,7 @@ impl Status {
             Self::Pending => Standings::NONE,
             Self::InProgress => Standings::FORWARD,
             Self::Compensating => Standings::BACK,
-            Self::Failed | Self::Completed | Self::Compensated | Self::Abandoned => {
+            Self::Parked | Self::Completed | Self::Compensated | Self::Abandoned => {
                 Standings::NONE.with(self.standing().kind())
             }
         }
@@ -134,7 +134,7 @@ impl fmt::Display for Status {
 pub enum StepStatus {
     /// Not started.
     Pending,
-    /// Asked, not answered for certain.
+    /// Asked and not answered for certain, or waited for.
     InProgress,
     /// Its effect took place.
     Completed,
@@ -179,7 +179,10 @@ impl StepStatus {
     pub const fn may_become(self, next: Self) -> bool {
         match self {
             Self::Pending => matches!(next, Self::InProgress | Self::Skipped),
-            Self::InProgress => matches!(next, Self::InProgress | Self::Completed | Self::Failed),
+            // Skipped: it waits, and an operator will not.
+            Self::InProgress => {
+                matches!(next, Self::InProgress | Self::Completed | Self::Failed | Self::Skipped)
+            }
             Self::Completed => matches!(next, Self::Compensating),
             // Back to work by an operator's `retry` or `skip`; undone when in doubt.
             Self::Failed => matches!(next, Self::InProgress | Self::Skipped | Self::Compensating),
@@ -247,7 +250,7 @@ mod tests {
     fn the_steps_table_is_this() {
         expect![[r#"
             pending: in_progress skipped
-            in_progress: in_progress completed failed
+            in_progress: in_progress completed failed skipped
             completed: compensating
             failed: in_progress compensating skipped
             compensating: failed compensating compensated

@@ -3,8 +3,8 @@
 //! Owns the assertions that [`crate::Saga::apply`] runs, in release builds too: stopping one transaction beats writing
 //! a wrong fact. Promises one condition per assertion, each saying its rule. Does not repair anything.
 
-use crate::saga::{Saga, StepRun, StepState};
-use crate::transition::Status;
+use super::step_state::Failure;
+use super::{Saga, Status, StepRun, StepState};
 
 impl Saga {
     /// # Panics
@@ -16,7 +16,7 @@ impl Saga {
             "a saga has an end if and only if its status says so"
         );
         assert_eq!(
-            self.status == Status::Failed,
+            self.status == Status::Parked,
             self.parked.is_some(),
             "a saga is parked if and only if its status says so"
         );
@@ -29,7 +29,7 @@ impl Saga {
                 assert!(self.turned_back.is_none(), "a completed saga never turned back");
             }
             Status::Compensated => {
-                assert!(self.is_all_settled(), "a compensated saga owes no undo");
+                assert!(self.is_all_clear(), "a compensated saga owes no undo");
                 assert!(
                     !self.steps.iter().any(|run| matches!(run.state, StepState::CompensationFailed { .. })),
                     "a compensated saga has no compensation that failed"
@@ -41,19 +41,20 @@ impl Saga {
                     "a pending saga has started nothing"
                 );
             }
-            Status::InProgress | Status::Compensating | Status::Failed | Status::Abandoned => {}
+            Status::InProgress | Status::Compensating | Status::Parked | Status::Abandoned => {}
         }
         if matches!(self.status, Status::Compensating | Status::Compensated) {
             assert!(self.turned_back.is_some(), "only a saga that turned back is undone");
         }
         // Only the way back pays for this walk.
-        let settled_behind = self.steps.iter().any(is_being_undone).then(|| self.settled_behind());
+        let clear_behind =
+            self.steps.iter().any(|run| run.state.is_being_undone()).then(|| self.clear_behind());
         for (step, run) in self.definition.order().iter().map(|step| (*step, &self.steps[step.at()])) {
             assert_step(run);
-            if is_being_undone(run) {
+            if run.state.is_being_undone() {
                 assert!(self.turned_back.is_some(), "nothing is undone on the way forward");
                 assert!(
-                    settled_behind.as_ref().is_some_and(|behind| behind.contains(step)),
+                    clear_behind.as_ref().is_some_and(|behind| behind.contains(step)),
                     "a step is undone after everything that followed it"
                 );
             }
@@ -61,7 +62,7 @@ impl Saga {
                 assert!(
                     self.definition.step(step).predecessors.iter().all(|before| {
                         let before = &self.steps[before.at()];
-                        before.state.is_done() || is_being_undone(before) || is_settled_undo(before)
+                        before.state.is_done() || before.state.is_being_undone() || is_undone(before)
                     }),
                     "a step that was started has everything before it done"
                 );
@@ -71,34 +72,51 @@ impl Saga {
 }
 
 fn assert_step(run: &StepRun) {
-    let sent = run.attempts > 0;
-    assert_eq!(sent, run.started_at.is_some(), "a step has attempts if and only if it was started");
+    let was_sent = run.attempts > 0;
+    assert!(!was_sent || run.started_at.is_some(), "a step has attempts only if it was started");
     match &run.state {
-        StepState::Pending => assert!(!sent, "a pending step was never sent"),
+        StepState::Pending => assert!(run.started_at.is_none(), "a pending step was never started"),
         StepState::InProgress { .. }
-        | StepState::Completed { .. }
-        | StepState::Failed { .. }
         | StepState::Seeking { .. }
         | StepState::Compensating { .. }
         | StepState::CompensationFailed { .. }
         | StepState::Compensated { .. } => {
-            assert!(sent, "a step without a durable start is neither asked nor undone")
+            assert!(was_sent, "a step without a durable attempt is neither asked nor undone");
         }
-        StepState::Skipped { owes_undo, .. } => {
-            assert_eq!(*owes_undo, sent, "a skipped step owes its undo if and only if it was sent");
+        StepState::Sleeping { .. } | StepState::Waiting { .. } => {
+            assert!(!was_sent, "a step that sleeps or waits calls nobody");
+            assert!(run.started_at.is_some(), "a step sleeps or waits once it was started");
+        }
+        StepState::Completed { .. } => assert!(run.started_at.is_some(), "what is done was started"),
+        StepState::Failed { because } => match because {
+            Failure::WaitTimedOut | Failure::Dropped => {
+                assert!(!was_sent, "a wait that failed called nobody")
+            }
+            Failure::Refused { .. }
+            | Failure::GivenUp(_)
+            | Failure::Conflict
+            | Failure::OutputTooLarge { .. }
+            | Failure::Unmade { .. }
+            | Failure::NothingToUndo => assert!(was_sent, "a call that failed has a durable attempt"),
+        },
+        StepState::Skipped { acted, .. } => {
+            assert_eq!(acted.is_some(), was_sent, "a skipped step owes its undo if and only if it was sent");
         }
     }
 }
 
-fn is_being_undone(run: &StepRun) -> bool {
-    matches!(run.state, StepState::Seeking { .. } | StepState::Compensating { .. })
-}
-
-fn is_settled_undo(run: &StepRun) -> bool {
-    matches!(
-        run.state,
-        StepState::Compensated { .. }
-            | StepState::CompensationFailed { .. }
-            | StepState::Failed { in_doubt: false }
-    )
+/// Whether nothing of the step stands any more, or an operator has to see to it.
+fn is_undone(run: &StepRun) -> bool {
+    match &run.state {
+        StepState::Compensated { .. } | StepState::CompensationFailed { .. } => true,
+        StepState::Failed { because } => because.acted().is_none(),
+        StepState::Pending
+        | StepState::InProgress { .. }
+        | StepState::Sleeping { .. }
+        | StepState::Waiting { .. }
+        | StepState::Completed { .. }
+        | StepState::Seeking { .. }
+        | StepState::Compensating { .. }
+        | StepState::Skipped { .. } => false,
+    }
 }

@@ -1,15 +1,17 @@
 //! A call, and who answers it.
 //!
 //! Owns [`Call`] (everything a participant is told) and [`Participant`] (who is told). Promises nothing about how often
-//! a call arrives: the same key may come again, and the first answer must be given again. Does not time or repeat
-//! calls: the shard does.
+//! a call arrives: the same key may come again, with the same payload, and the first answer must be given again. Does not
+//! time or repeat calls: the shard does.
+
+pub(crate) mod gate;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_core::{Definition, Direction, Outcome, StepIndex, TransactionId};
+use amends_core::{AttemptId, Definition, Direction, Outcome, TransactionId};
 use bytes::Bytes;
 
 /// The answer to a call, on its way.
@@ -22,53 +24,50 @@ pub trait Participant: Send + Sync {
     fn call(&self, call: Call) -> Answer;
 }
 
+/// A participant's place in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParticipantIndex(pub usize);
+
 /// One attempt, as a participant sees it.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The saga.
-    pub saga: TransactionId,
-    /// The saga's definition.
-    pub definition: Arc<Definition>,
-    /// The step.
-    pub step: StepIndex,
-    /// Action or compensation.
-    pub direction: Direction,
-    /// The attempt's number, from one.
-    pub attempt: u32,
+    /// Whose call.
+    pub transaction: TransactionId,
+    /// The transaction's definition.
+    pub definition: Definition,
+    /// Which attempt of which call.
+    pub attempt: AttemptId,
     /// Whether nobody knows if there is something to undo.
     pub in_doubt: bool,
     /// How long this attempt may take.
     pub limit: Duration,
-    /// What the saga was started with.
-    pub input: Bytes,
-    /// What each step returned, where it did, in the order of the definition.
-    pub outputs: Vec<Option<Bytes>>,
+    /// What is asked: the same bytes in every attempt of the call.
+    pub payload: Bytes,
 }
 
 impl Call {
     /// The step's name.
     #[must_use]
     pub fn step_name(&self) -> &str {
-        &self.definition.written(self.step).name
+        self.definition.terms(self.attempt.call).step
     }
 
     /// The operation that is asked for.
     #[must_use]
     pub fn operation(&self) -> &str {
-        self.definition.operation(self.step, self.direction)
+        self.definition.terms(self.attempt.call).operation
     }
 
-    /// The key of this call, the same for all its attempts: `<saga>/<step>/<action|compensation>`.
+    /// Action or compensation.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.attempt.direction()
+    }
+
+    /// The key of this call, the same for all its attempts: see [`amends_core::CallId::key`].
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        format!("{}/{}/{}", self.saga, self.step_name(), self.direction.as_str())
-    }
-
-    /// What the named step returned, if it did.
-    #[must_use]
-    pub fn output_of(&self, step: &str) -> Option<&Bytes> {
-        let step = self.definition.find(step)?;
-        self.outputs.get(step.at())?.as_ref()
+        self.attempt.call.key(self.transaction, self.step_name()).to_string()
     }
 }
 

@@ -1,49 +1,30 @@
-//! The facts a journal is made of.
+//! The facts about a saga.
 //!
 //! Owns [`Event`], past tense, one variant per kind of fact. Events that became true together form one record with
 //! one time. Promises that state is derived from these alone. Does not serialise: the stored shapes are
 //! `amends-journal`'s.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use crate::command::By;
-use crate::definition::{DefinitionName, StepIndex};
+use crate::attempt::{AttemptId, StepIndex};
+use crate::command::{By, Signal};
+use crate::moment::Time;
+use crate::name::DefinitionName;
 use crate::outcome::{Reason, Refusal};
-use crate::time::Time;
 
-/// Which of a step's two calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
-    /// The step's effect.
-    Action,
-    /// Its undo.
-    Compensation,
-}
-
-impl Direction {
-    /// The direction's word, as in an idempotency key.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Action => "action",
-            Self::Compensation => "compensation",
-        }
-    }
-}
-
-/// Why a step was given up although nobody knows whether it took effect.
+/// Why a step is not asked any more although it has not been decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenUp {
-    /// All attempts failed.
+    /// All attempts came back unknown.
     Exhausted,
     /// The step's limit passed.
     TimedOut,
-    /// The participant said *pending* for longer than allowed.
-    PendingTooLong,
+    /// The participant said *working* for longer than allowed.
+    WorkingTooLong,
     /// The saga turned back while the step was undecided.
     TurnedBack,
-    /// The participant got the step's key with another payload.
-    PayloadConflict,
 }
 
 /// Why a saga turned back.
@@ -53,8 +34,10 @@ pub enum Cause {
     Refused(StepIndex),
     /// The step ran out of attempts.
     Exhausted(StepIndex),
-    /// The step's limit passed, or it was pending for too long.
+    /// The step's limit passed, or its participant was working for too long.
     StepTimedOut(StepIndex),
+    /// The payload of the step's action could not be made.
+    Unmade(StepIndex),
     /// The saga's limit passed.
     SagaTimedOut,
     /// An operator cancelled it.
@@ -74,6 +57,24 @@ pub enum ParkReason {
     RefusedAfterPivot(StepIndex),
     /// A participant got one key with two payloads.
     PayloadConflict(StepIndex),
+    /// The step took effect, and its output is larger than may be stored.
+    OutputTooLarge {
+        /// The step.
+        step: StepIndex,
+        /// How large the output is, or would make the saga.
+        bytes: u64,
+        /// How large that may be.
+        limit: u64,
+    },
+    /// The payload of a step after the pivot could not be made.
+    Unmade(StepIndex),
+    /// The saga's records are larger than they may be.
+    SagaTooLarge {
+        /// How large they are.
+        bytes: u64,
+        /// How large they may be.
+        limit: u64,
+    },
     /// At least one compensation failed; the others ran.
     CompensationFailed,
 }
@@ -86,8 +87,10 @@ impl ParkReason {
             Self::PivotExhausted(step)
             | Self::PivotInDoubt(step)
             | Self::RefusedAfterPivot(step)
-            | Self::PayloadConflict(step) => Some(*step),
-            Self::CompensationFailed => None,
+            | Self::PayloadConflict(step)
+            | Self::OutputTooLarge { step, .. }
+            | Self::Unmade(step) => Some(*step),
+            Self::SagaTooLarge { .. } | Self::CompensationFailed => None,
         }
     }
 }
@@ -111,34 +114,22 @@ pub enum Event {
     },
     /// A further attempt may be sent from here on.
     AttemptStarted {
-        /// The step.
-        step: StepIndex,
-        /// Action or compensation.
-        direction: Direction,
-        /// The attempt's number, from one.
-        attempt: u32,
+        /// The attempt.
+        attempt: AttemptId,
     },
     /// Nobody knows what the attempt did.
-    AttemptFailed {
-        /// The step.
-        step: StepIndex,
-        /// Action or compensation.
-        direction: Direction,
-        /// The attempt's number.
-        attempt: u32,
+    AttemptUnknown {
+        /// The attempt.
+        attempt: AttemptId,
         /// What went wrong.
         reason: Reason,
         /// When to ask again, if that is still to be done.
         retry_at: Time,
     },
-    /// The participant is working on it.
-    AttemptPending {
-        /// The step.
-        step: StepIndex,
-        /// Action or compensation.
-        direction: Direction,
-        /// The attempt's number.
-        attempt: u32,
+    /// The participant works on it.
+    AttemptWorking {
+        /// The attempt.
+        attempt: AttemptId,
         /// When to ask again ([`Time::NEVER`]: it calls back).
         ask_at: Time,
         /// When to stop waiting.
@@ -158,7 +149,50 @@ pub enum Event {
         /// What it said.
         refusal: Refusal,
     },
-    /// The step is not asked any more, and is in doubt.
+    /// The step took effect, and its output is larger than may be stored.
+    OutputTooLarge {
+        /// The step.
+        step: StepIndex,
+        /// How large the output is, or would make the saga.
+        bytes: u64,
+        /// How large that may be.
+        limit: u64,
+    },
+    /// The payload of the step's action could not be made; nothing was sent, unless an earlier attempt was.
+    StepUnmade {
+        /// The step.
+        step: StepIndex,
+        /// What is wrong.
+        reason: Reason,
+    },
+    /// The step's participant knows its key with another payload.
+    StepConflicted {
+        /// The step.
+        step: StepIndex,
+        /// What the participant said.
+        reason: Reason,
+    },
+    /// A sleep is over.
+    SleepEnded {
+        /// The step.
+        step: StepIndex,
+    },
+    /// A signal came, and is kept until a step takes it.
+    SignalReceived {
+        /// The signal.
+        signal: Signal,
+    },
+    /// A step that waited took a signal: the oldest one kept of its name.
+    SignalTaken {
+        /// The step.
+        step: StepIndex,
+    },
+    /// Nobody sent the signal in time.
+    WaitTimedOut {
+        /// The step.
+        step: StepIndex,
+    },
+    /// The step is neither asked nor waited for any more. One that was asked is in doubt.
     StepGivenUp {
         /// The step.
         step: StepIndex,
@@ -264,4 +298,62 @@ pub enum Event {
         /// Who and why.
         by: By,
     },
+    /// The clock was set back by so much since the last fact: whatever is waited for comes that much earlier by its new time.
+    ClockSetBack {
+        /// By how much.
+        by: Duration,
+    },
+}
+
+impl Event {
+    /// About how many bytes the fact takes in a record: its texts and payloads, and a sum for the rest that is never too small.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        /// Frame, time, tags and numbers of a fact that stands alone in its record.
+        const BARE: usize = 96;
+        let reason = |reason: &Reason| reason.code.len() + reason.message.len();
+        let by = |by: &By| by.who.len() + by.why.len();
+        let extra = match self {
+            Self::SagaStarted { definition, input, .. } => definition.as_str().len() + input.len(),
+            Self::StepCompleted { output, .. } | Self::OutputFound { output, .. } => output.len(),
+            Self::StepSkipped { output, by: operator, .. } => output.len() + by(operator),
+            Self::StepRefused { refusal, .. } => {
+                let details = refusal.details.as_ref().map_or(0, |details| details.len());
+                refusal.code.len() + refusal.message.len() + details
+            }
+            Self::AttemptUnknown { reason: why, .. }
+            | Self::StepUnmade { reason: why, .. }
+            | Self::StepConflicted { reason: why, .. }
+            | Self::CompensationFailed { reason: why, .. } => reason(why),
+            Self::SignalReceived { signal } => {
+                signal.name.len() + signal.key.len() + signal.body.len() + signal.fingerprint.len()
+            }
+            Self::CancelRequested { by: operator }
+            | Self::SagaRetried { by: operator }
+            | Self::CompensationResolved { by: operator, .. }
+            | Self::SagaPaused { by: operator }
+            | Self::SagaResumed { by: operator }
+            | Self::SagaReversed { by: operator }
+            | Self::SagaAbandoned { by: operator } => by(operator),
+            Self::StepStarted { .. }
+            | Self::AttemptStarted { .. }
+            | Self::AttemptWorking { .. }
+            | Self::OutputTooLarge { .. }
+            | Self::SleepEnded { .. }
+            | Self::SignalTaken { .. }
+            | Self::WaitTimedOut { .. }
+            | Self::StepGivenUp { .. }
+            | Self::TurnedBack { .. }
+            | Self::OutputSought { .. }
+            | Self::NothingToUndo { .. }
+            | Self::CompensationStarted { .. }
+            | Self::CompensationCompleted { .. }
+            | Self::SagaCompleted
+            | Self::SagaCompensated
+            | Self::SagaParked { .. }
+            | Self::StepRetried { .. }
+            | Self::ClockSetBack { .. } => 0,
+        };
+        (BARE + extra) as u64
+    }
 }

@@ -1,0 +1,552 @@
+//! What follows from a command: where a saga goes on, turns back, parks or ends.
+//!
+//! Owns [`Saga::start`] and [`Saga::handle`]. Promises that all events of one call became true together (one record), that
+//! the saga is then as these events make it, and that what is rejected changes nothing. A saga turns back in
+//! [`Decision::turn_back`] and nowhere else. Does not send, store or wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::definition::{Role, SagaDefinition};
+use super::event::{Cause, Event, GivenUp, ParkReason};
+use super::failure::Consequence;
+use super::step_state::Phase;
+use super::{Saga, StepRun, StepState};
+use crate::attempt::{AttemptId, Direction, StepIndex};
+use crate::command::{Command, Rejected, Signal};
+use crate::id::TransactionId;
+use crate::limits::{
+    ASK_AGAIN_LONGER, ASK_AGAIN_MIN, CLOCK_SET_BACK_MIN, REST_MAX, SIGNALS_KEPT_MAX, STEPS_MAX, WORKING_MAX,
+};
+use crate::moment::{Moment, Time};
+use crate::outcome::{Outcome, Reason, Refusal};
+
+impl Saga {
+    /// The events that start a saga, and the state after them.
+    #[must_use]
+    pub fn start(
+        id: TransactionId,
+        definition: Arc<SagaDefinition>,
+        input: Bytes,
+        moment: Moment,
+    ) -> (Self, Vec<Event>) {
+        let started = Event::SagaStarted {
+            definition: definition.name().clone(),
+            version: definition.version(),
+            input,
+        };
+        let mut saga =
+            Self::begin(id, definition, &started, moment.now).expect("the event names this definition");
+        let mut decision = Decision { saga: &mut saga, events: vec![started], moment };
+        decision.advance();
+        let events = decision.events;
+        (saga, events)
+    }
+
+    /// Decides what follows from `command` and takes it in: the state is then ahead of the journal, until the events
+    /// returned are recorded. None if the command changes nothing (a repeated or late answer).
+    ///
+    /// # Errors
+    /// When the state forbids what is asked for; it is then as it was.
+    ///
+    /// # Panics
+    /// When an invariant does not hold; the state is then not to be used any further.
+    pub fn handle(&mut self, command: Command, moment: Moment) -> Result<Vec<Event>, Rejected> {
+        let mut decision = Decision { saga: self, events: Vec::new(), moment };
+        match command {
+            Command::Recover => decision.recover(),
+            Command::Answer { attempt, outcome } => decision.answer(attempt, outcome),
+            Command::Unmade { attempt, why } => decision.unmade(attempt, why),
+            Command::Wake => decision.wake(),
+            Command::Signal(signal) => decision.signal(signal)?,
+            Command::Operate { verb, by } => decision.operate(verb, by)?,
+        }
+        decision.advance();
+        decision.assert_goes_on();
+        Ok(decision.events)
+    }
+}
+
+/// A decision in the making: the state after the events so far.
+pub(super) struct Decision<'s> {
+    pub(super) saga: &'s mut Saga,
+    events: Vec<Event>,
+    pub(super) moment: Moment,
+}
+
+impl Decision<'_> {
+    pub(super) fn record(&mut self, event: Event) {
+        if self.events.is_empty() {
+            self.follow_the_clock();
+        }
+        self.push(event);
+    }
+
+    fn push(&mut self, event: Event) {
+        self.saga.apply(&event, self.moment.now).expect("core decides only what core can apply");
+        self.events.push(event);
+    }
+
+    /// Before the first fact by a clock that was set back since the last one: what is waited for would come too late by it.
+    fn follow_the_clock(&mut self) {
+        let by = self.saga.as_of.since(self.moment.now);
+        if by >= CLOCK_SET_BACK_MIN && !self.saga.standing().is_ended() {
+            self.push(Event::ClockSetBack { by });
+        }
+    }
+
+    /// The one place where a saga turns back.
+    pub(super) fn turn_back(&mut self, cause: Cause) {
+        self.record(Event::TurnedBack { cause });
+    }
+
+    pub(super) fn park(&mut self, because: ParkReason) {
+        self.record(Event::SagaParked { because });
+    }
+
+    fn role(&self, step: StepIndex) -> Role {
+        self.saga.definition.step(step).role
+    }
+
+    pub(super) fn state(&self, step: StepIndex) -> &StepState {
+        &self.saga.steps[step.at()].state
+    }
+
+    /// The step at this place in the order of the definition: what is decided about one may change others.
+    fn nth(&self, place: usize) -> Option<StepIndex> {
+        self.saga.definition.order().get(place).copied()
+    }
+
+    /// Whatever can be done next without anybody's answer.
+    fn advance(&mut self) {
+        self.follow_failure();
+        if self.saga.is_at_rest() {
+            return;
+        }
+        if !self.saga.is_forward() {
+            self.give_up_what_rests();
+        }
+        if self.saga.is_paused() {
+            return;
+        }
+        if self.saga.is_forward() { self.advance_forward() } else { self.advance_back() }
+    }
+
+    /// What follows from a step that failed: immediately, or once an operator has sent the saga on that it parked.
+    fn follow_failure(&mut self) {
+        if self.saga.is_at_rest() || !self.saga.is_forward() {
+            return;
+        }
+        match self.saga.consequence() {
+            Some(Consequence::TurnBack(cause)) => self.turn_back(cause),
+            Some(Consequence::Park(because)) => self.park(because),
+            None => {}
+        }
+    }
+
+    fn advance_forward(&mut self) {
+        // A sleep of no length, or a wait whose signal is there already, lets others start in the same decision.
+        for _ in 0..=STEPS_MAX {
+            self.start_what_may_start();
+            if !(self.take_kept_signals() | self.end_sleeps()) {
+                break;
+            }
+        }
+        if self.saga.steps.iter().all(|run| run.state.is_done()) {
+            self.record(Event::SagaCompleted);
+        }
+    }
+
+    fn start_what_may_start(&mut self) {
+        // None of these follows another, so that starting one lets no other start.
+        let startable = self.saga.startable();
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            if startable.contains(step) {
+                self.record(Event::StepStarted { step });
+            }
+        }
+    }
+
+    fn take_kept_signals(&mut self) -> bool {
+        let mut any = false;
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            if self.saga.kept_signals().is_empty() {
+                break;
+            }
+            if let (StepState::Waiting { .. }, Some(wait)) =
+                (self.state(step), self.saga.definition.wait(step))
+                && self.saga.kept_signals().iter().any(|signal| signal.name == wait.signal)
+            {
+                self.record(Event::SignalTaken { step });
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn end_sleeps(&mut self) -> bool {
+        let mut any = false;
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            if let StepState::Sleeping { until } = self.state(step)
+                && *until <= self.moment.now
+            {
+                self.record(Event::SleepEnded { step });
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn advance_back(&mut self) {
+        // None of these follows another, so that starting one makes no other wait.
+        let due = self.saga.undo_due();
+        for place in (0..self.saga.definition.order().len()).rev() {
+            let Some(step) = self.nth(place).filter(|step| due.contains(*step)) else { continue };
+            let undo = self.saga.definition.step(step).undo().expect("what is due has an undo");
+            let acted = self.state(step).acted();
+            if undo.needs_output && acted.is_none_or(|acted| acted.output().is_none()) {
+                self.record(Event::OutputSought { step });
+            } else {
+                self.record(Event::CompensationStarted { step });
+            }
+        }
+        if self.saga.is_all_clear() {
+            let failed =
+                self.saga.steps.iter().any(|run| matches!(run.state, StepState::CompensationFailed { .. }));
+            if failed {
+                self.park(ParkReason::CompensationFailed);
+            } else {
+                self.record(Event::SagaCompensated);
+            }
+        }
+    }
+
+    /// On the way back no further attempt of an action is made, and nothing is waited for: what has no attempt under way is
+    /// given up.
+    fn give_up_what_rests(&mut self) {
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            let rests = match self.state(step) {
+                StepState::InProgress { asking, .. } => asking.phase != Phase::Calling,
+                StepState::Sleeping { .. } | StepState::Waiting { .. } => true,
+                StepState::Pending
+                | StepState::Completed { .. }
+                | StepState::Failed { .. }
+                | StepState::Seeking { .. }
+                | StepState::Compensating { .. }
+                | StepState::CompensationFailed { .. }
+                | StepState::Compensated { .. }
+                | StepState::Skipped { .. } => false,
+            };
+            if rests {
+                self.record(Event::StepGivenUp { step, why: GivenUp::TurnedBack });
+            }
+        }
+    }
+
+    /// Whether the attempt is one of the call that is asked now, and if so, whether it is the one that is waited for: only
+    /// that can say no or "do not know"; a late success is a success all the same.
+    fn is_awaited(&self, attempt: AttemptId) -> Option<bool> {
+        let step = attempt.step();
+        if self.saga.standing().is_ended() || !self.saga.definition.has(step) {
+            return None;
+        }
+        let run = &self.saga.steps[step.at()];
+        let (asked, asking) = run.state.asking()?;
+        let current = run.attempts_of(asked);
+        if attempt.call != StepRun::call(step, asked) || attempt.number > current {
+            return None;
+        }
+        Some(attempt.number == current && !matches!(asking.phase, Phase::Resting { .. }))
+    }
+
+    fn answer(&mut self, attempt: AttemptId, outcome: Outcome) {
+        let Some(is_awaited) = self.is_awaited(attempt) else { return };
+        let step = attempt.step();
+        match outcome {
+            Outcome::Completed { output } => self.completed(step, output),
+            Outcome::Refused(refusal) if is_awaited => self.refused(step, refusal.bounded()),
+            Outcome::Working { ask_again_after } if is_awaited => {
+                let ask_at = ask_again_after.map_or(Time::NEVER, |rest| {
+                    let least = ASK_AGAIN_MIN.max(longer_each_time(attempt.number));
+                    self.moment.now.after(rest.max(least).min(REST_MAX))
+                });
+                self.working(attempt, ask_at);
+            }
+            Outcome::Unknown { reason, retry_after } if is_awaited => {
+                let patience = self.saga.patience(attempt.call);
+                let (_, asking) = self.state(step).asking().expect("what is awaited is asked");
+                let rest = patience
+                    .retry
+                    .delay(asking.unanswered.saturating_add(1), self.moment.entropy.for_place(step.0))
+                    .max(retry_after.unwrap_or_default())
+                    .min(REST_MAX);
+                self.unknown(attempt, reason.bounded(), self.moment.now.after(rest));
+            }
+            Outcome::Conflict { message } if is_awaited => {
+                let reason = Reason::new(Reason::PAYLOAD_CONFLICT, message).bounded();
+                self.hopeless(step, |step, reason| Event::StepConflicted { step, reason }, reason);
+            }
+            Outcome::Refused(_)
+            | Outcome::Working { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Conflict { .. } => {}
+        }
+    }
+
+    fn unmade(&mut self, attempt: AttemptId, why: String) {
+        if self.is_awaited(attempt) == Some(true) {
+            let reason = Reason::new(Reason::EXPRESSION_FAILED, why).bounded();
+            self.hopeless(attempt.step(), |step, reason| Event::StepUnmade { step, reason }, reason);
+        }
+    }
+
+    /// Asking again is useless, though nobody refused.
+    fn hopeless(&mut self, step: StepIndex, failed: impl Fn(StepIndex, Reason) -> Event, reason: Reason) {
+        if self.state(step).is_being_undone() {
+            return self.record(Event::CompensationFailed { step, reason });
+        }
+        self.record(failed(step, reason));
+        self.follow_failure();
+    }
+
+    fn completed(&mut self, step: StepIndex, output: Bytes) {
+        let is_undo = matches!(self.state(step).asking(), Some((Direction::Compensation, _)));
+        if is_undo {
+            // Of an undo's answer only the verdict counts.
+            return self.record(Event::CompensationCompleted { step });
+        }
+        let is_sought = self.state(step).is_being_undone();
+        match self.too_large(output.len() as u64) {
+            Some((bytes, limit)) if is_sought => {
+                let message =
+                    format!("the output that the undo needs would take {bytes} bytes; {limit} are allowed");
+                let reason = Reason::new(Reason::OUTPUT_TOO_LARGE, message);
+                self.record(Event::CompensationFailed { step, reason });
+            }
+            Some((bytes, limit)) => {
+                self.record(Event::OutputTooLarge { step, bytes, limit });
+                self.follow_failure();
+            }
+            None if is_sought => self.record(Event::OutputFound { step, output }),
+            None => self.record(Event::StepCompleted { step, output }),
+        }
+    }
+
+    /// The size that is too large, and its limit.
+    fn too_large(&self, bytes: u64) -> Option<(u64, u64)> {
+        let sizes = self.moment.sizes;
+        let all = self.saga.bytes.saturating_add(bytes);
+        if bytes > sizes.payload_bytes_max {
+            Some((bytes, sizes.payload_bytes_max))
+        } else {
+            (all > sizes.saga_bytes_max).then_some((all, sizes.saga_bytes_max))
+        }
+    }
+
+    /// A saga that has grown too large by asking again and again waits for an operator before it goes on with that.
+    fn park_if_too_large(&mut self) {
+        let (bytes, limit) = (self.saga.bytes, self.moment.sizes.saga_bytes_max);
+        if bytes > limit && !self.saga.is_at_rest() {
+            self.park(ParkReason::SagaTooLarge { bytes, limit });
+        }
+    }
+
+    fn refused(&mut self, step: StepIndex, refusal: Refusal) {
+        let is_undo = matches!(self.state(step).asking(), Some((Direction::Compensation, _)));
+        if is_undo {
+            self.record(Event::CompensationFailed { step, reason: refusal.reason() });
+        } else if self.state(step).is_being_undone() {
+            self.record(Event::NothingToUndo { step });
+        } else {
+            self.record(Event::StepRefused { step, refusal });
+            self.follow_failure();
+        }
+    }
+
+    fn working(&mut self, attempt: AttemptId, ask_at: Time) {
+        let step = attempt.step();
+        let until = self.state(step).asking().and_then(|(_, asking)| asking.working_until);
+        // After the pivot there is no giving up: each time the limit has passed, the wait begins anew.
+        let begins_anew = |until: &Time| self.role(step) == Role::AfterPivot && *until <= self.moment.now;
+        let expires_at =
+            until.filter(|until| !begins_anew(until)).unwrap_or_else(|| self.moment.now.after(WORKING_MAX));
+        self.record(Event::AttemptWorking { attempt, ask_at, expires_at });
+        self.park_if_too_large();
+    }
+
+    fn unknown(&mut self, attempt: AttemptId, reason: Reason, retry_at: Time) {
+        let step = attempt.step();
+        let is_useless = self.saga.patience(attempt.call).retry.not_retryable.contains(&reason.code);
+        self.record(Event::AttemptUnknown { attempt, reason, retry_at });
+        let (_, asking) = self.state(step).asking().expect("an unknown outcome leaves its step asked");
+        let is_exhausted = self.saga.patience(attempt.call).retry.exhausted_by(asking.unanswered);
+        if (is_exhausted || is_useless) && !self.saga.is_at_rest() {
+            self.exhausted(step, GivenUp::Exhausted);
+        }
+        self.park_if_too_large();
+    }
+
+    /// Patience with a step or its undo has run out.
+    fn exhausted(&mut self, step: StepIndex, why: GivenUp) {
+        let state = self.state(step);
+        if state.is_being_undone() {
+            let run = &self.saga.steps[step.at()];
+            let error = match state.asking() {
+                Some((Direction::Compensation, _)) => &run.compensation_error,
+                Some((Direction::Action, _)) | None => &run.error,
+            };
+            let last = error.as_ref().map_or("no answer", |reason| reason.message.as_str());
+            let reason = Reason::new(Reason::EXHAUSTED, format!("the undo ran out of attempts: {last}"));
+            return self.record(Event::CompensationFailed { step, reason: reason.bounded() });
+        }
+        // After the pivot a step is asked until it succeeds.
+        if !self.saga.is_forward() || self.role(step) != Role::AfterPivot {
+            self.record(Event::StepGivenUp { step, why });
+            self.follow_failure();
+        }
+    }
+
+    /// Moments that have come: limits first, so that nothing is sent for a saga that is about to turn back.
+    pub(super) fn wake(&mut self) {
+        if self.saga.is_at_rest() || self.saga.is_paused() {
+            return;
+        }
+        self.check_limits();
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            self.wake_step(step);
+        }
+    }
+
+    fn check_limits(&mut self) {
+        let now = self.moment.now;
+        if !self.saga.is_forward() {
+            return;
+        }
+        // What comes in the same moment as the limit has come in time.
+        self.take_kept_signals();
+        let has_limits = !self.saga.is_past_return();
+        if has_limits && self.saga.deadline <= now {
+            return self.turn_back(Cause::SagaTimedOut);
+        }
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            match self.state(step) {
+                StepState::InProgress { deadline, .. } if has_limits && *deadline <= now => {
+                    self.record(Event::StepGivenUp { step, why: GivenUp::TimedOut });
+                }
+                StepState::Waiting { until } if *until <= now => self.record(Event::WaitTimedOut { step }),
+                StepState::InProgress { .. }
+                | StepState::Waiting { .. }
+                | StepState::Pending
+                | StepState::Sleeping { .. }
+                | StepState::Completed { .. }
+                | StepState::Failed { .. }
+                | StepState::Seeking { .. }
+                | StepState::Compensating { .. }
+                | StepState::CompensationFailed { .. }
+                | StepState::Compensated { .. }
+                | StepState::Skipped { .. } => continue,
+            }
+            self.follow_failure();
+            if !self.saga.is_forward() || self.saga.is_at_rest() {
+                return;
+            }
+        }
+    }
+
+    fn wake_step(&mut self, step: StepIndex) {
+        let now = self.moment.now;
+        let run = &self.saga.steps[step.at()];
+        let Some((direction, asking)) = run.state.asking() else { return };
+        let number = run.attempts_of(direction).saturating_add(1);
+        let is_given_up_anyway = !self.saga.is_forward() && !run.state.is_being_undone();
+        if self.saga.is_at_rest() || is_given_up_anyway {
+            return;
+        }
+        let attempt = StepRun::call(step, direction).attempt(number);
+        match asking.phase {
+            Phase::Working { expires_at, .. } if expires_at <= now && self.role(step) != Role::AfterPivot => {
+                self.exhausted(step, GivenUp::WorkingTooLong);
+            }
+            Phase::Resting { until: due } | Phase::Working { ask_at: due, .. } if due <= now => {
+                self.record(Event::AttemptStarted { attempt });
+            }
+            Phase::Working { expires_at, .. } if expires_at <= now => {
+                self.record(Event::AttemptStarted { attempt });
+            }
+            Phase::Calling | Phase::Resting { .. } | Phase::Working { .. } => {}
+        }
+    }
+
+    /// After a stop nobody waits for the calls that were under way: their outcome is unknown, and each counts as
+    /// unanswered, so that a call which kills its caller cannot do so for ever.
+    fn recover(&mut self) {
+        if self.saga.standing().is_ended() {
+            return;
+        }
+        self.follow_the_clock();
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            let run = &self.saga.steps[step.at()];
+            if let Some((direction, asking)) = run.state.asking()
+                && asking.phase == Phase::Calling
+            {
+                let attempt = StepRun::call(step, direction).attempt(run.attempts_of(direction));
+                let reason = Reason::new(Reason::INTERRUPTED, "the process stopped before the answer came");
+                self.unknown(attempt, reason, self.moment.now);
+            }
+        }
+        self.wake();
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<(), Rejected> {
+        let seen = self.saga.signals.iter().flat_map(|signals| signals.taken.iter().chain(&signals.kept));
+        let mut earlier = seen.filter(|other| other.name == signal.name && other.key == signal.key);
+        if let Some(earlier) = earlier.next() {
+            let Signal { name, key, .. } = signal;
+            let is_repeat = earlier.fingerprint == signal.fingerprint;
+            return if is_repeat { Ok(()) } else { Err(Rejected::SignalKeyReused { name, key }) };
+        }
+        if !self.saga.definition.signals().any(|name| name == signal.name) {
+            let known = self.saga.definition.signals().map(str::to_owned).collect();
+            return Err(Rejected::UnknownSignal { name: signal.name, known });
+        }
+        if !self.saga.is_forward() || self.saga.standing().is_ended() {
+            return Err(Rejected::NotListening { status: self.saga.status.as_str() });
+        }
+        let kept = self.saga.kept_signals().len();
+        if kept >= SIGNALS_KEPT_MAX {
+            return Err(Rejected::TooManySignals { kept });
+        }
+        if let Some((bytes, limit)) = self.too_large(signal.body.len() as u64) {
+            return Err(Rejected::TooLarge { what: "the signal's body", bytes, limit });
+        }
+        self.record(Event::SignalReceived { signal });
+        Ok(())
+    }
+
+    /// # Panics
+    /// When nothing would ever move the saga again although it has neither ended nor parked.
+    fn assert_goes_on(&self) {
+        if self.saga.is_at_rest() || self.saga.is_paused() {
+            return;
+        }
+        assert!(
+            self.saga.owed().next().is_some() || self.saga.wake_at() < Time::NEVER,
+            "a saga that has neither ended nor parked owes an effect or a wake-up"
+        );
+    }
+}
+
+/// The rest before a participant that works is asked for the `number`-th time, at least: the records of a wait grow with the
+/// square root of its length.
+fn longer_each_time(number: u32) -> Duration {
+    ASK_AGAIN_LONGER.saturating_mul(number)
+}

@@ -1,0 +1,338 @@
+//! What a saga follows.
+//!
+//! Owns [`SagaDefinition`] (what runs: checked, indices, order), made of a [`SagaSpec`] (what people write: names). Promises
+//! that a definition has no finding of the checker: a plan that could strand a saga does not exist. Does not read files or
+//! make payloads. Start reading at [`SagaDefinition::from_spec`].
+
+mod check;
+mod spec;
+
+use std::time::Duration;
+
+use crate::attempt::{CallId, Direction, StepIndex};
+use crate::name::DefinitionName;
+use crate::payload::Terms;
+use crate::retry::RetryPolicy;
+use crate::step_set::StepSet;
+
+pub use check::Finding;
+pub use spec::{CallSpec, CallStep, CompensationSpec, OnTimeout, SagaSpec, StepKind, StepSpec, WaitStep};
+
+/// Where a step stands to the pivot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Can be undone.
+    BeforePivot,
+    /// The point of no return.
+    Pivot,
+    /// Retried until it succeeds.
+    AfterPivot,
+}
+
+/// A checked definition of a saga.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SagaDefinition {
+    spec: SagaSpec,
+    steps: Vec<Step>,
+    pivot: Option<StepIndex>,
+    order: Vec<StepIndex>,
+    warnings: Vec<Warning>,
+}
+
+/// A step of a checked definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Where it stands to the pivot.
+    pub role: Role,
+    /// The steps that must be done before.
+    pub predecessors: Vec<StepIndex>,
+    /// The steps that wait for it.
+    pub successors: Vec<StepIndex>,
+    /// The steps that must be done before, directly or not: those whose outputs it sees.
+    pub(crate) ancestors: StepSet,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a step of a checked definition is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A participant is called.
+    Call(Calls),
+    /// Time passes.
+    Sleep {
+        /// How long.
+        length: Duration,
+    },
+    /// Something is said from outside.
+    Wait(WaitStep),
+}
+
+/// The two calls of a step, with nothing left to defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls {
+    /// The step's effect.
+    pub action: Patience,
+    /// How long all attempts of the action may take.
+    pub limit: Duration,
+    /// Its undo, if it has one.
+    pub undo: Option<Undo>,
+}
+
+/// How often one call is made, and how long it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// How the call is repeated.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take.
+    pub attempt_limit: Duration,
+}
+
+/// A step's undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    /// How long and how often it is asked.
+    pub patience: Patience,
+    /// Whether it cannot do without the action's output.
+    pub needs_output: bool,
+}
+
+/// Legal, but worth a thought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// An in-doubt step must be asked again before it can be undone.
+    UndoNeedsOutput(StepIndex),
+}
+
+impl SagaDefinition {
+    /// Checks what was written.
+    ///
+    /// # Errors
+    /// Every finding, not only the first.
+    pub fn from_spec(spec: SagaSpec) -> Result<Self, Vec<Finding>> {
+        let check::Checked { roles, predecessors, pivot, order } = check::check(&spec)?;
+        let mut successors = vec![Vec::new(); spec.steps.len()];
+        for (at, before) in predecessors.iter().enumerate() {
+            for step in before {
+                successors[step.at()].push(index(at));
+            }
+        }
+        let mut ancestors = vec![StepSet::default(); spec.steps.len()];
+        for step in &order {
+            let mut all = StepSet::default();
+            for before in &predecessors[step.at()] {
+                all.insert(*before);
+                all.insert_all(&ancestors[before.at()]);
+            }
+            ancestors[step.at()] = all;
+        }
+        let shape = predecessors.into_iter().zip(successors).zip(ancestors);
+        let steps: Vec<Step> = (spec.steps.iter().zip(roles).zip(shape))
+            .map(|((step, role), ((predecessors, successors), ancestors))| {
+                let kind = Kind::of(&step.kind, role, spec.limit);
+                Step { role, predecessors, successors, ancestors, kind }
+            })
+            .collect();
+        let needs_output = |step: &Step| step.undo().is_some_and(|undo| undo.needs_output);
+        let doubtful = steps.iter().enumerate().filter(|(_, step)| needs_output(step));
+        let warnings = doubtful.map(|(at, _)| Warning::UndoNeedsOutput(index(at))).collect();
+        Ok(Self { spec, steps, pivot, order, warnings })
+    }
+
+    /// The definition as written.
+    #[must_use]
+    pub fn spec(&self) -> &SagaSpec {
+        &self.spec
+    }
+
+    /// The definition's name.
+    #[must_use]
+    pub fn name(&self) -> &DefinitionName {
+        &self.spec.name
+    }
+
+    /// The definition's version.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.spec.version
+    }
+
+    /// What is worth a thought.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The point of no return, if there is one.
+    #[must_use]
+    pub fn pivot(&self) -> Option<StepIndex> {
+        self.pivot
+    }
+
+    /// Every step, predecessors first.
+    #[must_use]
+    pub fn order(&self) -> &[StepIndex] {
+        &self.order
+    }
+
+    /// All steps, checked, in the order in which they are written.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// What the step waits for, if it waits.
+    ///
+    /// # Panics
+    /// As [`SagaDefinition::step`].
+    #[must_use]
+    pub fn wait(&self, step: StepIndex) -> Option<&WaitStep> {
+        match &self.step(step).kind {
+            Kind::Wait(wait) => Some(wait),
+            Kind::Call(_) | Kind::Sleep { .. } => None,
+        }
+    }
+
+    /// One step, checked.
+    ///
+    /// # Panics
+    /// When the definition has no such step; [`SagaDefinition::has`] tells.
+    #[must_use]
+    pub fn step(&self, step: StepIndex) -> &Step {
+        &self.steps[step.at()]
+    }
+
+    /// One step as written.
+    ///
+    /// # Panics
+    /// As [`SagaDefinition::step`].
+    #[must_use]
+    pub fn written(&self, step: StepIndex) -> &StepSpec {
+        &self.spec.steps[step.at()]
+    }
+
+    /// Whether the definition has this step.
+    #[must_use]
+    pub fn has(&self, step: StepIndex) -> bool {
+        step.at() < self.steps.len()
+    }
+
+    /// The step of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<StepIndex> {
+        self.spec.steps.iter().position(|step| step.name == name).map(index)
+    }
+
+    /// Whether the step has an undo.
+    #[must_use]
+    pub fn has_undo(&self, step: StepIndex) -> bool {
+        self.step(step).undo().is_some()
+    }
+
+    /// Every call of its steps.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = CallId> + '_ {
+        self.order.iter().flat_map(|&step| {
+            let (has_action, has_undo) = match &self.step(step).kind {
+                Kind::Call(calls) => (true, calls.undo.is_some()),
+                Kind::Sleep { .. } | Kind::Wait(_) => (false, false),
+            };
+            let action = has_action.then(|| CallId::first(step, Direction::Action));
+            action.into_iter().chain(has_undo.then(|| CallId::first(step, Direction::Compensation)))
+        })
+    }
+
+    /// The terms of a call.
+    ///
+    /// # Panics
+    /// When the step has no such call: no saga owes it.
+    #[must_use]
+    pub fn terms(&self, call: CallId) -> Terms<'_> {
+        let StepSpec { name, kind, .. } = self.written(call.step);
+        let written = match kind {
+            StepKind::Call(step) => match (call.direction, &step.compensation) {
+                (Direction::Action, _) => Some(&step.action),
+                (Direction::Compensation, CompensationSpec::Call { call, .. }) => Some(call),
+                (Direction::Compensation, CompensationSpec::Undeclared | CompensationSpec::None) => None,
+            },
+            StepKind::Sleep { .. } | StepKind::Wait(_) => None,
+        };
+        let CallSpec { participant, operation, payload, .. } =
+            written.expect("nobody owes a call without terms");
+        Terms { step: name, participant, operation, payload }
+    }
+
+    /// The names of the signals that its steps wait for.
+    pub fn signals(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match &step.kind {
+            Kind::Wait(wait) => Some(wait.signal.as_str()),
+            Kind::Call(_) | Kind::Sleep { .. } => None,
+        })
+    }
+}
+
+impl Step {
+    /// The step's undo, if it has one.
+    #[must_use]
+    pub fn undo(&self) -> Option<&Undo> {
+        self.calls().and_then(|calls| calls.undo.as_ref())
+    }
+
+    /// The step's calls, if it makes any.
+    #[must_use]
+    pub fn calls(&self) -> Option<&Calls> {
+        match &self.kind {
+            Kind::Call(calls) => Some(calls),
+            Kind::Sleep { .. } | Kind::Wait(_) => None,
+        }
+    }
+}
+
+impl Kind {
+    /// The kind, with the defaults of the step's role.
+    fn of(written: &StepKind, role: Role, saga_limit: Duration) -> Self {
+        match written {
+            StepKind::Call(step) => {
+                let CallStep { action, limit, compensation } = step;
+                let action = Patience::of(action, default_retry(role));
+                let limit = limit.unwrap_or_else(|| action.longest()).min(saga_limit);
+                let undo = match compensation {
+                    CompensationSpec::Undeclared | CompensationSpec::None => None,
+                    CompensationSpec::Call { call, needs_output } => Some(Undo {
+                        patience: Patience::of(call, RetryPolicy::patient()),
+                        needs_output: *needs_output,
+                    }),
+                };
+                Self::Call(Calls { action, limit, undo })
+            }
+            StepKind::Sleep { length } => Self::Sleep { length: *length },
+            StepKind::Wait(wait) => Self::Wait(wait.clone()),
+        }
+    }
+}
+
+impl Patience {
+    fn of(call: &CallSpec, default: RetryPolicy) -> Self {
+        Self { retry: call.retry.clone().unwrap_or(default), attempt_limit: call.attempt_limit }
+    }
+
+    /// How long all attempts and the rests between them can take.
+    fn longest(&self) -> Duration {
+        let all = self.retry.attempts.zip(self.retry.longest_rests());
+        all.map_or(Duration::MAX, |(attempts, rests)| {
+            self.attempt_limit.saturating_mul(attempts).saturating_add(rests)
+        })
+    }
+}
+
+fn default_retry(role: Role) -> RetryPolicy {
+    match role {
+        Role::BeforePivot => RetryPolicy::action(),
+        // The pivot is asked until its answer is certain: giving it up calls for a person.
+        Role::Pivot => RetryPolicy::patient(),
+        Role::AfterPivot => RetryPolicy::endless(),
+    }
+}
+
+fn index(at: usize) -> StepIndex {
+    StepIndex(u16::try_from(at).expect("STEPS_MAX fits in sixteen bits"))
+}

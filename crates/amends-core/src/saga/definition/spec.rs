@@ -1,0 +1,239 @@
+//! A saga's definition as people write it.
+//!
+//! Owns [`SagaSpec`] and what it consists of: names, not indices. Does not judge anything: that is `check.rs`.
+
+use std::time::Duration;
+
+use crate::name::DefinitionName;
+use crate::payload::Payload;
+use crate::retry::RetryPolicy;
+
+/// A saga's definition as people write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SagaSpec {
+    /// Its name.
+    pub name: DefinitionName,
+    /// Its version: the content of a version never changes.
+    pub version: u32,
+    /// How long the whole saga may take before it turns back.
+    pub limit: Duration,
+    /// The step after which there is no way back.
+    pub pivot: Option<String>,
+    /// The steps.
+    pub steps: Vec<StepSpec>,
+}
+
+/// A step as people write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSpec {
+    /// Its name.
+    pub name: String,
+    /// The steps that must be done before; `None`: the one written above.
+    pub after: Option<Vec<String>>,
+    /// What it is.
+    pub kind: StepKind,
+}
+
+/// What a step is. To add a kind, see `docs/contribute/adding-a-step-kind.md`.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most steps are calls, and a box would show in what people write"
+)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepKind {
+    /// A participant is called.
+    Call(CallStep),
+    /// Time passes.
+    Sleep {
+        /// How long.
+        length: Duration,
+    },
+    /// Something is said from outside.
+    Wait(WaitStep),
+}
+
+/// A step that calls a participant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallStep {
+    /// The step's effect.
+    pub action: CallSpec,
+    /// How long all attempts of the action may take; `None`: attempts times their limit and the longest rests between
+    /// them, at most the saga's limit.
+    pub limit: Option<Duration>,
+    /// The step's undo.
+    pub compensation: CompensationSpec,
+}
+
+/// One of a step's two calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallSpec {
+    /// Who carries it out.
+    pub participant: String,
+    /// The operation's name there.
+    pub operation: String,
+    /// What the payload is made of.
+    pub payload: Payload,
+    /// How long one attempt may take.
+    pub attempt_limit: Duration,
+    /// How the call is repeated; `None`: the default of the step's role, or of an undo.
+    pub retry: Option<RetryPolicy>,
+}
+
+/// A step's undo as people write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CompensationSpec {
+    /// Nothing was said, which is a finding: a forgotten undo must not look like a decision.
+    Undeclared,
+    /// The step has no undo, and needs none (before the pivot: because it changes nothing).
+    None,
+    /// The undo is a call.
+    Call {
+        /// The call.
+        call: CallSpec,
+        /// Whether the undo cannot do without the action's output.
+        needs_output: bool,
+    },
+}
+
+/// A step that waits for a signal. The signal's body is its output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitStep {
+    /// The signal's name.
+    pub signal: String,
+    /// How long it is waited for.
+    pub limit: Duration,
+    /// What follows when the limit passes.
+    pub on_timeout: OnTimeout,
+}
+
+/// What follows when nobody sent a signal in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// The saga turns back.
+    TurnBack,
+    /// The saga goes on; the step's output is `null`.
+    GoOn,
+}
+
+/// How long one attempt may take unless something else is said.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(2);
+
+impl CallSpec {
+    /// A call with the saga's input as payload, an attempt limit of two seconds and default patience.
+    pub fn new(participant: impl Into<String>, operation: impl Into<String>) -> Self {
+        Self {
+            participant: participant.into(),
+            operation: operation.into(),
+            payload: Payload::Input,
+            attempt_limit: ATTEMPT_LIMIT,
+            retry: None,
+        }
+    }
+}
+
+impl StepSpec {
+    /// A step that calls a participant, with default patience, an attempt limit of two seconds, the saga's input as payload
+    /// and no word yet about its undo.
+    pub fn new(
+        name: impl Into<String>,
+        participant: impl Into<String>,
+        operation: impl Into<String>,
+    ) -> Self {
+        let action = CallSpec::new(participant, operation);
+        let call = CallStep { action, limit: None, compensation: CompensationSpec::Undeclared };
+        Self { name: name.into(), after: None, kind: StepKind::Call(call) }
+    }
+
+    /// A step during which time passes.
+    pub fn sleep(name: impl Into<String>, length: Duration) -> Self {
+        Self { name: name.into(), after: None, kind: StepKind::Sleep { length } }
+    }
+
+    /// A step that waits for a signal for up to `limit`; the saga turns back when that passes.
+    pub fn wait(name: impl Into<String>, signal: impl Into<String>, limit: Duration) -> Self {
+        let wait = WaitStep { signal: signal.into(), limit, on_timeout: OnTimeout::TurnBack };
+        Self { name: name.into(), after: None, kind: StepKind::Wait(wait) }
+    }
+
+    /// Lets the saga go on when the wait's limit passes.
+    ///
+    /// # Panics
+    /// When the step does not wait.
+    #[must_use]
+    pub fn or_go_on(mut self) -> Self {
+        let StepKind::Wait(wait) = &mut self.kind else { panic!("only a wait has something to do without") };
+        wait.on_timeout = OnTimeout::GoOn;
+        self
+    }
+
+    /// Declares the undo at the same participant: with the saga's input as payload, without need of the action's output, with
+    /// default patience.
+    ///
+    /// # Panics
+    /// When the step is not a call, here and in the methods that follow.
+    #[must_use]
+    pub fn undone_by(mut self, operation: impl Into<String>) -> Self {
+        let step = self.call_mut();
+        let call = CallSpec {
+            attempt_limit: step.action.attempt_limit,
+            ..CallSpec::new(step.action.participant.clone(), operation)
+        };
+        step.compensation = CompensationSpec::Call { call, needs_output: false };
+        self
+    }
+
+    /// Declares that there is no undo.
+    #[must_use]
+    pub fn without_undo(mut self) -> Self {
+        self.call_mut().compensation = CompensationSpec::None;
+        self
+    }
+
+    /// Declares the steps that must be done before.
+    #[must_use]
+    pub fn after<'a>(mut self, steps: impl IntoIterator<Item = &'a str>) -> Self {
+        self.after = Some(steps.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    /// Sets how long one attempt of the action may take.
+    #[must_use]
+    pub fn attempt_limit(mut self, limit: Duration) -> Self {
+        self.call_mut().action.attempt_limit = limit;
+        self
+    }
+
+    /// Sets how the action is repeated.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.call_mut().action.retry = Some(policy);
+        self
+    }
+
+    /// Sets what the action's payload is made of.
+    #[must_use]
+    pub fn payload(mut self, payload: Payload) -> Self {
+        self.call_mut().action.payload = payload;
+        self
+    }
+
+    /// Sets what the undo's payload is made of.
+    ///
+    /// # Panics
+    /// When no undo was declared.
+    #[must_use]
+    pub fn undo_payload(mut self, payload: Payload) -> Self {
+        let CompensationSpec::Call { call, .. } = &mut self.call_mut().compensation else {
+            panic!("the undo is declared before its payload");
+        };
+        call.payload = payload;
+        self
+    }
+
+    fn call_mut(&mut self) -> &mut CallStep {
+        match &mut self.kind {
+            StepKind::Call(call) => call,
+            StepKind::Sleep { .. } | StepKind::Wait(_) => panic!("only a call has participants"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What follows when a step fails, and how people are told.
+//!
+//! Owns the one table from why and where a step failed to what the saga does about it. Promises that the same failure has
+//! the same consequence whenever it is looked at: immediately, or after an operator helped another step. Does not record
+//! anything.
+
+use super::Saga;
+use super::definition::Role;
+use super::event::{Cause, GivenUp, ParkReason};
+use super::step_state::{Failure, StepState};
+use crate::attempt::StepIndex;
+use crate::outcome::Reason;
+
+/// What a saga on its way forward does about a step that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Consequence {
+    TurnBack(Cause),
+    Park(ParkReason),
+}
+
+impl Saga {
+    /// The first step that failed, and what follows from that on the way forward.
+    pub(super) fn consequence(&self) -> Option<Consequence> {
+        self.definition.order().iter().find_map(|&step| match self.steps[step.at()].state {
+            StepState::Failed { because } => Some(self.consequence_of(step, because)),
+            StepState::Pending
+            | StepState::InProgress { .. }
+            | StepState::Sleeping { .. }
+            | StepState::Waiting { .. }
+            | StepState::Completed { .. }
+            | StepState::Seeking { .. }
+            | StepState::Compensating { .. }
+            | StepState::CompensationFailed { .. }
+            | StepState::Compensated { .. }
+            | StepState::Skipped { .. } => None,
+        })
+    }
+
+    fn consequence_of(&self, step: StepIndex, because: Failure) -> Consequence {
+        use Consequence::{Park, TurnBack};
+        match (because, self.definition.step(step).role) {
+            (Failure::Refused { .. }, Role::BeforePivot)
+            | (Failure::Refused { in_doubt: false }, Role::Pivot) => TurnBack(Cause::Refused(step)),
+            (Failure::Refused { in_doubt: true }, Role::Pivot) => Park(ParkReason::PivotInDoubt(step)),
+            (Failure::Refused { .. }, Role::AfterPivot) => Park(ParkReason::RefusedAfterPivot(step)),
+            (Failure::GivenUp(GivenUp::Exhausted | GivenUp::TurnedBack), Role::BeforePivot) => {
+                TurnBack(Cause::Exhausted(step))
+            }
+            (Failure::GivenUp(GivenUp::TimedOut | GivenUp::WorkingTooLong), Role::BeforePivot)
+            | (Failure::WaitTimedOut, _) => TurnBack(Cause::StepTimedOut(step)),
+            (Failure::GivenUp(_), Role::Pivot | Role::AfterPivot) => Park(ParkReason::PivotExhausted(step)),
+            (Failure::Conflict, _) => Park(ParkReason::PayloadConflict(step)),
+            (Failure::OutputTooLarge { bytes, limit }, _) => {
+                Park(ParkReason::OutputTooLarge { step, bytes, limit })
+            }
+            (Failure::Unmade { .. }, Role::BeforePivot)
+            | (Failure::Unmade { in_doubt: false }, Role::Pivot) => TurnBack(Cause::Unmade(step)),
+            (Failure::Unmade { .. }, Role::Pivot | Role::AfterPivot) => Park(ParkReason::Unmade(step)),
+            (Failure::Dropped | Failure::NothingToUndo, _) => {
+                unreachable!("a step fails like this only once its saga has turned back")
+            }
+        }
+    }
+
+    /// The step and reason to name to whoever started a saga that went back.
+    #[must_use]
+    pub fn failure(&self) -> Option<(Option<StepIndex>, Reason)> {
+        let last_error = |step: &StepIndex| self.steps[step.at()].error.as_deref();
+        let of_step = |step: &StepIndex, code: &str, what: &str| {
+            let last = last_error(step).map_or("", |reason| reason.message.as_str());
+            let colon = if last.is_empty() { "" } else { ": " };
+            (Some(*step), Reason::new(code, format!("{what}{colon}{last}")))
+        };
+        Some(match self.turned_back.as_ref()? {
+            Cause::Refused(step) | Cause::Unmade(step) => {
+                (Some(*step), last_error(step).cloned().expect("a step that failed for a reason has it"))
+            }
+            Cause::Exhausted(step) => of_step(step, Reason::EXHAUSTED, "the step ran out of attempts"),
+            Cause::StepTimedOut(step) => of_step(step, Reason::TIMED_OUT, "the step's limit passed"),
+            Cause::SagaTimedOut => (None, Reason::new(Reason::TIMED_OUT, "the saga's limit passed")),
+            Cause::Cancelled => (None, Reason::new(Reason::CANCELLED, "the saga was cancelled")),
+            Cause::Reversed => (None, Reason::new(Reason::REVERSED, "the saga was reversed by an operator")),
+        })
+    }
+}
+
+impl GivenUp {
+    /// What is said of the step, where the last attempt's own reason does not say more.
+    pub(super) fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Exhausted | Self::TurnedBack => None,
+            Self::TimedOut => Some(Reason::new(Reason::TIMED_OUT, "the step's limit passed")),
+            Self::WorkingTooLong => {
+                Some(Reason::new(Reason::TIMED_OUT, "the participant was working for too long"))
+            }
+        }
+    }
+}

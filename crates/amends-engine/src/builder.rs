@@ -1,0 +1,250 @@
+//! What an engine is made of, and how it starts.
+//!
+//! Owns [`EngineBuilder`] and the order of a start: definitions are stored, partitions acquired, the clock compared with what
+//! the journal has, and only then anything runs. Does not decide what an engine does: see [`crate::engine`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use amends_core::limits::CLOCK_SET_BACK_MIN;
+use amends_core::{Definition, Mapping, Partitions};
+use amends_journal::{Journal, Lease, PutDefinition};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::admission::Populations;
+use crate::alarm::Alarm;
+use crate::clock::{Clock, Jump};
+use crate::engine::Engine;
+use crate::errors::StartUpError;
+use crate::leases::Leases;
+use crate::limits::{CALLS_PER_PARTICIPANT_MAX, CLOCK_LOOKED_AT_EVERY};
+use crate::mailbox::{Mailbox, Message, Messages};
+use crate::options::Options;
+use crate::participant::Participant;
+use crate::recovery::Recovery;
+use crate::registry::{Registered, Registry};
+use crate::retention;
+use crate::shard::Shard;
+use crate::shell::{Shared, Shell};
+use crate::sleeper::Sleeper;
+
+/// What an engine is made of.
+pub struct EngineBuilder {
+    journal: Arc<dyn Journal>,
+    definitions: Vec<Definition>,
+    participants: Vec<Registered>,
+    mappings: BTreeMap<String, Arc<dyn Mapping>>,
+    options: Options,
+    clock: Option<Clock>,
+}
+
+impl EngineBuilder {
+    /// An engine over this journal.
+    #[must_use]
+    pub fn new(journal: Arc<dyn Journal>) -> Self {
+        Self {
+            journal,
+            definitions: Vec::new(),
+            participants: Vec::new(),
+            mappings: BTreeMap::new(),
+            options: Options::default(),
+            clock: None,
+        }
+    }
+
+    /// Adds a definition.
+    #[must_use]
+    pub fn definition(mut self, definition: impl Into<Definition>) -> Self {
+        self.definitions.push(definition.into());
+        self
+    }
+
+    /// Adds a participant with the default limit of calls under way together.
+    #[must_use]
+    pub fn participant(self, name: &str, participant: Arc<dyn Participant>) -> Self {
+        self.limited_participant(name, participant, CALLS_PER_PARTICIPANT_MAX)
+    }
+
+    /// Adds a participant that takes at most `calls_max` calls together.
+    ///
+    /// # Panics
+    /// When `calls_max` is zero.
+    #[must_use]
+    pub fn limited_participant(
+        mut self,
+        name: &str,
+        participant: Arc<dyn Participant>,
+        calls_max: usize,
+    ) -> Self {
+        assert!(calls_max > 0, "a participant takes at least one call");
+        self.participants.push(Registered { name: name.to_owned(), participant, calls_max });
+        self
+    }
+
+    /// Adds what makes the payloads that name this mapping.
+    #[must_use]
+    pub fn mapping(mut self, name: &str, mapping: Arc<dyn Mapping>) -> Self {
+        self.mappings.insert(name.to_owned(), mapping);
+        self
+    }
+
+    /// Replaces the default options.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Shares the program's clock, so that whatever else the program notes has the engine's time.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Starts the engine on the current tokio runtime, and with it the recovery of what was under way.
+    ///
+    /// # Errors
+    /// When a definition does not fit what is stored or registered, or the journal fails.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or with zero shards.
+    pub fn open(self) -> Result<Engine, StartUpError> {
+        let Self { journal, definitions, participants, mappings, options, clock } = self;
+        assert!(options.shards > 0, "an engine has at least one shard");
+        let registry = registry(&*journal, definitions, participants, mappings)?;
+        let leases = journal.acquire(&Partitions::ALL)?;
+        let clock = clock.unwrap_or_else(Clock::system);
+        let is_set_back = is_set_back(&*journal, &clock)?;
+        let shared = Arc::new(Shared {
+            journal,
+            registry,
+            clock,
+            sizes: options.sizes,
+            alarm: Alarm::default(),
+            populations: Populations::new(options.shards),
+        });
+        Ok(spawn(&shared, options, &leases, is_set_back))
+    }
+}
+
+/// Everything that runs here: what this program registers, and what the journal has of earlier versions.
+fn registry(
+    journal: &dyn Journal,
+    definitions: Vec<Definition>,
+    participants: Vec<Registered>,
+    mappings: BTreeMap<String, Arc<dyn Mapping>>,
+) -> Result<Registry, StartUpError> {
+    let mut registry = Registry::new(definitions, participants, mappings)?;
+    for runnable in registry.runnables() {
+        let spec = runnable.definition.spec();
+        match journal.put_definition(&spec)? {
+            PutDefinition::New | PutDefinition::Unchanged => {}
+            PutDefinition::Different => {
+                let (name, version) = (spec.name().clone(), spec.version());
+                return Err(StartUpError::DefinitionChanged { name, version });
+            }
+        }
+    }
+    for spec in journal.definitions()? {
+        let (name, version) = (spec.name().clone(), spec.version());
+        match spec.check() {
+            Ok(definition) => {
+                if let Err(missing) = registry.remember(definition) {
+                    warn!(%name, version, %missing, "transactions of this definition will not progress until it is there");
+                }
+            }
+            Err(findings) => {
+                let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+                warn!(%name, version, ?findings, "a stored definition does not pass the checks of this version: its transactions will not progress");
+            }
+        }
+    }
+    Ok(registry)
+}
+
+/// Whether the clock lies before the newest record.
+fn is_set_back(journal: &dyn Journal, clock: &Clock) -> Result<bool, StartUpError> {
+    let Some(newest) = journal.newest_at()? else { return Ok(false) };
+    let behind = clock.start_after(newest);
+    if behind < CLOCK_SET_BACK_MIN {
+        return Ok(false);
+    }
+    warn!(
+        seconds = behind.as_secs(),
+        "the clock was set back since the newest record: timers of what is under way move back with it; check the machine's clock"
+    );
+    Ok(true)
+}
+
+fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: bool) -> Engine {
+    let partitions: Partitions = leases.iter().map(|lease| lease.partition).collect();
+    let held = Arc::new(Leases::new(leases));
+    let mut tasks = JoinSet::new();
+    let mut mailboxes = Vec::new();
+    for population in &shared.populations.of_shards {
+        let (mailbox, messages): (Mailbox, Messages) = mpsc::unbounded_channel();
+        let shard = Shard::new(shared.registry.gates(options.shards), held.clone());
+        #[cfg(feature = "sabotage")]
+        let shard = {
+            let mut shard = shard;
+            shard.sabotage_early_effects = options.sabotage_early_effects;
+            shard
+        };
+        let shell = Shell {
+            shard,
+            shared: shared.clone(),
+            population: population.clone(),
+            mailbox: mailbox.downgrade(),
+            messages,
+            tasks: JoinSet::new(),
+        };
+        tasks.spawn(shell.run());
+        mailboxes.push(mailbox);
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let recovery =
+        Recovery { shared: shared.clone(), mailboxes: mailboxes.clone(), partitions, done: done.clone() };
+    tasks.spawn(recovery.run());
+    let sleeper = Sleeper {
+        shared: shared.clone(),
+        mailboxes: mailboxes.clone(),
+        partitions,
+        live_max: options.live_max,
+        is_set_back,
+    };
+    tasks.spawn(sleeper.run());
+    tasks.spawn(watch_clock(shared.clone(), mailboxes.clone()));
+    if let Some(keep) = options.retention {
+        tasks.spawn(retention::run(shared.clone(), partitions, keep));
+    }
+    Engine::new(shared.clone(), mailboxes, done, options, tasks)
+}
+
+/// Follows the system's clock, and says so when it was set.
+async fn watch_clock(shared: Arc<Shared>, mailboxes: Vec<Mailbox>) {
+    loop {
+        tokio::time::sleep(CLOCK_LOOKED_AT_EVERY).await;
+        match shared.clock.follow() {
+            Jump::None => {}
+            Jump::Forward(by) => {
+                warn!(
+                    seconds = by.as_secs(),
+                    "the clock was set forward, or the machine slept: rests, sleeps and limits that end in between end now"
+                );
+                shared.alarm.look_again();
+                for mailbox in &mailboxes {
+                    // A shard that is gone waits for nothing.
+                    drop(mailbox.send(Message::ClockMoved));
+                }
+            }
+            Jump::Back(by) => warn!(
+                seconds = by.as_secs(),
+                "the clock was set back: this program goes on with its own until it is restarted"
+            ),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Why the engine did not do what was asked.
+//!
+//! Owns one enum for each operation. Promises that every error says who has to act, in this order: the caller, whoever sees to
+//! capacity or waits, an operator, nobody knows.
+
+use amends_core::limits::SIGNAL_KEY_BYTES_MAX;
+use amends_core::{DefinitionName, Rejected, TransactionId};
+use amends_journal::JournalError;
+
+use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
+use crate::registry::Missing;
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartUpError {
+    /// A definition needs something that is not registered.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// A definition's version has other content than when it was first registered.
+    #[error(
+        "the definition {name} version {version} differs from the one stored: give the changed one the next version"
+    )]
+    DefinitionChanged {
+        /// Its name.
+        name: DefinitionName,
+        /// Its version.
+        version: u32,
+    },
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Why a transaction was not started, or nobody can say.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nothing of this name is registered.
+    #[error("no definition is named {0}")]
+    UnknownDefinition(DefinitionName),
+    /// The input is not JSON.
+    #[error("the input is not JSON")]
+    InputNotJson,
+    /// An object in the input gives a name twice: readers disagree about which counts.
+    #[error("the input gives the name {0:?} twice in one object: remove one")]
+    DuplicateName(String),
+    /// The input is too large.
+    #[error("the input has {0} bytes; {INPUT_BYTES_MAX} are allowed")]
+    InputTooLarge(usize),
+    /// The key is empty or too long.
+    #[error("an idempotency key has 1 to {KEY_BYTES_MAX} bytes")]
+    BadKey,
+    /// The id or key belongs to a transaction with another definition or input.
+    #[error("this key or id was used before, for {id} and with another definition or input: use a new one")]
+    KeyReused {
+        /// That transaction.
+        id: TransactionId,
+    },
+    /// The id or key belongs to a transaction that ended and was removed since: it was carried out, and is not again.
+    #[error("{id}, started with this key or id, ended and was removed since: use a new one to start another")]
+    Removed {
+        /// That transaction.
+        id: TransactionId,
+    },
+    /// Too many transactions are live.
+    #[error("the engine is full: {0} transactions are under way; try again shortly")]
+    Full(usize),
+    /// The disk is nearly full.
+    #[error("the disk is nearly full: nothing new is started, what is under way goes on; free some space")]
+    DiskLow,
+    /// Another coordinator owns the partition now.
+    #[error("another coordinator has taken over: repeat the request there")]
+    NotOwner,
+    /// The engine is being stopped.
+    #[error("the engine is stopping; what was started goes on when it runs again")]
+    Stopping,
+    /// The transaction is parked because its records cannot be read.
+    #[error("{id} cannot be read: {why}")]
+    Unreadable {
+        /// The transaction.
+        id: TransactionId,
+        /// What is wrong.
+        why: String,
+    },
+    /// The journal failed; the transaction may have been started.
+    #[error("nobody knows whether it was started ({0}): repeat with the same key")]
+    Unknown(String),
+}
+
+/// Why a transaction could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It ended and was removed since; its id stays reserved.
+    #[error("{id} ended and was removed since")]
+    Removed {
+        /// The transaction.
+        id: TransactionId,
+    },
+    /// Too many questions wait for an answer.
+    #[error("{QUESTIONS_MAX} questions wait for an answer already: try again shortly")]
+    Full,
+    /// Another coordinator owns the partition now.
+    #[error("another coordinator has taken over: repeat the request there")]
+    NotOwner,
+    /// The engine is being stopped.
+    #[error("the engine is stopping")]
+    Stopping,
+    /// Its records cannot be read; it is parked.
+    #[error("{id} cannot be read: {why}")]
+    Unreadable {
+        /// The transaction.
+        id: TransactionId,
+        /// What is wrong.
+        why: String,
+    },
+    /// The journal failed.
+    #[error("the journal could not be read: {0}")]
+    Journal(String),
+}
+
+/// Why an operator's verb was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OperateError {
+    /// No such transaction.
+    #[error("nothing has this id")]
+    NotFound,
+    /// The output supplied is not JSON.
+    #[error("the output is not JSON")]
+    OutputNotJson,
+    /// An object in the output supplied gives a name twice.
+    #[error("the output gives the name {0:?} twice in one object: remove one")]
+    DuplicateName(String),
+    /// The transaction's state forbids it.
+    #[error(transparent)]
+    Rejected(Rejected),
+    /// The transaction could not be read.
+    #[error(transparent)]
+    Read(ReadError),
+}
+
+/// Why a signal was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalError {
+    /// No such transaction.
+    #[error("nothing has this id")]
+    NotFound,
+    /// The body is not JSON.
+    #[error("the signal's body is not JSON")]
+    BodyNotJson,
+    /// An object in the body gives a name twice.
+    #[error("the signal's body gives the name {0:?} twice in one object: remove one")]
+    DuplicateName(String),
+    /// The key is empty or too long.
+    #[error("a signal's key has 1 to {SIGNAL_KEY_BYTES_MAX} bytes")]
+    BadKey,
+    /// The transaction's state or definition forbids it.
+    #[error(transparent)]
+    Rejected(Rejected),
+    /// The transaction could not be read.
+    #[error(transparent)]
+    Read(ReadError),
+}

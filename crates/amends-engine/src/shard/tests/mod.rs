@@ -1,0 +1,5 @@
+//! Tests that drive a shard by hand, and the simulation.
+
+mod asleep;
+mod late_page;
+mod simulation;
