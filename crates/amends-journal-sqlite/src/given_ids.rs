@@ -391,7 +391,7 @@ mod tests {
     fn what_came_to_nothing_is_not_known() {
         let ids = GivenIds::with([(id(1), 5)]);
         let database = Connection::open_in_memory().unwrap();
-        schema::create(&database).unwrap();
+        schema::create(&database, 0).unwrap();
         let mut index = IdIndex::read(&database, &ids, 10).unwrap();
         for numbered in [(id(1), -5), (id(2), 8), (id(1), 9)] {
             index.came.push((numbered, ids.insert(numbered)));
@@ -410,7 +410,7 @@ mod tests {
             bytes
         };
         let database = Connection::open_in_memory().unwrap();
-        schema::create(&database).unwrap();
+        schema::create(&database, 0).unwrap();
         let insert = |table: usize, round: i64, ids: &[Numbered]| {
             let sql = format!("INSERT INTO fresh_id_{table} VALUES (?1, ?2)");
             database.execute(&sql, (round, pairs(ids))).unwrap();

@@ -203,7 +203,7 @@ mod tests {
     fn the_newest_of_what_memory_and_the_index_know_is_found() {
         let id = TransactionId::from_parts(7, 7);
         let database = Connection::open_in_memory().unwrap();
-        schema::create(&database).unwrap();
+        schema::create(&database, 0).unwrap();
         database
             .execute_batch(&format!(
                 "INSERT INTO definition (no, mode, name, version) VALUES (1, 1, 'Test', 1);

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use amends_log::{NoRoom, OpenLogError};
+use amends_log::{LogDamage, NoRoom, OpenLogError};
 use amends_sqlite::{FileError, describe, is_damage};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -16,7 +16,7 @@ use crate::limits::{PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITE
 
 use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
-use super::schema::{self, APPLICATION_ID, FORMAT};
+use super::schema::{self, APPLICATION_ID, FORMAT, Nonsense};
 
 /// Why a journal could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,18 @@ pub enum OpenError {
         path: PathBuf,
         /// What was seen.
         details: String,
+    },
+    /// Files are missing that had been written, or are of several copies.
+    #[error(
+        "{} is incomplete: {what}. It looks like a copy of some of its files, or of two moments. Nothing was \
+         changed. Restore a copy of the whole directory that was made while no process used it",
+        .directory.display()
+    )]
+    Incomplete {
+        /// The directory.
+        directory: PathBuf,
+        /// What is missing, or does not belong to the rest.
+        what: String,
     },
     /// The file is a database of something else.
     #[error(
@@ -128,6 +140,9 @@ pub enum OpenError {
 /// The database's file in its directory.
 const FILE: &str = "journal.db";
 
+/// What the names of the log's files begin with.
+const LOG: &str = "journal";
+
 /// A database ready for its writer.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -148,15 +163,17 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
 
     let was_laid_out = lock.is_marked().map_err(|error| lock_error(directory, error))?;
     let (size, log_size) = (file_size(&path)?, file_size(&log)?);
-    if size == 0 && (was_laid_out || log_size > 0) {
-        let details = "there was a journal, and its database is gone or empty".to_owned();
-        return Err(OpenError::Damaged { path, details });
+    let place = amends_log::Place::new(directory, LOG);
+    let was_used =
+        was_laid_out || log_size > 0 || place.is_used().map_err(|error| from_log(directory, error))?;
+    if size == 0 && was_used {
+        return Err(incomplete(directory, format!("{FILE} is missing or empty")));
     }
     amends_sqlite::prepare(&path).map_err(from_file)?;
 
     let found = Found { size, log_size, was_laid_out };
-    let connection = prepare(&path, &found, options).map_err(|error| error.at(&path))?;
-    let log = open_log(directory, &path, &connection, options)?;
+    let connection = prepare(&path, &found, &place, options).map_err(|error| error.at(&path))?;
+    let log = open_log(&place, &path, &found, &connection, options)?;
     amends_sqlite::accept(&connection).map_err(|error| from_sqlite(path.clone(), error))?;
     // The files' names must survive a power cut as well as their content.
     sync_directory(directory)?;
@@ -167,27 +184,54 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
 }
 
 fn open_log(
-    directory: &Path,
+    place: &amends_log::Place,
     path: &Path,
+    found: &Found,
     connection: &Connection,
     options: &SqliteOptions,
 ) -> Result<amends_log::Found, OpenError> {
-    let settled = schema::settled(connection).map_err(|error| from_sqlite(path.to_owned(), error))?;
-    let settled = settled
-        .map_err(|nonsense| OpenError::Damaged { path: path.to_owned(), details: nonsense.to_string() })?;
-    let mut found = amends_log::open(directory, settled, options.log_bytes_max).map_err(from_log)?;
-    match found.log.provide() {
+    let directory = path.parent().unwrap_or(path);
+    let read = |error| from_sqlite(path.to_owned(), error);
+    let (changes, salt) = schema::changes_and_log(connection).map_err(read)?;
+    let damaged = |Nonsense(details)| OpenError::Damaged { path: path.to_owned(), details };
+    let changes = schema::count_of(changes).map_err(damaged)?;
+    let settled = schema::settled(connection).map_err(read)?.map_err(damaged)?;
+    // First: what follows is judged by the database.
+    let identity = amends_log::identify(place).map_err(|error| from_log(directory, error))?;
+    if identity.salt != salt {
+        return Err(incomplete(directory, format!("its log belongs to another journal than {FILE}")));
+    }
+    if identity.note > changes {
+        let missing = if found.log_size > 0 { "" } else { ", or its WAL is missing" };
+        return Err(incomplete(directory, format!("{FILE} is older than the log beside it{missing}")));
+    }
+    let mut log = amends_log::open(place, settled, options.log_bytes_max)
+        .map_err(|error| from_log(directory, error))?;
+    match log.log.provide() {
         // Without space for another file what is there must do, until the first append that needs more is told so.
-        Ok(()) | Err(NoRoom::NoSpace | NoRoom::Full) => Ok(found),
+        Ok(()) | Err(NoRoom::NoSpace | NoRoom::Full) => Ok(log),
         Err(NoRoom::Io(source)) => Err(OpenError::Io { path: directory.to_owned(), source }),
     }
 }
 
-fn from_log(error: OpenLogError) -> OpenError {
+fn from_log(directory: &Path, error: OpenLogError) -> OpenError {
     match error {
         OpenLogError::Io { path, source } => OpenError::Io { path, source },
+        OpenLogError::Missing { path } => is_missing(directory, &path),
+        OpenLogError::Damaged { what: LogDamage::Older { .. }, .. } => {
+            incomplete(directory, format!("its log is older than {FILE}"))
+        }
         OpenLogError::Damaged { path, what } => OpenError::Damaged { path, details: what.to_string() },
     }
+}
+
+fn is_missing(directory: &Path, path: &Path) -> OpenError {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    incomplete(directory, format!("{} is missing", name.display()))
+}
+
+fn incomplete(directory: &Path, what: String) -> OpenError {
+    OpenError::Incomplete { directory: directory.to_owned(), what }
 }
 
 /// What can go wrong with the database, before its path is added.
@@ -228,7 +272,7 @@ impl Trouble {
             }
             Self::Io(source) => OpenError::Io { path, source },
             Self::File(error) => from_file(error),
-            Self::Log(error) => from_log(error),
+            Self::Log(error) => from_log(path.parent().unwrap_or(&path), error),
             Self::Sqlite(error) => from_sqlite(path, error),
         }
     }
@@ -269,7 +313,12 @@ struct Found {
     was_laid_out: bool,
 }
 
-fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connection, Trouble> {
+fn prepare(
+    path: &Path,
+    found: &Found,
+    place: &amends_log::Place,
+    options: &SqliteOptions,
+) -> Result<Connection, Trouble> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = amends_sqlite::open(path, flags, (found.size == 0).then_some(PAGE_BYTES))?;
@@ -296,9 +345,8 @@ fn prepare(path: &Path, found: &Found, options: &SqliteOptions) -> Result<Connec
     if is_fresh {
         amends_sqlite::about_to_write(path)?;
         // The log first: once the database is laid out there must be one.
-        let directory = path.parent().unwrap_or(path);
-        amends_log::create(directory).map_err(Trouble::Log)?;
-        schema::create(&connection)?;
+        let log = amends_log::create(place).map_err(Trouble::Log)?;
+        schema::create(&connection, log.salt)?;
     }
     if let Some(bytes) = options.database_bytes_max {
         let pages = i64::try_from(bytes / u64::from(PAGE_BYTES)).unwrap_or(i64::MAX);

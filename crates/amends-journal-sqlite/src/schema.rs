@@ -102,12 +102,15 @@ const LAYOUT: [&str; 17] = [
 ) STRICT",
     "CREATE INDEX reserved_by_removal ON reserved (removed_at)",
     // The last batch of the log whose every record is here; the highest number that a transaction ever had (one is never
-    // given again, though its transaction be removed); and the time of the newest record that there ever was. And up to
+    // given again, though its transaction be removed); and the time of the newest record that there ever was. And how
+    // often the database was written, and which log is its own: the log says both too. And up to
     // which id the older fresh table is in the index, if it has begun to be. One row.
     "CREATE TABLE settled (
     batch      INTEGER NOT NULL,
     last_no    INTEGER NOT NULL,
     newest_at  INTEGER,
+    changes    INTEGER NOT NULL,
+    log        INTEGER NOT NULL,
     indexed_to BLOB
 ) STRICT",
     // How many transactions there are, so that nobody has to count them.
@@ -120,11 +123,15 @@ const LAYOUT: [&str; 17] = [
 ];
 
 /// Lays an empty database out, all at once: a stop half-way leaves it empty.
-pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn create(connection: &Connection, log: u64) -> rusqlite::Result<()> {
     let layout = LAYOUT.join(";\n");
+    let log = log.cast_signed();
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch, last_no) VALUES (0, 0); PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
-    ))
+        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch, last_no, changes, log) VALUES (0, 0, 0, {log});
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
+    ))?;
+    // A file that is copied without its WAL is told from one that was never laid out.
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Whether every table and index is there and as it was laid out. More may be there: an index that somebody added to
@@ -137,6 +144,13 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Result<(), Nons
         let first_line = wanted.lines().next().unwrap_or(wanted);
         Err(Nonsense(format!("its layout has no such part: {first_line}")))
     }))
+}
+
+/// How often the database was written, and the salt of its log.
+pub(super) fn changes_and_log(connection: &Connection) -> rusqlite::Result<(i64, u64)> {
+    connection.query_row("SELECT changes, log FROM settled", [], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+    })
 }
 
 /// The last batch of the log whose every record is in the database.

@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use amends_core::Time;
@@ -26,7 +27,7 @@ use super::definitions::DefinitionNumbers;
 use super::given_ids::{IdIndex, Numbered};
 use super::known::Row;
 use super::queue::{Upkeep, UpkeepKind};
-use super::schema::{Nonsense, time_code};
+use super::schema::{self, Nonsense, time_code};
 use super::shared::Shared;
 use super::space;
 use super::statements::Statements;
@@ -141,6 +142,8 @@ pub(super) struct Settler<'c> {
     is_committing: bool,
     /// Whether the database is marked as written to.
     is_marked: bool,
+    /// How often the database was written.
+    changes: i64,
     /// Why nothing is written any more, and whether the committer knows.
     dead: Option<String>,
     death_is_told: bool,
@@ -165,6 +168,7 @@ impl<'c> Settler<'c> {
             shared,
             is_committing: false,
             is_marked: false,
+            changes: schema::changes_and_log(connection)?.0,
             dead: None,
             death_is_told: false,
         })
@@ -280,17 +284,25 @@ impl<'c> Settler<'c> {
             let done = work(self)?;
             self.write_fresh_ids()?;
             self.write_tally()?;
-            if !self.is_marked && self.connection.total_changes() != before {
-                amends_sqlite::about_to_write(&self.shared.path)?;
-                self.is_marked = true;
+            let has_changed = self.connection.total_changes() != before;
+            if has_changed {
+                self.statements.count_change.raw_bind_parameter(1, self.changes + 1)?;
+                self.statements.count_change.raw_execute()?;
+                if !self.is_marked {
+                    amends_sqlite::about_to_write(&self.shared.path)?;
+                    self.is_marked = true;
+                }
             }
             self.is_committing = true;
             self.statements.commit.raw_execute()?;
-            Ok(done)
+            Ok((done, has_changed))
         }));
         let error = match outcome {
-            Ok(Ok(done)) => {
+            Ok(Ok((done, has_changed))) => {
                 self.definitions.committed();
+                if has_changed {
+                    self.has_changed();
+                }
                 return Ok(done);
             }
             Ok(Err(error)) => error,
@@ -318,6 +330,12 @@ impl<'c> Settler<'c> {
         }
         self.die(&error);
         Err((Failure::Fatal, store_error(&self.shared.path, Box::new(error))))
+    }
+
+    fn has_changed(&mut self) {
+        self.changes += 1;
+        let changes = u64::try_from(self.changes).expect("they are counted from zero");
+        self.shared.changes.store(changes, Ordering::Release);
     }
 
     fn write_tally(&mut self) -> Result<(), WriteError> {
@@ -372,7 +390,7 @@ impl<'c> Settler<'c> {
             return;
         }
         let message = error.fatal(&self.shared.path);
-        // Closing would copy the log into the database, and what the log holds is what is in doubt.
+        // Closing would copy the WAL into the database, and what the WAL holds is what is in doubt.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         self.dead = Some(message.clone());
         self.shared.die(message);

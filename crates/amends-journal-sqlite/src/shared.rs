@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub(super) forgotten: Forgotten,
     /// Under which everything is held.
     pub(super) epoch: Epoch,
+    /// How often the database was written, durably.
+    pub(super) changes: AtomicU64,
     on_fatal: OnFatal,
     has_died: AtomicBool,
     /// Whether the log has what the database does not.
@@ -46,6 +48,7 @@ impl Shared {
             given_ids: GivenIds::default(),
             forgotten: Forgotten::default(),
             epoch,
+            changes: AtomicU64::new(0),
             on_fatal,
             has_died: AtomicBool::new(false),
             is_ahead: AtomicBool::new(false),

@@ -26,6 +26,7 @@ pub(super) struct Statements<'c> {
     pub(super) insert_definition: Statement<'c>,
     pub(super) archived_records: Statement<'c>,
     pub(super) set_settled: Statement<'c>,
+    pub(super) count_change: Statement<'c>,
     pub(super) set_indexed_to: Statement<'c>,
     pub(super) add_to_tally: Statement<'c>,
     pub(super) take_from_tally: Statement<'c>,
@@ -71,6 +72,7 @@ impl<'c> Statements<'c> {
             set_settled: prepare(
                 "UPDATE settled SET batch = ?1, last_no = max(last_no, ?2), newest_at = ?3",
             )?,
+            count_change: prepare("UPDATE settled SET changes = ?1")?,
             set_indexed_to: prepare("UPDATE settled SET indexed_to = ?1")?,
             add_to_tally: prepare(
                 "INSERT INTO tally (definition, standing, transactions) VALUES (?1, ?2, ?3)

@@ -32,10 +32,77 @@ pub use scan::LogDamage;
 /// The number of a batch: counted up by one from the first that the directory ever saw.
 pub type BatchNumber = u64;
 
+/// The number of a file: given in their order, never twice.
+type FileNumber = u32;
+
+/// Where a log's files lie, and what their names begin with.
+#[derive(Debug, Clone)]
+pub struct Place {
+    directory: PathBuf,
+    name: &'static str,
+}
+
+impl Place {
+    /// The log of this name.
+    #[must_use]
+    pub fn new(directory: &Path, name: &'static str) -> Self {
+        Self { directory: directory.to_owned(), name }
+    }
+
+    /// The file that says how far the log was flushed: there is no log without it.
+    #[must_use]
+    pub fn end(&self) -> PathBuf {
+        self.directory.join(format!("{}.end", self.name))
+    }
+
+    fn file(&self, number: FileNumber) -> PathBuf {
+        self.directory.join(format!("{}.log-{number:06}", self.name))
+    }
+
+    fn number_of(&self, path: &Path) -> Option<FileNumber> {
+        path.file_name()?.to_str()?.strip_prefix(self.name)?.strip_prefix(".log-")?.parse().ok()
+    }
+
+    /// In the order in which they were made.
+    fn files(&self) -> Result<Vec<FileNumber>, OpenLogError> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(at(&self.directory))? {
+            files.extend(self.number_of(&entry.map_err(at(&self.directory))?.path()));
+        }
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Whether there is anything of a log that was opened once, whole or not.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn is_used(&self) -> Result<bool, OpenLogError> {
+        if !self.files()?.is_empty() {
+            return Ok(true);
+        }
+        match End::read(self) {
+            Ok((_, promised)) => Ok(promised.says.opening > 0),
+            // Cut off while it was made.
+            Err(OpenLogError::Missing { .. } | OpenLogError::Damaged { .. }) => Ok(false),
+            Err(error @ OpenLogError::Io { .. }) => Err(error),
+        }
+    }
+}
+
+/// What a log says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Tells the log from every other.
+    pub salt: u64,
+    /// What its owner [noted](Log::note) last, or earlier if the machine died.
+    pub note: u64,
+}
+
 /// The log, ready to be written.
 #[derive(Debug)]
 pub struct Log {
-    directory: PathBuf,
+    place: Place,
     end: End,
     salt: Salt,
     /// In the order they were begun; the last is being written. Empty until the first append.
@@ -45,8 +112,10 @@ pub struct Log {
     next: BatchNumber,
     /// How large all files together may grow.
     bytes_max: u64,
-    /// Given to new files; never given twice.
-    next_file: u64,
+    /// Given to new files.
+    next_file: FileNumber,
+    /// The file that has the last batch.
+    last_file: FileNumber,
     buffer: Vec<u8>,
     flushes: Flushes,
 }
@@ -56,6 +125,7 @@ pub struct Log {
 struct Segment {
     file: File,
     path: PathBuf,
+    number: FileNumber,
     /// How many bytes of the file's blocks are there already.
     size: u64,
     /// Where the next batch goes.
@@ -84,6 +154,11 @@ pub enum OpenLogError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A file is not there that must be.
+    Missing {
+        /// The file.
+        path: PathBuf,
     },
     /// What is there is not what was written.
     Damaged {
@@ -136,37 +211,57 @@ impl Batch {
 }
 
 /// Lays an empty log out. What is there of an earlier one that was cut off goes.
-pub fn create(directory: &Path) -> Result<(), OpenLogError> {
-    for path in segment_files(directory)? {
+///
+/// # Errors
+/// When its files cannot be made.
+pub fn create(place: &Place) -> Result<Identity, OpenLogError> {
+    for file in place.files()? {
+        let path = place.file(file);
         fs::remove_file(&path).map_err(at(&path))?;
     }
-    End::create(directory).map_err(at(directory))
+    let Salt(salt) = End::create(place).map_err(at(&place.directory))?;
+    Ok(Identity { salt: u64::from_le_bytes(salt), note: 0 })
+}
+
+/// What a log says of itself, before it is opened.
+///
+/// # Errors
+/// When it is not there, damaged, or cannot be read.
+pub fn identify(place: &Place) -> Result<Identity, OpenLogError> {
+    let (_, promised) = End::read(place)?;
+    let Salt(salt) = promised.salt;
+    Ok(Identity { salt: u64::from_le_bytes(salt), note: promised.says.note })
 }
 
 /// Opens the log and reads what was not released: all after `released`.
-pub fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> Result<Found, OpenLogError> {
-    let (end, promised) = End::open(directory)?;
-    let files = segment_files(directory)?;
-    let scan::Scanned { batches, next, blank, last } = scan::scan(&files, released, &promised)?;
-    for path in &blank {
-        fs::remove_file(path).map_err(at(path))?;
+///
+/// # Errors
+/// When it is not what was written, or cannot be read.
+pub fn open(place: &Place, released: BatchNumber, bytes_max: u64) -> Result<Found, OpenLogError> {
+    let (end, promised) = End::open(place)?;
+    let files = place.files()?;
+    let scan::Scanned { batches, next, blank, last } = scan::scan(place, &files, released, &promised)?;
+    for file in &blank {
+        let path = place.file(*file);
+        fs::remove_file(&path).map_err(at(&path))?;
     }
-    let next_file = files.iter().filter_map(|path| file_number(path)).max().map_or(1, |number| number + 1);
+    let newest = last.iter().max_by_key(|(_, batch)| **batch);
     let mut log = Log {
-        directory: directory.to_owned(),
+        place: place.clone(),
         end,
         salt: promised.salt,
         used: Vec::new(),
         free: Vec::new(),
         next,
         bytes_max: bytes_max.max(SEGMENT_BYTES * SEGMENTS_MIN as u64),
-        next_file,
+        next_file: files.last().map_or(1, |number| number + 1),
+        last_file: newest.map_or(promised.says.file, |(file, _)| *file),
         buffer: Vec::new(),
         flushes: Flushes::default(),
     };
-    for path in files.into_iter().filter(|path| !blank.contains(path)) {
-        let mut segment = Segment::open(path)?;
-        segment.last = last.get(&segment.path).copied().unwrap_or(0);
+    for file in files.into_iter().filter(|file| !blank.contains(file)) {
+        let mut segment = Segment::open(place.file(file), file)?;
+        segment.last = last.get(&file).copied().unwrap_or(0);
         if segment.last > released {
             segment.make_durable(&mut log.flushes)?;
         }
@@ -174,11 +269,13 @@ pub fn open(directory: &Path, released: BatchNumber, bytes_max: u64) -> Result<F
         segment.at = segment.size;
         log.used.push(segment);
     }
+    // What a power cut took from it.
+    log.end.set(next - 1, log.last_file).map_err(at(&promised.path))?;
     log.release(released);
     if batches.is_empty() {
         log.keep_few();
     }
-    Ok(Found { log, opening: promised.opening, batches })
+    Ok(Found { log, opening: promised.says.opening, batches })
 }
 
 /// Files that are always there: one to write, one to go on with when the disk is full.
@@ -229,12 +326,16 @@ impl Log {
         bytes.resize(bytes.len().next_multiple_of(frame::ALIGNMENT), 0);
         let segment = self.used.last_mut().expect("room was made");
         assert!(segment.at + bytes.len() as u64 <= segment.size, "room was made for all of it");
+        if segment.at == frame::FILE_HEADER_BYTES as u64 {
+            segment.file.write_all_at(&frame::file_header(self.last_file), 0)?;
+        }
         segment.file.write_all_at(&bytes, segment.at)?;
         self.flushes.data(&segment.file)?;
         segment.at += bytes.len() as u64;
         segment.last = number;
         self.next += 1;
-        self.end.set(number)?;
+        self.last_file = segment.number;
+        self.end.set(number, self.last_file)?;
         // One huge batch must not leave its size behind.
         bytes.shrink_to(SEGMENT_BYTES as usize);
         self.buffer = bytes;
@@ -246,6 +347,14 @@ impl Log {
         self.buffer = batch.bytes;
     }
 
+    /// Has a number kept for the log's owner, as well as how far the log was flushed.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note(&mut self, note: u64) -> io::Result<()> {
+        if note == self.end.says().note { Ok(()) } else { self.end.note(note) }
+    }
+
     /// Everything up to this batch is durable elsewhere: its files may be written again.
     pub fn release(&mut self, to: BatchNumber) {
         let (free, used): (Vec<_>, Vec<_>) = self.used.drain(..).partition(|segment| segment.last <= to);
@@ -254,7 +363,7 @@ impl Log {
             segment.at = frame::FILE_HEADER_BYTES as u64;
             if segment.size != SEGMENT_BYTES {
                 // One that grew for a huge batch; should it stay, the next opening finds and takes it.
-                let _ = fs::remove_file(&segment.path);
+                self.remove(&segment);
             } else {
                 self.free.push(segment);
             }
@@ -286,15 +395,23 @@ impl Log {
             && let Some(segment) = self.free.pop()
         {
             // One that stays is used again.
+            self.remove(&segment);
+        }
+    }
+
+    /// The last batch may be in it: that there was one is known durably before the file goes.
+    fn remove(&self, segment: &Segment) {
+        if self.end.sync().is_ok() {
             let _ = fs::remove_file(&segment.path);
         }
     }
 
     fn create_segment(&mut self) -> Result<Segment, NoRoom> {
-        let path = self.directory.join(format!("{SEGMENT_NAME}{:06}", self.next_file));
+        let number = self.next_file;
+        let path = self.place.file(number);
         self.next_file += 1;
-        let created = Segment::create(&path, &mut self.flushes).and_then(|segment| {
-            self.flushes.all(&File::open(&self.directory)?)?;
+        let created = Segment::create(&path, number, &mut self.flushes).and_then(|segment| {
+            self.flushes.all(&File::open(&self.place.directory)?)?;
             Ok(segment)
         });
         match created {
@@ -310,27 +427,28 @@ impl Log {
 }
 
 impl Segment {
-    fn create(path: &Path, flushes: &mut Flushes) -> io::Result<Self> {
+    fn create(path: &Path, number: FileNumber, flushes: &mut Flushes) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         // The zeros first: a file that is cut off while it is made has no header.
         fill(&file, 0, SEGMENT_BYTES)?;
         flushes.all(&file)?;
-        file.write_all_at(&frame::file_header(), 0)?;
+        file.write_all_at(&frame::file_header(0), 0)?;
         flushes.all(&file)?;
         Ok(Self {
             file,
             path: path.to_owned(),
+            number,
             size: SEGMENT_BYTES,
             at: frame::FILE_HEADER_BYTES as u64,
             last: 0,
         })
     }
 
-    fn open(path: PathBuf) -> Result<Self, OpenLogError> {
+    fn open(path: PathBuf, number: FileNumber) -> Result<Self, OpenLogError> {
         let opened = OpenOptions::new().read(true).write(true).open(&path);
         let opened = opened.and_then(|file| file.metadata().map(|metadata| (metadata.len(), file)));
         let (size, file) = opened.map_err(at(&path))?;
-        Ok(Self { file, path, size, at: size, last: 0 })
+        Ok(Self { file, path, number, size, at: size, last: 0 })
     }
 
     /// What was found may have been written and never flushed: whoever builds on it must not lose it. Written once more,
@@ -365,24 +483,6 @@ fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
         at += bytes;
     }
     Ok(())
-}
-
-const SEGMENT_NAME: &str = "journal.log-";
-
-fn segment_files(directory: &Path) -> Result<Vec<PathBuf>, OpenLogError> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(at(directory))? {
-        let path = entry.map_err(at(directory))?.path();
-        if file_number(&path).is_some() {
-            files.push(path);
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
-}
-
-fn file_number(path: &Path) -> Option<u64> {
-    path.file_name()?.to_str()?.strip_prefix(SEGMENT_NAME)?.parse().ok()
 }
 
 fn is_no_space(error: &io::Error) -> bool {

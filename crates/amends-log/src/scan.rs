@@ -7,11 +7,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use super::end::Promised;
+use super::end::{Promised, Said};
 use super::frame::{self, Salt};
-use super::{BatchNumber, OpenLogError, at};
+use super::{BatchNumber, FileNumber, OpenLogError, Place, at};
 
 /// What a log says.
 #[derive(Debug)]
@@ -21,16 +20,16 @@ pub(super) struct Scanned {
     /// The number of the next batch.
     pub(super) next: BatchNumber,
     /// Files that were cut off while they were made: nothing is in them.
-    pub(super) blank: Vec<PathBuf>,
+    pub(super) blank: Vec<FileNumber>,
     /// The last batch in each file that has any.
-    pub(super) last: HashMap<PathBuf, BatchNumber>,
+    pub(super) last: HashMap<FileNumber, BatchNumber>,
 }
 
 /// Why a log is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogDamage {
     /// Before its end.
-    #[error("the log's batch {0} is broken or missing, and a later one is there")]
+    #[error("the log's batch {0} is broken, and a later one is there")]
     Gap(BatchNumber),
     /// Less than was flushed.
     #[error("the log was flushed up to batch {promised}, and ends at {found}")]
@@ -44,49 +43,73 @@ pub enum LogDamage {
     #[error("it does not begin like a file of the log that this version knows")]
     Header,
     /// The file that says how far the log was flushed.
-    #[error("it is broken or missing")]
+    #[error("it is broken")]
     End,
+    /// Released batches that it never had.
+    #[error(
+        "the log ends at batch {found}, and batches up to {released} were taken from it: it is an older one"
+    )]
+    Older {
+        /// What was released.
+        released: BatchNumber,
+        /// What is there.
+        found: BatchNumber,
+    },
 }
 
 /// Batches that could ever wait to be released: a log has no room for more.
 const UNRELEASED_MAX: u64 = 1 << 32;
 
 pub(super) fn scan(
-    files: &[PathBuf],
+    place: &Place,
+    files: &[FileNumber],
     released: BatchNumber,
     promised: &Promised,
 ) -> Result<Scanned, OpenLogError> {
-    let (mut batches, mut blank, mut last) = (BTreeMap::new(), Vec::new(), HashMap::new());
-    for path in files {
-        let bytes = fs::read(path).map_err(at(path))?;
+    let (mut batches, mut blank, mut last, mut previous) =
+        (BTreeMap::new(), Vec::new(), HashMap::new(), HashMap::new());
+    for &file in files {
+        let path = place.file(file);
+        let bytes = fs::read(&path).map_err(at(&path))?;
         if bytes.iter().all(|byte| *byte == 0) {
-            blank.push(path.clone());
+            blank.push(file);
             continue;
         }
-        check_header(path, &bytes)?;
-        if let Some(number) = collect(&bytes, promised.salt, released, &mut batches) {
-            last.insert(path.clone(), number);
+        let Some(before) = frame::previous_of(&bytes) else {
+            return Err(OpenLogError::Damaged { path, what: LogDamage::Header });
+        };
+        previous.insert(file, before);
+        if let Some(number) = collect(&bytes, promised.salt, file, released, &mut batches) {
+            last.insert(file, number);
         }
     }
+    // The first file of all follows none.
+    let is_there = |file: FileNumber| file == 0 || files.contains(&file);
     let damaged = |what| Err(OpenLogError::Damaged { path: promised.path.clone(), what });
     let mut next = released + 1;
-    for number in batches.keys() {
+    for (number, (file, _)) in &batches {
         if *number != next {
-            return damaged(LogDamage::Gap(next));
+            return match previous.get(file).copied() {
+                Some(before) if !is_there(before) => Err(OpenLogError::Missing { path: place.file(before) }),
+                Some(_) | None => damaged(LogDamage::Gap(next)),
+            };
         }
         next += 1;
     }
-    if promised.number >= next {
-        return damaged(LogDamage::Short { promised: promised.number, found: next - 1 });
+    let Said { batch, file, .. } = promised.says;
+    if batch >= next {
+        return if is_there(file) {
+            damaged(LogDamage::Short { promised: batch, found: next - 1 })
+        } else {
+            Err(OpenLogError::Missing { path: place.file(file) })
+        };
     }
+    let found = last.values().copied().max().map_or(batch, |last| last.max(batch));
+    if found < released {
+        return damaged(LogDamage::Older { released, found });
+    }
+    let batches = batches.into_iter().map(|(number, (_, batch))| (number, batch)).collect();
     Ok(Scanned { batches, next, blank, last })
-}
-
-fn check_header(path: &Path, bytes: &[u8]) -> Result<(), OpenLogError> {
-    if bytes.starts_with(&frame::file_header()) {
-        return Ok(());
-    }
-    Err(OpenLogError::Damaged { path: path.to_owned(), what: LogDamage::Header })
 }
 
 /// Takes every whole batch that was not released out of a file. Where a frame is broken, later ones are looked for: each
@@ -94,8 +117,9 @@ fn check_header(path: &Path, bytes: &[u8]) -> Result<(), OpenLogError> {
 fn collect(
     bytes: &[u8],
     salt: Salt,
+    file: FileNumber,
     released: BatchNumber,
-    batches: &mut BTreeMap<BatchNumber, Vec<u8>>,
+    batches: &mut BTreeMap<BatchNumber, (FileNumber, Vec<u8>)>,
 ) -> Option<BatchNumber> {
     let mut at = frame::FILE_HEADER_BYTES;
     let mut last = None;
@@ -105,7 +129,7 @@ fn collect(
         match could_be.then(|| salt.read(&bytes[at..])).flatten() {
             Some(frame) => {
                 if number > released {
-                    batches.insert(number, frame.batch.to_vec());
+                    batches.insert(number, (file, frame.batch.to_vec()));
                 }
                 last = last.max(Some(number));
                 at += frame.stride();

@@ -8,33 +8,45 @@ use super::*;
 
 const PLENTY: u64 = 64 << 20;
 
-struct Place {
+struct Home {
     directory: TempDir,
 }
 
-impl Place {
+impl Home {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        create(directory.path()).unwrap();
-        Self { directory }
+        let home = Self { directory: tempfile::tempdir().unwrap() };
+        create(&home.place()).unwrap();
+        home
+    }
+
+    fn place(&self) -> Place {
+        Place::new(self.directory.path(), "journal")
+    }
+
+    fn missing(&self, released: BatchNumber) -> PathBuf {
+        match open(&self.place(), released, PLENTY) {
+            Err(OpenLogError::Missing { path }) => path,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn open(&self, released: BatchNumber) -> Found {
-        match open(self.directory.path(), released, PLENTY) {
+        match open(&self.place(), released, PLENTY) {
             Ok(found) => found,
             Err(error) => panic!("{error:?}"),
         }
     }
 
     fn damage(&self, released: BatchNumber) -> LogDamage {
-        match open(self.directory.path(), released, PLENTY) {
+        match open(&self.place(), released, PLENTY) {
             Err(OpenLogError::Damaged { what, .. }) => what,
             other => panic!("{other:?}"),
         }
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        segment_files(self.directory.path()).unwrap()
+        let place = self.place();
+        place.files().unwrap().into_iter().map(|number| place.file(number)).collect()
     }
 
     /// What a power cut may leave of the memory of the end: nothing.
@@ -42,7 +54,7 @@ impl Place {
         let path = self.directory.path().join("journal.end");
         let mut bytes = fs::read(&path).unwrap();
         let fresh = tempfile::tempdir().unwrap();
-        End::create(fresh.path()).unwrap();
+        End::create(&Place::new(fresh.path(), "journal")).unwrap();
         bytes[..1024].copy_from_slice(&fs::read(fresh.path().join("journal.end")).unwrap()[..1024]);
         fs::write(path, bytes).unwrap();
     }
@@ -65,6 +77,10 @@ fn fill(log: &mut Log, numbers: std::ops::RangeInclusive<BatchNumber>) {
     }
 }
 
+fn check_numbers(found: &Found, numbers: std::ops::RangeInclusive<BatchNumber>) {
+    assert_eq!(found.batches.keys().copied().collect::<Vec<_>>(), numbers.collect::<Vec<_>>());
+}
+
 fn check(found: &Found, numbers: std::ops::RangeInclusive<BatchNumber>) {
     let wanted: BTreeMap<_, _> = numbers.map(|number| (number, text(number))).collect();
     assert_eq!(found.batches, wanted);
@@ -72,7 +88,7 @@ fn check(found: &Found, numbers: std::ops::RangeInclusive<BatchNumber>) {
 
 #[test]
 fn what_was_written_and_not_released_comes_back_in_order() {
-    let place = Place::new();
+    let place = Home::new();
     let mut found = place.open(0);
     assert_eq!(found.batches, BTreeMap::new());
     fill(&mut found.log, 1..=20);
@@ -88,7 +104,7 @@ fn what_was_written_and_not_released_comes_back_in_order() {
 
 #[test]
 fn a_batch_is_one_flush_and_a_new_file_three() {
-    let place = Place::new();
+    let place = Home::new();
     let mut log = place.open(0).log;
     log.provide().unwrap();
     assert_eq!(log.flushes(), 2 * 3, "the zeros, the header, the name, of two files");
@@ -100,7 +116,7 @@ fn a_batch_is_one_flush_and_a_new_file_three() {
 
 #[test]
 fn files_are_written_again_and_what_they_had_before_does_not_come_back() {
-    let place = Place::new();
+    let place = Home::new();
     let mut found = place.open(0);
     let large = vec![b'x'; 300_000];
     let mut files = 0;
@@ -118,8 +134,8 @@ fn files_are_written_again_and_what_they_had_before_does_not_come_back() {
 
 #[test]
 fn a_log_that_is_not_released_grows_to_its_limit_and_no_further() {
-    let place = Place::new();
-    let mut log = open(place.directory.path(), 0, 4 * SEGMENT_BYTES).unwrap().log;
+    let place = Home::new();
+    let mut log = open(&place.place(), 0, 4 * SEGMENT_BYTES).unwrap().log;
     let large = vec![b'x'; SEGMENT_BYTES as usize * 9 / 10];
     let mut batches = 0;
     while log.make_room(large.len()).is_ok() {
@@ -135,7 +151,7 @@ fn a_log_that_is_not_released_grows_to_its_limit_and_no_further() {
 
 #[test]
 fn a_batch_larger_than_a_file_gets_one_to_itself_which_is_not_kept() {
-    let place = Place::new();
+    let place = Home::new();
     let mut found = place.open(0);
     fill(&mut found.log, 1..=3);
     let huge: Vec<u8> = (0..=255).cycle().take(5 << 20).collect();
@@ -150,9 +166,9 @@ fn a_batch_larger_than_a_file_gets_one_to_itself_which_is_not_kept() {
 }
 
 /// A log of a few batches, with the place of each in the file.
-fn small() -> (Place, PathBuf, Vec<u8>, usize) {
+fn small() -> (Home, PathBuf, Vec<u8>, usize) {
     const BATCHES: BatchNumber = 6;
-    let place = Place::new();
+    let place = Home::new();
     let mut found = place.open(0);
     fill(&mut found.log, 1..=BATCHES);
     let written = found.log.used[0].at as usize;
@@ -169,7 +185,7 @@ fn after_a_kill_a_flipped_bit_anywhere_is_damage() {
         let mut broken = bytes.clone();
         broken[at] ^= 1 << (at % 8);
         fs::write(&path, &broken).unwrap();
-        match open(place.directory.path(), 0, PLENTY) {
+        match open(&place.place(), 0, PLENTY) {
             Err(OpenLogError::Damaged { .. }) => {}
             // Between the frames, where nothing is.
             Ok(found) => {
@@ -191,7 +207,7 @@ fn after_a_kill_a_log_that_ends_too_early_is_damage() {
         }
     }
     fs::remove_file(&path).unwrap();
-    assert_eq!(place.damage(0), LogDamage::Short { promised: 6, found: 0 });
+    assert_eq!(place.missing(0), path);
 }
 
 #[test]
@@ -220,7 +236,7 @@ fn after_a_power_cut_the_torn_last_batch_is_dropped_and_no_other() {
         let mut broken = bytes.clone();
         broken[at] ^= 1;
         fs::write(&path, &broken).unwrap();
-        match open(place.directory.path(), 0, PLENTY) {
+        match open(&place.place(), 0, PLENTY) {
             Err(OpenLogError::Damaged { what: LogDamage::Gap(_), .. }) => {}
             Ok(found) => check(&found, 1..=6),
             other => panic!("byte {at}: {other:?}"),
@@ -230,14 +246,14 @@ fn after_a_power_cut_the_torn_last_batch_is_dropped_and_no_other() {
 
 #[test]
 fn files_whose_every_batch_was_released_are_written_again_after_a_restart() {
-    let place = Place::new();
+    let place = Home::new();
     let mut found = place.open(0);
     let large = vec![b'x'; SEGMENT_BYTES as usize * 9 / 10];
     for _ in 1..=4 {
         append(&mut found.log, &large);
     }
     drop(found);
-    let found = open(place.directory.path(), 3, 4 * SEGMENT_BYTES).unwrap();
+    let found = open(&place.place(), 3, 4 * SEGMENT_BYTES).unwrap();
     assert_eq!(found.batches.keys().copied().collect::<Vec<_>>(), [4]);
     let mut log = found.log;
     for number in 5..=7 {
@@ -265,7 +281,7 @@ fn a_torn_batch_is_written_anew_under_its_number() {
 
 #[test]
 fn a_frame_inside_a_batch_is_not_taken_for_one() {
-    let place = Place::new();
+    let place = Home::new();
     let mut found = place.open(0);
     // A whole frame of another directory, and where this one's own would be found if its sum did not hold the salt.
     let mut fake = vec![0; frame::HEADER_BYTES];
@@ -284,7 +300,7 @@ fn a_frame_inside_a_batch_is_not_taken_for_one() {
 
 #[test]
 fn a_file_that_was_cut_off_while_it_was_made_is_nothing() {
-    let place = Place::new();
+    let place = Home::new();
     let mut found = place.open(0);
     fill(&mut found.log, 1..=3);
     drop(found);
@@ -300,19 +316,19 @@ fn a_file_that_was_cut_off_while_it_was_made_is_nothing() {
         drop(found);
         fs::remove_dir_all(place.directory.path()).unwrap();
         fs::create_dir(place.directory.path()).unwrap();
-        create(place.directory.path()).unwrap();
+        create(&place.place()).unwrap();
         fill(&mut place.open(0).log, 1..=3);
     }
 }
 
 #[test]
 fn a_lost_or_broken_memory_of_the_end_is_damage() {
-    let place = Place::new();
+    let place = Home::new();
     fill(&mut place.open(0).log, 1..=3);
     let path = place.directory.path().join("journal.end");
     let bytes = fs::read(&path).unwrap();
     // One of the two places, as a power cut may tear it; the salt; both places.
-    for at in 0..20 {
+    for at in 0..36 {
         for (broken, is_damage) in [(&[0][..], false), (&[512], false), (&[1024], true), (&[0, 512], true)] {
             let mut bytes = bytes.clone();
             broken.iter().for_each(|place| bytes[place + at] ^= 4);
@@ -324,18 +340,18 @@ fn a_lost_or_broken_memory_of_the_end_is_damage() {
             }
         }
     }
-    for length in [0, 19, 512, 1024] {
+    for length in [0, 35, 512, 1024] {
         fs::write(&path, &bytes[..length]).unwrap();
         assert_eq!(place.damage(0), LogDamage::End);
     }
     fs::remove_file(&path).unwrap();
-    assert_eq!(place.damage(0), LogDamage::End);
+    assert_eq!(place.missing(0), path);
 }
 
 #[test]
 fn room_that_was_made_for_nothing_is_no_room_lost() {
-    let place = Place::new();
-    let mut log = open(place.directory.path(), 0, 4 * SEGMENT_BYTES).unwrap().log;
+    let place = Home::new();
+    let mut log = open(&place.place(), 0, 4 * SEGMENT_BYTES).unwrap().log;
     log.make_room(100).unwrap();
     append(&mut log, b"small");
     // Each of these would fill the log; none is written.
@@ -348,7 +364,7 @@ fn room_that_was_made_for_nothing_is_no_room_lost() {
 
 #[test]
 fn each_opening_has_a_number_of_its_own() {
-    let place = Place::new();
+    let place = Home::new();
     let mut last = 0;
     for number in 1..=5 {
         let mut found = place.open(0);
@@ -363,4 +379,57 @@ fn each_opening_has_a_number_of_its_own() {
             fs::write(path, bytes).unwrap();
         }
     }
+}
+
+/// A log of several files, none of it released.
+fn long(place: &Home) -> Vec<PathBuf> {
+    let mut log = place.open(0).log;
+    for _ in 0..5 {
+        append(&mut log, &vec![b'x'; SEGMENT_BYTES as usize * 2 / 3]);
+    }
+    place.files()
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let place = Home::new();
+    let files = long(&place);
+    assert_eq!(files.len(), 5);
+    for path in &files {
+        let bytes = fs::read(path).unwrap();
+        fs::remove_file(path).unwrap();
+        assert_eq!(&place.missing(0), path);
+        fs::write(path, bytes).unwrap();
+    }
+    check_numbers(&place.open(0), 1..=5);
+    // Files whose every batch was released may go.
+    fs::remove_file(&files[0]).unwrap();
+    fs::remove_file(&files[1]).unwrap();
+    check_numbers(&place.open(2), 3..=5);
+}
+
+#[test]
+fn a_log_that_is_older_than_what_was_taken_from_it_is_not_whole() {
+    let place = Home::new();
+    long(&place);
+    let damage = place.damage(6);
+    assert_eq!(damage, LogDamage::Older { released: 6, found: 5 });
+    // All of it released, and the file with the last batch given back: that is how it may look.
+    let mut log = place.open(5).log;
+    log.keep_few();
+    drop(log);
+    assert_eq!(place.open(5).batches.len(), 0);
+}
+
+#[test]
+fn what_the_owner_notes_is_kept() {
+    let place = Home::new();
+    let before = identify(&place.place()).unwrap();
+    assert_eq!(before.note, 0);
+    let mut log = place.open(0).log;
+    log.note(7).unwrap();
+    append(&mut log, b"one");
+    drop(log);
+    assert_eq!(identify(&place.place()).unwrap(), Identity { note: 7, ..before });
+    assert_ne!(identify(&Home::new().place()).unwrap().salt, before.salt);
 }

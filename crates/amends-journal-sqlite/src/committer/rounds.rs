@@ -4,6 +4,7 @@
 //! database is served when it has what the log had then, or told why not. The other half of [`Committer`].
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
@@ -336,6 +337,7 @@ impl Committer<'_> {
                 self.serve_without_space();
             }
             Done::Upkeep { kind, indexed } => {
+                self.note_changes();
                 self.shared.forgotten.raise();
                 self.shared.given_ids.are_indexed(&indexed);
                 match kind {
@@ -350,6 +352,7 @@ impl Committer<'_> {
                 self.refuse_waiting();
             }
             Done::Settled { round: Round { rows, settled_to, newest_at: _ }, indexed } => {
+                self.note_changes();
                 self.shared.forgotten.raise();
                 self.shared.given_ids.are_indexed(&indexed);
                 (self.settler.has_round, self.settler.is_stuck) = (false, false);
@@ -374,6 +377,13 @@ impl Committer<'_> {
                 }
                 self.serve_waiting();
             }
+        }
+    }
+
+    /// Should the database be replaced by an older one, the log tells.
+    fn note_changes(&mut self) {
+        if let Err(error) = self.log.note(self.shared.changes.load(Ordering::Acquire)) {
+            self.die(&WriteError::Log(error));
         }
     }
 

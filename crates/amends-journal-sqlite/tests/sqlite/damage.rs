@@ -23,6 +23,11 @@ fn check_damage_refused(place: &Place, file: &str, what: &str) {
     assert!(refusal.contains("restore a backup"), "{what}: {refusal}");
 }
 
+fn check_incomplete(place: &Place, what: &str) {
+    let refusal = place.refusal();
+    assert!(refusal.contains("incomplete: journal.db is missing or empty"), "{what}: {refusal}");
+}
+
 #[test]
 fn a_file_that_is_no_database_is_damaged() {
     let place = Place::new();
@@ -38,9 +43,9 @@ fn a_vanished_or_emptied_database_is_not_a_fresh_start() {
     let place = Place::new();
     fill(&place.open());
     fs::write(place.file("journal.db"), "").unwrap();
-    check_damage_refused(&place, "journal.db", "emptied");
+    check_incomplete(&place, "emptied");
     fs::remove_file(place.file("journal.db")).unwrap();
-    check_damage_refused(&place, "journal.db", "vanished");
+    check_incomplete(&place, "vanished");
 }
 
 #[test]
@@ -226,29 +231,36 @@ fn a_damaged_log_is_found_unless_it_is_the_very_end() {
     let journal = place.open();
     fill(&journal);
     settle(&journal);
+    // A second transaction: without shared memory a break in the last one looks like a write that was cut off.
+    commit(&journal, start(21));
+    settle(&journal);
+    commit(&journal, ending(21, 1));
     let killed = place.as_left_by_a_kill();
     let sound = fs::read(killed.file("journal.db-wal")).unwrap();
-    assert!(sound.len() > 20_000);
-    for at in [3, 20, 60, sound.len() / 3, sound.len() / 2] {
+    for at in [3, 20, 60, 9_000, 20_000] {
         let mut hit = sound.clone();
         hit[at] ^= 0x10;
         fs::write(killed.file("journal.db-wal"), &hit).unwrap();
-        check_damage_refused(&killed, "journal.db-wal", &format!("byte {at}"));
+        let refusal = killed.refusal();
+        // Where it looks like a write that was cut off, our own log knows better.
+        let is_found =
+            refusal.contains("journal.db-wal is damaged") || refusal.contains("older than the log");
+        assert!(is_found, "byte {at}: {refusal}");
     }
     // A write that was cut off by the kill: the commits before it are all there.
     fs::write(killed.file("journal.db-wal"), [&sound, &sound[32..5_000]].concat()).unwrap();
-    check_filled(&killed.open());
+    assert_eq!(count(&killed.open(), COMPLETED), 11);
 }
 
 #[test]
-fn a_lost_database_beside_its_log_is_damage() {
+fn a_lost_database_beside_its_log_is_missed() {
     let place = Place::new();
     let journal = place.open();
     fill(&journal);
     let killed = place.as_left_by_a_kill();
     fs::remove_file(killed.file("journal.db")).unwrap();
     fs::remove_file(killed.file("amends.lock")).unwrap();
-    check_damage_refused(&killed, "journal.db", "lost");
+    check_incomplete(&killed, "lost");
 }
 
 #[test]

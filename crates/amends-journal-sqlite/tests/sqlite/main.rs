@@ -13,6 +13,7 @@ mod groups;
 mod locks;
 mod model;
 mod opening;
+mod partial_copies;
 mod place;
 mod readers;
 mod stopping;
