@@ -115,6 +115,8 @@ kinds! {
     SagaUnreadable = "saga_unreadable", 500, No, "The saga's records are damaged";
     /// Stored data cannot be read.
     DataDamaged = "data_damaged", 500, No, "Stored data is damaged";
+    /// Too many signals are kept for waits that have not come yet.
+    TooManySignals = "too_many_signals", 429, AfterSeconds(1), "Too many signals wait for their steps";
     /// Too much is under way.
     EngineFull = "engine_full", 503, AfterSeconds(1), "Too much is under way";
     /// The disk is nearly full.
@@ -160,9 +162,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unavailable_says_when_to_come_back() {
+    fn what_is_too_much_or_unavailable_says_when_to_come_back() {
         for kind in ErrorKind::ALL {
-            let is_unavailable = kind.status() == 503;
+            let is_unavailable = matches!(kind.status(), 429 | 503);
             assert_eq!(matches!(kind.retry(), Retry::AfterSeconds(1..)), is_unavailable, "{}", kind.code());
         }
     }

@@ -81,7 +81,7 @@ fn rejection(rejected: &Rejected, detail: String) -> Problem {
         }
         Rejected::UnknownSignal { .. } => Problem::new(ErrorKind::NotFound, detail),
         Rejected::SignalKeyReused { .. } => Problem::new(ErrorKind::KeyReused, detail),
-        Rejected::TooManySignals { .. } => Problem::new(ErrorKind::EngineFull, detail),
+        Rejected::TooManySignals { .. } => Problem::new(ErrorKind::TooManySignals, detail),
         Rejected::TooLarge { .. } => Problem::new(ErrorKind::BodyTooLarge, detail),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use amends_api::Problem;
 use amends_core::{DefinitionName, Outcome, RetryPolicy, SagaDefinition, SagaSpec, StepSpec};
 use amends_engine::{Engine, EngineBuilder, StartRequest, Wait, local};
-use amends_journal::MemoryJournal;
+use amends_journal::{Journal, MemoryJournal};
 use amends_server::routes;
 use axum::Router;
 use axum::body::Body;
@@ -19,11 +19,25 @@ use tower::ServiceExt;
 /// What the participant says to each operation.
 pub(crate) type Says = fn(&str) -> Outcome;
 
-/// Steps `a`, `b` and `c`, each undone by `undo_…`; `b` is the pivot.
+/// An engine over a journal that nothing else needs.
 pub(crate) fn engine(says: Says) -> Engine {
+    engine_over(Arc::new(MemoryJournal::default()), says)
+}
+
+/// Steps `a`, `b` and `c`, the first two undone by `undo_…`; `b` is the pivot. And a saga that begins with a
+/// wait for *go*.
+pub(crate) fn engine_over(journal: Arc<dyn Journal>, says: Says) -> Engine {
     let once = RetryPolicy { attempts: Some(1), ..RetryPolicy::action() };
     let step = |name: &str| StepSpec::new(name, "p", name).retry(once.clone());
-    let definition = SagaDefinition::from_spec(SagaSpec {
+    let waiting = SagaDefinition::from_spec(SagaSpec {
+        name: DefinitionName::new("Waiting"),
+        version: 1,
+        limit: Duration::from_secs(60),
+        pivot: None,
+        steps: vec![StepSpec::wait("w", "go", Duration::from_secs(30)), step("a").undone_by("undo_a")],
+    })
+    .unwrap();
+    let three = SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new("Three"),
         version: 2,
         limit: Duration::from_secs(60),
@@ -36,8 +50,9 @@ pub(crate) fn engine(says: Says) -> Engine {
     })
     .unwrap();
     let participant = local(move |call| std::future::ready(says(call.operation())));
-    EngineBuilder::new(Arc::new(MemoryJournal::default()))
-        .definition(definition)
+    EngineBuilder::new(journal)
+        .definition(three)
+        .definition(waiting)
         .participant("p", participant)
         .open()
         .unwrap()
@@ -48,16 +63,15 @@ pub(crate) fn done(operation: &str) -> Outcome {
     Outcome::Completed { output: format!("\"{operation} was here\"").into() }
 }
 
+/// A start of the saga of this name.
+pub(crate) fn request(name: &str, key: Option<&str>, wait: Wait) -> StartRequest {
+    let input = r#"{"n":  1.50}"#.into();
+    StartRequest { definition: DefinitionName::new(name), input, id: None, key: key.map(str::to_owned), wait }
+}
+
 /// Runs the saga to its rest and gives its id.
 pub(crate) async fn run(engine: &Engine) -> String {
-    let request = StartRequest {
-        definition: DefinitionName::new("Three"),
-        input: r#"{"n":  1.50}"#.into(),
-        id: None,
-        key: None,
-        wait: Wait::Rest,
-    };
-    engine.start(request).await.unwrap().transaction.id().to_string()
+    engine.start(request("Three", None, Wait::Rest)).await.unwrap().transaction.id().to_string()
 }
 
 /// The router as it is served.

@@ -2,9 +2,9 @@
 
 use amends_api::{CompensationStatus, ErrorKind, Mode, Payload, Saga, SagaStatus, StepStatus, VerbName};
 use amends_core::Outcome;
-use amends_engine::Engine;
+use amends_engine::{Engine, Wait};
 
-use crate::place::{Says, call, done, engine, json, problem, router, run};
+use crate::place::{Says, call, done, engine, json, problem, request, router, run};
 
 async fn see(engine: &Engine, id: &str) -> Saga {
     let saga: Saga = json(call(&router(engine), "GET", &format!("/sagas/{id}")).await).await;
@@ -102,6 +102,20 @@ async fn a_step_whose_outcome_nobody_knows_is_in_doubt() {
         saga.parked.unwrap().verbs,
         [VerbName::Cancel, VerbName::Retry, VerbName::Skip, VerbName::Abandon]
     );
+}
+
+#[tokio::test]
+async fn a_step_that_waits_is_in_progress_until_its_signal_is_its_output() {
+    let engine = engine(done);
+    let id = engine.start(request("Waiting", None, Wait::Accepted)).await.unwrap().transaction.id();
+    let see = async || -> Saga { json(call(&router(&engine), "GET", &format!("/sagas/{id}")).await).await };
+    let waits = see().await;
+    assert_eq!((waits.status, waits.steps[0].status), (SagaStatus::InProgress, StepStatus::InProgress));
+    engine.signal(id, "go", "k", r#"{"by": "ann"}"#.into()).await.unwrap();
+    engine.rest(id).await.unwrap();
+    let ended = see().await;
+    assert_eq!(ended.status, SagaStatus::Completed);
+    assert_eq!(ended.steps[0].output.as_json(), r#"{"by": "ann"}"#);
 }
 
 /// What a participant of a program of one's own returns may be no JSON; people see it all the same.
