@@ -66,8 +66,7 @@ pub fn action_in(
     match business(savepoint)? {
         Ok(output) => {
             check_output(&output)?;
-            let state = State::Acted { action, answer: output.clone() };
-            row::write(savepoint, key, row, Form::Here, &state)?;
+            row::write_acted(savepoint, key, row, &action, &output)?;
             Ok(Answer::Completed(output))
         }
         Err(refusal) => {

@@ -14,15 +14,18 @@ use crate::key::CallKey;
 pub(super) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS amends_barrier (
         number INTEGER PRIMARY KEY,
-        key TEXT NOT NULL,           -- <transaction>/<step>[<n>]: of the action and its undo
-        round INTEGER NOT NULL,      -- from 1
-        status TEXT NOT NULL,        -- acted, refused, undone, blocked; elsewhere also intended, undoing
-        elsewhere INTEGER NOT NULL,  -- 1: the effect takes place in another system
+        key TEXT NOT NULL,            -- <transaction>/<step>[<n>]: of the action and its undo
+        round INTEGER NOT NULL,       -- from 1
         created_at_ms INTEGER NOT NULL,
-        checksum INTEGER NOT NULL,   -- CRC-32C over every other column but the number
-        operation TEXT,              -- the service's name for the effect
-        action_hash BLOB,            -- SHA-256 of the payload
-        answer BLOB,                 -- of the action: its output, or the details of its refusal
+        status TEXT NOT NULL DEFAULT 'begun',
+                                      -- acted, refused, undone, blocked; elsewhere also intended, undoing
+        elsewhere INTEGER NOT NULL DEFAULT 0,
+                                      -- 1: the effect takes place in another system
+        checksum INTEGER NOT NULL DEFAULT 0,
+                                      -- CRC-32C over every other column but the number
+        operation TEXT,               -- the service's name for the effect
+        action_hash BLOB,             -- SHA-256 of the payload
+        answer BLOB,                  -- of the action: its output, or the details of its refusal
         refusal_code TEXT,
         refusal_message TEXT,
         undo_operation TEXT,
@@ -42,8 +45,7 @@ pub(super) struct Row {
 pub(super) fn insert(connection: &Connection, key: &CallKey, now_ms: i64) -> Result<Option<Row>, DataError> {
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO amends_barrier (key, round, status, elsewhere, created_at_ms, checksum)
-             VALUES (?1, ?2, 'begun', 0, ?3, 0) ON CONFLICT (key, round) DO NOTHING",
+            "INSERT INTO amends_barrier (key, round, created_at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         )?
         .execute(params![key.shared(), key.round(), now_ms])?;
     Ok((inserted == 1).then(|| Row { number: connection.last_insert_rowid(), created_at_ms: now_ms }))
@@ -58,6 +60,7 @@ pub(super) fn write(
     state: &State,
 ) -> Result<(), DataError> {
     let columns = Columns::of(form, state);
+    let checksum = columns.checksum(key, row.created_at_ms);
     let written = connection
         .prepare_cached(
             "UPDATE amends_barrier SET status = ?2, elsewhere = ?3, checksum = ?4, operation = ?5,
@@ -68,7 +71,7 @@ pub(super) fn write(
             row.number,
             columns.status,
             columns.elsewhere,
-            columns.checksum(key, row.created_at_ms),
+            checksum,
             columns.operation,
             columns.action_hash,
             columns.answer,
@@ -78,10 +81,31 @@ pub(super) fn write(
             columns.undo_hash,
             columns.undo_answer,
         ])?;
-    if written != 1 {
-        return Err(damaged(key, "the row vanished inside its own transaction"));
-    }
-    Ok(())
+    require_one(written, key)
+}
+
+/// [`write`] for a row that was just inserted, when the action took effect here: what nearly every call does.
+/// It sets only the columns that are not empty.
+pub(super) fn write_acted(
+    connection: &Connection,
+    key: &CallKey,
+    row: Row,
+    action: &Asked,
+    answer: &[u8],
+) -> Result<(), DataError> {
+    let columns = Columns { status: "acted", answer: Some(answer), ..Columns::default() }.asked(action);
+    let checksum = columns.checksum(key, row.created_at_ms);
+    let written = connection
+        .prepare_cached(
+            "UPDATE amends_barrier SET status='acted', checksum=?2, operation=?3, action_hash=?4, answer=?5
+             WHERE number=?1",
+        )?
+        .execute(params![row.number, checksum, columns.operation, columns.action_hash, columns.answer])?;
+    require_one(written, key)
+}
+
+fn require_one(written: usize, key: &CallKey) -> Result<(), DataError> {
+    if written == 1 { Ok(()) } else { Err(damaged(key, "the row vanished inside its own transaction")) }
 }
 
 /// Reads the row of a key that was just found taken.
@@ -259,17 +283,16 @@ impl<'a> Columns<'a> {
             self.undo_hash,
             self.undo_answer,
         ];
-        let numbers = [created_at_ms, i64::from(key.round()), i64::from(self.elsewhere)];
-        let sum = numbers.iter().fold(0, |sum, number| crc32c::crc32c_append(sum, &number.to_le_bytes()));
-        fields.iter().fold(sum, |sum, field| match field {
-            // The length goes first, so that bytes cannot move from one column to the next; no length stands
-            // for no value.
-            Some(bytes) => {
-                let sum = crc32c::crc32c_append(sum, &(bytes.len() as u64).to_le_bytes());
-                crc32c::crc32c_append(sum, bytes)
-            }
-            None => crc32c::crc32c_append(sum, &u64::MAX.to_le_bytes()),
-        })
+        // All lengths go first, so that bytes cannot move from one column to the next; no length stands for
+        // no value.
+        let lengths = fields.iter().map(|field| field.map_or(u64::MAX, |bytes| bytes.len() as u64));
+        let numbers = [created_at_ms as u64, key.round().into(), self.elsewhere.into()];
+        let mut head = [0; 8 * 13];
+        for (place, number) in head.as_chunks_mut::<8>().0.iter_mut().zip(numbers.into_iter().chain(lengths))
+        {
+            *place = number.to_le_bytes();
+        }
+        fields.into_iter().flatten().fold(crc32c::crc32c(&head), crc32c::crc32c_append)
     }
 }
 
