@@ -42,7 +42,8 @@ pub fn install(connection: &Connection) -> Result<(), rusqlite::Error> {
 /// Fewer than `limit` means that the rest is too young.
 ///
 /// `before_ms` must lie further back than the oldest live transaction and the time its id stays reserved: an
-/// undo that no longer finds the row of its action takes it for one that never came.
+/// undo that no longer finds the row of its action takes it for one that never came, or refuses when it is
+/// [certain](crate::Delivery::certain).
 ///
 /// # Errors
 /// Those of the database.

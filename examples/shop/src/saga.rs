@@ -83,11 +83,11 @@ async fn carry_out(services: Arc<Services>, call: Call) -> Outcome {
         return Outcome::unknown("unknown_operation", format!("no service knows {}", call.operation()));
     };
     let (answered, answer) = oneshot::channel();
-    let key = match call.idempotency_key().parse() {
+    let key = match call.idempotency_key().try_into() {
         Ok(key) => key,
         Err(error) => return Outcome::unknown("unreadable", format!("{error}")),
     };
-    let call = ServiceCall { operation, key, payload: call.payload };
+    let call = ServiceCall { operation, key, in_doubt: call.in_doubt, payload: call.payload };
     services.call(call, move |result| {
         // Nobody waits any more only when the engine stops; the answer is in the barrier.
         drop(answered.send(result));

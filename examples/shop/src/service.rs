@@ -44,6 +44,8 @@ pub struct ServiceCall {
     pub operation: Operation,
     /// Which call it is: the same for all its attempts.
     pub key: CallKey,
+    /// Of an undo: whether the coordinator does not know that there is something to undo.
+    pub in_doubt: bool,
     /// The operation's payload, as JSON.
     pub payload: Bytes,
 }
@@ -151,13 +153,14 @@ fn carry_out(
     call: &ServiceCall,
     drawn: Drawn,
 ) -> Result<Answer, BarrierError> {
-    let delivery = || Delivery::new(&call.key, call.operation.as_str(), &call.payload);
+    let delivery = Delivery::new(&call.key, call.operation.as_str(), &call.payload);
+    let delivery = if call.in_doubt { delivery } else { delivery.certain() };
     match (guard, call.operation.direction()) {
         (Guard::Barrier, Direction::Action) => {
-            barrier::action_in(savepoint, delivery(), drawn.now_ms, |c| run(c, call, drawn).map(known))
+            barrier::action_in(savepoint, delivery, drawn.now_ms, |c| run(c, call, drawn).map(known))
         }
         (Guard::Barrier, Direction::Compensation) => {
-            barrier::undo_in(savepoint, delivery(), drawn.now_ms, |c| match run(c, call, drawn)? {
+            barrier::undo_in(savepoint, delivery, drawn.now_ms, |c| match run(c, call, drawn)? {
                 Ran::Decided(decision) => Ok(decision),
                 Ran::NothingToUndo => Err(DataError::damaged(
                     format!("the records of saga `{}`", call.key.transaction()),

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use amends_participant::{Answer, UNDONE};
+use amends_participant::{Answer, ROW_FORGOTTEN, UNDONE};
 use amends_shop::ids::OrderId;
 use amends_shop::messages::{
     ConfirmOrder, InventoryReserved, PaymentProcessed, ProcessPayment, ScheduleShipment, ShipmentScheduled,
@@ -212,6 +212,21 @@ fn an_undo_before_its_action_succeeds_and_the_late_action_is_refused() {
 }
 
 #[test]
+fn an_undo_of_a_payment_that_was_answered_and_is_not_there_is_refused() {
+    let shop = Shop::new();
+    let (answered, answer) = mpsc::channel();
+    let call = ServiceCall {
+        operation: Operation::RefundPayment,
+        key: key(Operation::RefundPayment, "s1"),
+        in_doubt: false,
+        payload: "{}".into(),
+    };
+    shop.services.call(call, move |result| drop(answered.send(result)));
+    let answer = answer.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    assert!(matches!(&answer, Answer::Refused(no) if no.code == ROW_FORGOTTEN), "{answer:?}");
+}
+
+#[test]
 fn an_answered_call_survives_a_restart() {
     let shop = Shop::new();
     let order_id = shop.place("s1", &[("product_1", 2, 10_000)]);
@@ -231,6 +246,7 @@ fn a_call_to_the_wrong_service_says_whose_it_is() {
     let call = ServiceCall {
         operation: Operation::RefundPayment,
         key: key(Operation::RefundPayment, "s1"),
+        in_doubt: true,
         payload: "{}".into(),
     };
     shop.services.service(ServiceName::Order).call(call, move |result| drop(answered.send(result)));
@@ -256,6 +272,7 @@ fn calls_that_come_together_share_their_commits() {
         let call = ServiceCall {
             operation: Operation::ProcessPayment,
             key: key(Operation::ProcessPayment, &saga.to_string()),
+            in_doubt: false,
             payload: serde_json::to_vec(&payment(100)).unwrap().into(),
         };
         let answered = answered.clone();

@@ -77,7 +77,8 @@ impl Shop {
         payload: Vec<u8>,
     ) -> Result<Answer, CallError> {
         let (answered, answer) = mpsc::channel();
-        let call = ServiceCall { operation, key: key(operation, saga), payload: payload.into() };
+        let key = key(operation, saga);
+        let call = ServiceCall { operation, key, in_doubt: true, payload: payload.into() };
         self.services.call(call, move |result| drop(answered.send(result)));
         answer.recv_timeout(Duration::from_secs(60)).expect("every call is answered")
     }
