@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use amends_log::{LogDamage, NoRoom, OpenLogError};
-use amends_sqlite::{FileError, describe, is_damage};
+use amends_sqlite::{FileError, NotTaken, describe, is_damage};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::limits::{PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
@@ -324,7 +324,6 @@ fn prepare(
     let mut connection = amends_sqlite::open(path, flags, (found.size == 0).then_some(PAGE_BYTES))?;
     // The start waits with it.
     amends_sqlite::wait_for_locks(&mut connection, path, |_| false)?;
-    check_size(&connection, found)?;
     let is_fresh = !found.was_laid_out && is_empty(&connection)?;
     if is_fresh {
         // Only before the first table: lets retention give space back in small steps.
@@ -336,7 +335,9 @@ fn prepare(
     }
     // Before the log is opened: it lets go of what the database says it has.
     amends_sqlite::make_durable(&mut connection, path)?;
-    make_durable(&connection)?;
+    if let Err(NotTaken { setting, wanted, found }) = amends_sqlite::flush_each_commit(&connection)? {
+        return Err(Trouble::NotDurable { setting, found, wanted });
+    }
     connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES_MAX)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -354,25 +355,6 @@ fn prepare(
     }
     Ok(connection)
 }
-
-/// Before anything else: SQLite takes a stump for an empty database, and would write over it.
-fn check_size(connection: &Connection, found: &Found) -> Result<(), Trouble> {
-    if (1..SMALLEST_PAGE).contains(&found.size) {
-        return Err(Trouble::Damaged(format!("it is only {} bytes long: it was cut off", found.size)));
-    }
-    // With a log, the database may rightly be shorter than it says: the end is still in the log.
-    let says = number(connection, "page_count")?.saturating_mul(number(connection, "page_size")?);
-    if found.log_size == 0 && u64::try_from(says).is_ok_and(|says| found.size < says) {
-        return Err(Trouble::Damaged(format!(
-            "it is {} bytes long, and should be {says}: it was cut off",
-            found.size
-        )));
-    }
-    Ok(())
-}
-
-/// The smallest page that SQLite knows, and so the shortest database with anything in it.
-const SMALLEST_PAGE: u64 = 512;
 
 /// A database without a layout: a first start that was cut off.
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
@@ -414,39 +396,11 @@ fn check_writable(path: &Path, connection: &Connection) -> Result<(), Trouble> {
 
 /// What keeps an answer through a power cut, in words. The database's part is what no opening goes without.
 pub(super) fn durability() -> String {
-    format!(
-        "log: {}; database: journal_mode={JOURNAL_MODE}, synchronous={SYNCHRONOUS}",
-        amends_log::DURABILITY
-    )
-}
-
-const JOURNAL_MODE: &str = "WAL";
-const SYNCHRONOUS: &str = "FULL";
-
-/// Sets what durability hangs on, and reads it back: SQLite does not complain about settings it does not take.
-fn make_durable(connection: &Connection) -> Result<(), Trouble> {
-    let set_mode = format!("PRAGMA journal_mode = {JOURNAL_MODE}");
-    let mode: String = connection.query_row(&set_mode, [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case(JOURNAL_MODE) {
-        return Err(Trouble::NotDurable { setting: "journal_mode", found: mode, wanted: "wal" });
-    }
-    connection.pragma_update(None, "synchronous", SYNCHRONOUS)?;
-    let synchronous = number(connection, "synchronous")?;
-    if synchronous != SYNCHRONOUS_FULL {
-        return Err(Trouble::NotDurable {
-            setting: "synchronous",
-            found: synchronous.to_string(),
-            wanted: "2 (FULL)",
-        });
-    }
-    Ok(())
+    format!("log: {}; database: {}", amends_log::DURABILITY, amends_sqlite::DURABILITY)
 }
 
 /// More pages no SQLite database has; a larger limit would be ignored.
 const SQLITE_PAGES_MAX: i64 = 4_294_967_294;
-
-/// What `PRAGMA synchronous` answers for FULL: flush at each commit.
-const SYNCHRONOUS_FULL: i64 = 2;
 
 fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
@@ -492,19 +446,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_that_cannot_keep_a_log_is_refused() {
-        let trouble =
-            make_durable(&Connection::open_in_memory().unwrap()).expect_err("memory is not durable");
-        let text = trouble.at(Path::new("/x/journal.db")).to_string();
-        assert!(text.contains("/x/journal.db cannot be made durable: journal_mode is \"memory\""), "{text}");
-    }
-
-    #[test]
     fn the_settings_that_durability_hangs_on_are_in_force() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..2 {
             let opened = open(directory.path(), &SqliteOptions::default()).unwrap();
-            assert_eq!(number(&opened.connection, "synchronous").unwrap(), SYNCHRONOUS_FULL);
+            assert_eq!(number(&opened.connection, "synchronous").unwrap(), 2, "FULL");
             let mode: String =
                 opened.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
             assert_eq!(mode, "wal");

@@ -12,6 +12,7 @@
 mod courtesy;
 mod durable;
 mod failure;
+mod flushing;
 mod fold;
 mod header;
 pub mod limits;
@@ -32,6 +33,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 pub use courtesy::Courtesy;
 pub use durable::make_durable;
 pub use failure::{is_locked, is_no_space, panic_text};
+pub use flushing::{DURABILITY, NotTaken, flush_each_commit};
 pub use lock_wait::wait_for_locks;
 pub use log::Log;
 pub use readers::{ReaderSettings, Readers, open_reader};
@@ -82,6 +84,12 @@ impl FileError {
 /// When the files cannot be read, or are not what was written.
 pub fn prepare(database: &Path) -> Result<Log, FileError> {
     header::check(database)?;
+    let log = look_at_log(database)?;
+    header::check_length(database, log)?;
+    Ok(log)
+}
+
+fn look_at_log(database: &Path) -> Result<Log, FileError> {
     let mark = mark(database);
     let marked = match fs::read(&mark) {
         Ok(marked) => Some(marked),

@@ -5,11 +5,11 @@
 //! repair: a damaged file is left as it is. Start reading at `writer`.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use amends_sqlite::whole::{self, Beside, Incomplete};
-use amends_sqlite::{FileError, Log, describe, is_damage};
+use amends_sqlite::{FileError, NotTaken, describe, is_damage};
 use rusqlite::{Connection, Error, OpenFlags, TransactionBehavior};
 
 use super::Format;
@@ -131,8 +131,7 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
     let bytes = length(path)?;
     let expected = format.application_id;
     let beside = Beside::of(path);
-    let log = amends_sqlite::prepare(path).map_err(|error| OpenError::file(error, expected))?;
-    check_length(path, bytes, log)?;
+    amends_sqlite::prepare(path).map_err(|error| OpenError::file(error, expected))?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| OpenError::database(path, error);
@@ -158,72 +157,15 @@ pub(super) fn writer(path: &Path, format: Format) -> Result<Connection, OpenErro
     // Before anybody is answered by what was found.
     amends_sqlite::make_durable(&mut connection, path).map_err(failed)?;
     amends_sqlite::accept(&connection).map_err(failed)?;
-    require_setting(&connection, path, "journal_mode", "WAL", "wal")?;
-    require_setting(&connection, path, "synchronous", "FULL", "2")?;
+    if let Err(NotTaken { setting, wanted, found }) =
+        amends_sqlite::flush_each_commit(&connection).map_err(failed)?
+    {
+        return Err(OpenError::Setting { path: path.to_owned(), setting, wanted, found });
+    }
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT as i64).map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
     make_entry_durable(path)?;
     Ok(connection)
-}
-
-/// Refuses a file that is shorter than it says. SQLite takes a file of a few bytes for a new one, and does
-/// not miss what was cut off until it reads it.
-fn check_length(path: &Path, bytes: u64, log: Log) -> Result<(), OpenError> {
-    const HEADER_BYTES: u64 = 100;
-    const SMALLEST_PAGE_BYTES: u64 = 512;
-    if log == Log::Holds {
-        // The log has the last word on the file's length, but a file without a single page can have no log.
-        return if bytes < SMALLEST_PAGE_BYTES {
-            Err(OpenError::damaged(path, "it is missing or cut off, but its write-ahead log is not"))
-        } else {
-            Ok(())
-        };
-    }
-    let is_being_made = path.with_extension("db-journal").exists();
-    if bytes == 0 || is_being_made {
-        return Ok(());
-    }
-    if bytes < HEADER_BYTES {
-        return Err(OpenError::damaged(path, format!("it is cut off after {bytes} bytes")));
-    }
-    let mut header = [0; HEADER_BYTES as usize];
-    let mut file = File::open(path).map_err(|source| OpenError::io(path, source))?;
-    file.read_exact(&mut header).map_err(|source| OpenError::io(path, source))?;
-    // <https://www.sqlite.org/fileformat2.html#the_database_header>: 1 stands for 65,536, which two bytes
-    // cannot hold.
-    let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
-        1 => 65_536,
-        other => u64::from(other),
-    };
-    let pages = u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]));
-    if bytes < page_bytes * pages {
-        let reason = format!("it has {bytes} bytes and says {pages} pages of {page_bytes}: it was cut off");
-        return Err(OpenError::damaged(path, reason));
-    }
-    Ok(())
-}
-
-fn require_setting(
-    connection: &Connection,
-    path: &Path,
-    setting: &'static str,
-    wanted: &'static str,
-    read_back: &str,
-) -> Result<(), OpenError> {
-    let failed = |error| OpenError::database(path, error);
-    connection.pragma_update(None, setting, wanted).map_err(failed)?;
-    let found = connection
-        .pragma_query_value(None, setting, |row| {
-            row.get_ref(0).map(|value| match value {
-                rusqlite::types::ValueRef::Integer(number) => number.to_string(),
-                other => other.as_str().map_or_else(|_| "something unreadable".to_owned(), str::to_owned),
-            })
-        })
-        .map_err(failed)?;
-    if found == read_back {
-        return Ok(());
-    }
-    Err(OpenError::Setting { path: path.to_owned(), setting, wanted, found })
 }
 
 fn accept_format(connection: &mut Connection, path: &Path, format: Format) -> Result<(), OpenError> {

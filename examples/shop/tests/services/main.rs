@@ -5,6 +5,7 @@
 mod audit;
 mod damage;
 mod invariants;
+mod keys;
 mod rules;
 mod shop;
 mod views;
