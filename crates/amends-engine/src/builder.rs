@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::admission::Populations;
 use crate::alarm::Alarm;
+use crate::blocking::Blocking;
 use crate::clock::{Clock, Jump};
 use crate::engine::Engine;
 use crate::errors::StartUpError;
@@ -126,6 +127,7 @@ impl EngineBuilder {
             sizes: options.sizes,
             alarm: Alarm::default(),
             populations: Populations::new(options.shards),
+            blocking: Blocking::default(),
         });
         Ok(spawn(&shared, options, &leases, is_set_back))
     }
@@ -246,5 +248,76 @@ async fn watch_clock(shared: Arc<Shared>, mailboxes: Vec<Mailbox>) {
                 "the clock was set back: this program goes on with its own until it is restarted"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use amends_core::{
+        DefinitionName, End, Outcome, RetryPolicy, SagaDefinition, SagaSpec, Standing, StepSpec, Time,
+    };
+    use amends_journal::MemoryJournal;
+
+    use super::*;
+    use crate::engine::{StartRequest, Wait};
+    use crate::participant::local;
+
+    /// Far longer than it takes, and far shorter than an hour.
+    const WITHIN: Duration = Duration::from_secs(20);
+
+    fn open(journal: &Arc<dyn Journal>, clock: Clock, says: fn(usize) -> Outcome) -> Engine {
+        let retry = RetryPolicy {
+            first: Duration::from_secs(1),
+            cap: Duration::from_secs(1),
+            ..RetryPolicy::action()
+        };
+        let definition = SagaDefinition::from_spec(SagaSpec {
+            name: DefinitionName::new("One"),
+            version: 1,
+            limit: Duration::from_secs(60),
+            pivot: None,
+            steps: vec![StepSpec::new("a", "p", "a").undone_by("undo").retry(retry)],
+        });
+        let attempts = AtomicUsize::new(0);
+        let participant = local(move |_| {
+            let outcome = says(attempts.fetch_add(1, Ordering::Relaxed));
+            async move { outcome }
+        });
+        let builder = EngineBuilder::new(journal.clone()).definition(definition.expect("it is sound"));
+        builder.participant("p", participant).clock(clock).open().expect("the engine starts")
+    }
+
+    #[tokio::test]
+    async fn a_clock_set_back_between_two_lives_makes_no_rest_longer_and_ids_keep_their_order() {
+        fn an_hour_ahead() -> Time {
+            Clock::system().now().after(Duration::from_secs(3_600))
+        }
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        let engine = open(&journal, Clock::reading(an_hour_ahead), |_| Outcome::unknown("reset", "reset"));
+        let request = || StartRequest {
+            definition: DefinitionName::new("One"),
+            input: "{}".into(),
+            id: None,
+            key: None,
+            wait: Wait::Accepted,
+        };
+        let begun = engine.start(request()).await.expect("it is started").transaction.id();
+        while engine.look(begun).await.expect("it is read").expect("it is there").sequence < 2 {
+            tokio::task::yield_now().await;
+        }
+        engine.stop(Duration::ZERO).await;
+
+        let completed = |_| Outcome::Completed { output: "{}".into() };
+        let engine = open(&journal, Clock::system(), completed);
+        let rested =
+            tokio::time::timeout(WITHIN, engine.rest(begun)).await.expect("it does not rest for an hour");
+        let view = rested.expect("it is read").expect("it is there");
+        assert_eq!(view.transaction.standing(), Standing::Ended(End::Completed));
+        let later = engine.start(request()).await.expect("it is started").transaction.id();
+        assert!(later > begun, "ids keep their order");
+        engine.stop(Duration::ZERO).await;
     }
 }

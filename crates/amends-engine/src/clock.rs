@@ -52,7 +52,7 @@ impl Clock {
         Self::reading(system_time)
     }
 
-    fn reading(wall: fn() -> Time) -> Self {
+    pub(crate) fn reading(wall: fn() -> Time) -> Self {
         let mut seed = [0; 8];
         fill(&mut seed);
         Self(Arc::new(Inner {

@@ -208,7 +208,7 @@ impl Engine {
     ) -> Result<Option<View>, StartError> {
         if let Some(key) = request.key.clone() {
             let journal = self.inner.shared.journal.clone();
-            let entry = match tokio::task::spawn_blocking(move || journal.by_key(&key)).await {
+            let entry = match self.inner.shared.blocking.spawn(move || journal.by_key(&key)).await {
                 Ok(Ok(entry)) => entry,
                 Ok(Err(error)) => return Err(StartError::Unknown(error.to_string())),
                 Err(error) => return Err(StartError::Unknown(error.to_string())),
@@ -346,7 +346,7 @@ impl Engine {
     ) -> Result<R, ReadError> {
         let _place = self.question()?;
         let journal = self.inner.shared.journal.clone();
-        match tokio::task::spawn_blocking(move || read(&*journal)).await {
+        match self.inner.shared.blocking.spawn(move || read(&*journal)).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(ReadError::Journal(error.to_string())),
             Err(error) => Err(ReadError::Journal(error.to_string())),
@@ -401,6 +401,7 @@ impl Engine {
         }
         let mut tasks = std::mem::take(&mut *self.inner.lock_tasks());
         tasks.shutdown().await;
+        self.inner.shared.blocking.none_left().await;
         self.inner.stopped.store(true, Ordering::Release);
     }
 

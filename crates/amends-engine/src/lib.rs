@@ -7,6 +7,7 @@
 
 mod admission;
 mod alarm;
+mod blocking;
 mod builder;
 mod clock;
 pub mod engine;

@@ -66,7 +66,7 @@ impl Recovery {
         loop {
             let (shared, partitions) = (self.shared.clone(), self.partitions);
             let read = move || read(&shared, &partitions, cursor, limit);
-            let why = match tokio::task::spawn_blocking(read).await {
+            let why = match self.shared.blocking.spawn(read).await {
                 Ok(Ok(page)) => return page,
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => error.to_string(),

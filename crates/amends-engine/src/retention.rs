@@ -67,8 +67,8 @@ async fn step<R: Send + 'static>(
     sweep_began: Instant,
     step: impl FnOnce(&dyn Journal) -> Result<R, JournalError> + Send + 'static,
 ) -> Result<R, String> {
-    let (began, shared) = (Instant::now(), shared.clone());
-    let done = tokio::task::spawn_blocking(move || step(&*shared.journal)).await;
+    let (began, journal) = (Instant::now(), shared.journal.clone());
+    let done = shared.blocking.spawn(move || step(&*journal)).await;
     if sweep_began.elapsed() < SWEEP_EVERY {
         tokio::time::sleep(began.elapsed() * REST_FACTOR).await;
     }

@@ -18,6 +18,7 @@ use tracing::{error, warn};
 
 use crate::admission::{Population, Populations};
 use crate::alarm::Alarm;
+use crate::blocking::Blocking;
 use crate::clock::Clock;
 use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX};
 use crate::loader;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     /// Tells the sleeper when the first transaction wakes.
     pub(crate) alarm: Alarm,
     pub(crate) populations: Populations,
+    /// What blocks a thread for the engine.
+    pub(crate) blocking: Blocking,
 }
 
 impl Shared {
@@ -191,7 +194,7 @@ impl Shell {
     fn load(&mut self, ids: Vec<TransactionId>) {
         let shared = self.shared.clone();
         let mailbox = self.mailbox.clone();
-        self.tasks.spawn_blocking(move || {
+        self.shared.blocking.clone().spawn(move || {
             for id in ids {
                 let found = loader::load(&*shared.journal, &shared.registry, id);
                 if let Some(mailbox) = mailbox.upgrade() {
@@ -205,7 +208,7 @@ impl Shell {
         let Quarantine { id, records, epoch, why } = quarantine;
         error!(%id, %why, "the transaction is parked: its records cannot be read");
         let shared = self.shared.clone();
-        self.tasks.spawn_blocking(move || match shared.journal.quarantine(id, records, epoch, &why) {
+        self.shared.blocking.clone().spawn(move || match shared.journal.quarantine(id, records, epoch, &why) {
             Ok(Quarantined::Parked) => {}
             Ok(left_alone @ (Quarantined::MovedOn(_) | Quarantined::Ended | Quarantined::Fenced)) => {
                 warn!(%id, ?left_alone, "the transaction was not marked as unreadable: it has changed since it was read");

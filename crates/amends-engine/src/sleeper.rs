@@ -181,7 +181,7 @@ impl Sleeper {
         read: impl FnOnce(&dyn Journal) -> Result<R, JournalError> + Send + 'static,
     ) -> Result<R, NoLook> {
         let shared = self.shared.clone();
-        let done = tokio::task::spawn_blocking(move || read(&*shared.journal)).await;
+        let done = self.shared.blocking.spawn(move || read(&*shared.journal)).await;
         done.map_err(|error| NoLook::Unread(error.to_string()))?
             .map_err(|error| NoLook::Unread(error.to_string()))
     }

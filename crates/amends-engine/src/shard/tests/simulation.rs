@@ -93,6 +93,8 @@ struct World {
     sent: BTreeSet<(TransactionId, AttemptId)>,
     /// The earliest timer, as of when the shard last told that a saga fell asleep.
     sleeper_looks_at: Time,
+    /// Whether the sleeper still has to look at all that sleep, due or not.
+    is_set_back: bool,
     /// Tickets that wait.
     asked: BTreeMap<u64, Asked>,
     /// The newest state of each saga that anybody was told.
@@ -123,6 +125,7 @@ impl World {
             payloads: BTreeMap::new(),
             sent: BTreeSet::new(),
             sleeper_looks_at: Time::NEVER,
+            is_set_back: false,
             asked: BTreeMap::new(),
             told: BTreeMap::new(),
             ticket: 0,
@@ -498,12 +501,15 @@ impl World {
         let due: Vec<TransactionId> = self
             .durable
             .iter()
-            .filter(|(_, stored)| stored.standing.until().is_some_and(|at| at <= self.now))
+            .filter(|(_, stored)| {
+                stored.standing.until().is_some_and(|at| at <= self.now || self.is_set_back)
+            })
             .map(|(id, _)| *id)
             .collect();
         for saga in due {
             self.give(Input::Awaken { id: saga });
         }
+        self.is_set_back = false;
         // What is due and not yet awake is looked at again.
         self.sleeper_looks_at = self.earliest_timer();
     }
@@ -523,6 +529,13 @@ impl World {
         self.shard.sabotage_early_effects = self.sabotaged;
         self.recovery = Recovery::After(None);
         self.sleeper_looks_at = self.earliest_timer();
+        if self.faults && self.one_in(4) {
+            // The clock is set back while the process is down: whoever sleeps is looked at, as the sleeper does.
+            let by = Duration::from_millis(self.below(1_000_000) as u64);
+            self.now = self.now.before(by).max(Time::from_milliseconds(1_000_000));
+            self.is_set_back = true;
+            self.sleeper_looks_at = Time::default();
+        }
     }
 
     fn operate(&mut self) {

@@ -1,5 +1,12 @@
 //! The engine from outside: handle, shell, journal and participants together.
 
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
+mod calls;
+mod errand;
+mod owners;
+mod waits;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -238,6 +245,8 @@ async fn bad_starts_are_refused_before_anything_happens() {
         engine.start(request)
     };
     assert!(matches!(start(|r| r.input = "{".into()).await, Err(StartError::InputNotJson)));
+    let twice = start(|r| r.input = "{\"amount\":1,\"amount\":2}".into()).await;
+    assert!(matches!(twice, Err(StartError::DuplicateName(name)) if name == "amount"));
     assert!(matches!(start(|r| r.key = Some(String::new())).await, Err(StartError::BadKey)));
     assert!(matches!(start(|r| r.key = Some("x".repeat(256))).await, Err(StartError::BadKey)));
     let large = format!("\"{}\"", "x".repeat(1 << 20));
@@ -247,4 +256,25 @@ async fn bad_starts_are_refused_before_anything_happens() {
     ));
     let unknown = |r: &mut StartRequest| r.definition = DefinitionName::new("Nobody");
     assert!(matches!(start(unknown).await, Err(StartError::UnknownDefinition(_))));
+}
+
+#[tokio::test]
+async fn a_key_whose_transaction_was_removed_is_final_and_not_passing() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = || Options { retention: Some(Duration::ZERO), ..Options::default() };
+    let run = |options| open(sqlite(directory.path()), local(|_| async { done() }), options);
+    let engine = run(Options::default());
+    let id = engine.start(request(Some("k"), Wait::Rest)).await.unwrap().transaction.id();
+    engine.stop(Duration::ZERO).await;
+    drop(engine);
+    // Retention looks when the engine starts.
+    let engine = run(options());
+    while engine.look(id).await.is_ok_and(|view| view.is_some()) {
+        tokio::task::yield_now().await;
+    }
+    let removed = engine.start(request(Some("k"), Wait::Rest)).await;
+    assert!(matches!(removed, Err(StartError::Removed { id: known }) if known == id), "{removed:?}");
+    let other = StartRequest { input: "{\"n\":2}".into(), ..request(Some("k"), Wait::Rest) };
+    assert!(matches!(engine.start(other).await, Err(StartError::KeyReused { .. })));
+    engine.stop(Duration::ZERO).await;
 }
