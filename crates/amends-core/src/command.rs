@@ -30,7 +30,7 @@ pub enum Command {
     /// A moment that [`crate::Transaction::wake_at`] named has come.
     Wake,
     /// Somebody outside has something to say that a step may wait for.
-    Signal(Signal),
+    Signal(Box<Signal>),
     /// An operator's wish.
     Operate {
         /// What to do.

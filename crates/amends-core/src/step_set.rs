@@ -24,6 +24,10 @@ impl StepSet {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0 == [0; WORDS]
+    }
+
     pub(crate) fn contains(&self, step: StepIndex) -> bool {
         let (word, bit) = place(step);
         self.0[word] & bit != 0

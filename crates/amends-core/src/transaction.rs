@@ -123,12 +123,11 @@ impl Transaction {
 
     /// What must be under way.
     pub fn owed(&self) -> impl Iterator<Item = Effect> + '_ {
-        let owed: (Option<_>, Option<Effect>) = match self {
-            Self::Saga(saga) => (Some(saga.owed()), None),
+        match self {
+            Self::Saga(saga) => Owed::Saga(saga.owed()),
             #[cfg(feature = "errand")]
-            Self::Errand(errand) => (None, errand.owed()),
-        };
-        owed.0.into_iter().flatten().chain(owed.1)
+            Self::Errand(errand) => Owed::Errand(errand.owed()),
+        }
     }
 
     /// When to send [`Command::Wake`]; [`Time::NEVER`] if only an answer or a person moves it.
@@ -207,6 +206,25 @@ impl Transaction {
             Self::Saga(saga) => Some(saga),
             #[cfg(feature = "errand")]
             Self::Errand(_) => None,
+        }
+    }
+}
+
+/// The effects of one mode or another.
+enum Owed<S> {
+    Saga(S),
+    #[cfg(feature = "errand")]
+    Errand(Option<Effect>),
+}
+
+impl<S: Iterator<Item = Effect>> Iterator for Owed<S> {
+    type Item = Effect;
+
+    fn next(&mut self) -> Option<Effect> {
+        match self {
+            Self::Saga(effects) => effects.next(),
+            #[cfg(feature = "errand")]
+            Self::Errand(effect) => effect.take(),
         }
     }
 }

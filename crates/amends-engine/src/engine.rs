@@ -303,7 +303,7 @@ impl Engine {
             Flaw::DuplicateName(name) => SignalError::DuplicateName(name),
         })?;
         let signal = Signal { name: name.to_owned(), key: key.to_owned(), body, fingerprint };
-        let reply = self.command(id, Command::Signal(signal)).await.map_err(SignalError::Read)?;
+        let reply = self.command(id, Command::Signal(Box::new(signal))).await.map_err(SignalError::Read)?;
         match reply {
             Ok(Reply::Rejected(rejected)) => Err(SignalError::Rejected(rejected)),
             other => read(other).map_err(SignalError::Read)?.ok_or(SignalError::NotFound),

@@ -156,7 +156,7 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
         ("step_unmade", Event::StepUnmade { step: step(7), reason: reason() }),
         ("step_conflicted", Event::StepConflicted { step: step(7), reason: reason() }),
         ("sleep_ended", Event::SleepEnded { step: step(8) }),
-        ("signal_received", Event::SignalReceived { signal: signal() }),
+        ("signal_received", Event::SignalReceived { signal: Box::new(signal()) }),
         ("signal_taken", Event::SignalTaken { step: step(8) }),
         ("wait_timed_out", Event::WaitTimedOut { step: step(8) }),
         ("clock_set_back", Event::ClockSetBack { by: Duration::from_millis(3_600_001) }),
@@ -493,7 +493,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         (any::<String>(), any::<String>(), any_bytes(), any::<[u8; 32]>()).prop_map(
             |(name, key, body, fingerprint)| Event::SignalReceived {
-                signal: Signal { name, key, body, fingerprint }
+                signal: Box::new(Signal { name, key, body, fingerprint })
             }
         ),
         (any_step(), any_bytes()).prop_map(|(step, output)| Event::StepCompleted { step, output }),

@@ -150,7 +150,7 @@ impl Decision<'_> {
         // A sleep of no length, or a wait whose signal is there already, lets others start in the same decision.
         for _ in 0..=STEPS_MAX {
             self.start_what_may_start();
-            if !(self.take_kept_signals() | self.end_sleeps()) {
+            if !self.saga.definition.has_pauses() || !(self.take_kept_signals() | self.end_sleeps()) {
                 break;
             }
         }
@@ -162,6 +162,9 @@ impl Decision<'_> {
     fn start_what_may_start(&mut self) {
         // None of these follows another, so that starting one lets no other start.
         let startable = self.saga.startable();
+        if startable.is_empty() {
+            return;
+        }
         for place in 0.. {
             let Some(step) = self.nth(place) else { break };
             if startable.contains(step) {
@@ -506,11 +509,11 @@ impl Decision<'_> {
         self.wake();
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<(), Rejected> {
+    fn signal(&mut self, signal: Box<Signal>) -> Result<(), Rejected> {
         let seen = self.saga.signals.iter().flat_map(|signals| signals.taken.iter().chain(&signals.kept));
         let mut earlier = seen.filter(|other| other.name == signal.name && other.key == signal.key);
         if let Some(earlier) = earlier.next() {
-            let Signal { name, key, .. } = signal;
+            let Signal { name, key, .. } = *signal;
             let is_repeat = earlier.fingerprint == signal.fingerprint;
             return if is_repeat { Ok(()) } else { Err(Rejected::SignalKeyReused { name, key }) };
         }

@@ -179,8 +179,8 @@ pub enum Event {
     },
     /// A signal came, and is kept until a step takes it.
     SignalReceived {
-        /// The signal.
-        signal: Signal,
+        /// The signal; apart, so that other facts keep no room for it.
+        signal: Box<Signal>,
     },
     /// A step that waited took a signal: the oldest one kept of its name.
     SignalTaken {

@@ -13,7 +13,7 @@ use crate::step_set::StepSet;
 impl Saga {
     /// Whether the step may have taken effect, has an undo, and is not being undone.
     pub(super) fn is_owed_undo(&self, step: StepIndex) -> bool {
-        self.definition.has_undo(step) && self.steps[step.at()].state.is_undoable()
+        self.steps[step.at()].state.is_undoable() && self.definition.has_undo(step)
     }
 
     /// Whether the step needs no further work on the way back, whatever follows it.

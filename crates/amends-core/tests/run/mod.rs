@@ -81,7 +81,7 @@ impl Run {
         let mut fingerprint = [0; 32];
         fingerprint[..body.len().min(32)].copy_from_slice(&body[..body.len().min(32)]);
         let (name, key, body) = (name.to_owned(), key.to_owned(), Bytes::from_static(body));
-        self.give(Command::Signal(Signal { name, key, body, fingerprint }), 4)
+        self.give(Command::Signal(Box::new(Signal { name, key, body, fingerprint })), 4)
     }
 
     pub(crate) fn operate(&mut self, verb: Verb) -> Result<bool, Rejected> {

@@ -36,6 +36,8 @@ pub struct SagaDefinition {
     steps: Vec<Step>,
     pivot: Option<StepIndex>,
     order: Vec<StepIndex>,
+    /// Whether some step sleeps or waits: most definitions have none, and need not be asked each time.
+    has_pauses: bool,
     warnings: Vec<Warning>,
 }
 
@@ -50,6 +52,8 @@ pub struct Step {
     pub successors: Vec<StepIndex>,
     /// The steps that must be done before, directly or not: those whose outputs it sees.
     pub(crate) ancestors: StepSet,
+    /// Whether it has an undo.
+    pub has_undo: bool,
     /// What it is.
     pub kind: Kind,
 }
@@ -130,13 +134,15 @@ impl SagaDefinition {
         let steps: Vec<Step> = (spec.steps.iter().zip(roles).zip(shape))
             .map(|((step, role), ((predecessors, successors), ancestors))| {
                 let kind = Kind::of(&step.kind, role, spec.limit);
-                Step { role, predecessors, successors, ancestors, kind }
+                let has_undo = matches!(&kind, Kind::Call(Calls { undo: Some(_), .. }));
+                Step { role, predecessors, successors, ancestors, has_undo, kind }
             })
             .collect();
         let needs_output = |step: &Step| step.undo().is_some_and(|undo| undo.needs_output);
         let doubtful = steps.iter().enumerate().filter(|(_, step)| needs_output(step));
         let warnings = doubtful.map(|(at, _)| Warning::UndoNeedsOutput(index(at))).collect();
-        Ok(Self { spec, steps, pivot, order, warnings })
+        let has_pauses = steps.iter().any(|step| step.calls().is_none());
+        Ok(Self { spec, steps, pivot, order, has_pauses, warnings })
     }
 
     /// The definition as written.
@@ -226,7 +232,12 @@ impl SagaDefinition {
     /// Whether the step has an undo.
     #[must_use]
     pub fn has_undo(&self, step: StepIndex) -> bool {
-        self.step(step).undo().is_some()
+        self.step(step).has_undo
+    }
+
+    /// Whether some step sleeps or waits.
+    pub(crate) const fn has_pauses(&self) -> bool {
+        self.has_pauses
     }
 
     /// Every call of its steps.

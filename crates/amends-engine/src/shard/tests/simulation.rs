@@ -555,7 +555,7 @@ impl World {
         let key = format!("key-{}", self.below(4));
         let (name, body) = ("go".to_owned(), Bytes::from_static(b"true"));
         let signal = Signal { name, key, body, fingerprint: [1; 32] };
-        self.give(Input::Command { ticket, id, command: Command::Signal(signal) });
+        self.give(Input::Command { ticket, id, command: Command::Signal(Box::new(signal)) });
     }
 
     fn ask(&mut self, saga: TransactionId) {

@@ -86,8 +86,8 @@ enum Kind {
     StepConflicted(StepReason),
     #[prost(message, tag = "31")]
     SleepEnded(Step),
-    #[prost(message, tag = "32")]
-    SignalReceived(Signal),
+    #[prost(message, boxed, tag = "32")]
+    SignalReceived(Box<Signal>),
     #[prost(message, tag = "33")]
     SignalTaken(Step),
     #[prost(message, tag = "34")]
@@ -374,7 +374,7 @@ impl From<&Fact> for Kind {
             Fact::StepUnmade { step, reason } => Self::StepUnmade(StepReason::new(*step, reason)),
             Fact::StepConflicted { step, reason } => Self::StepConflicted(StepReason::new(*step, reason)),
             Fact::SleepEnded { step } => Self::SleepEnded(step.into()),
-            Fact::SignalReceived { signal } => Self::SignalReceived(signal.into()),
+            Fact::SignalReceived { signal } => Self::SignalReceived(Box::new((&**signal).into())),
             Fact::SignalTaken { step } => Self::SignalTaken(step.into()),
             Fact::WaitTimedOut { step } => Self::WaitTimedOut(step.into()),
             Fact::ClockSetBack { by } => Self::ClockSetBack(ClockSetBack { by: Some((*by).into()) }),
@@ -463,7 +463,7 @@ impl TryFrom<Event> for Fact {
                 Self::StepConflicted { step, reason }
             }
             Kind::SleepEnded(step) => Self::SleepEnded { step: step.read()? },
-            Kind::SignalReceived(signal) => Self::SignalReceived { signal: signal.read()? },
+            Kind::SignalReceived(signal) => Self::SignalReceived { signal: Box::new(signal.read()?) },
             Kind::SignalTaken(step) => Self::SignalTaken { step: step.read()? },
             Kind::WaitTimedOut(step) => Self::WaitTimedOut { step: step.read()? },
             Kind::ClockSetBack(set) => Self::ClockSetBack { by: present(set.by, "span")?.try_into()? },
