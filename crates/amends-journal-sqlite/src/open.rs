@@ -43,8 +43,8 @@ pub enum OpenError {
     },
     /// Files are missing that had been written, or are of several copies.
     #[error(
-        "{} is incomplete: {what}. It looks like a copy of some of its files, or of two moments. Nothing was \
-         changed. Restore a copy of the whole directory that was made while no process used it",
+        "{} is damaged or incomplete: {what}. It looks like a copy of some of its files, or of two moments. \
+         Nothing was changed. Restore a copy of the whole directory that was made while no process used it",
         .directory.display()
     )]
     Incomplete {
