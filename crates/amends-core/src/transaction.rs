@@ -130,6 +130,16 @@ impl Transaction {
         }
     }
 
+    /// Whether anything must be under way.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        match self {
+            Self::Saga(saga) => saga.owes(),
+            #[cfg(feature = "errand")]
+            Self::Errand(errand) => errand.owed().is_some(),
+        }
+    }
+
     /// When to send [`Command::Wake`]; [`Time::NEVER`] if only an answer or a person moves it.
     #[must_use]
     pub fn wake_at(&self) -> Time {

@@ -542,7 +542,7 @@ impl Decision<'_> {
             return;
         }
         assert!(
-            self.saga.owed().next().is_some() || self.saga.wake_at() < Time::NEVER,
+            self.saga.owes() || self.saga.wake_at() < Time::NEVER,
             "a saga that has neither ended nor parked owes an effect or a wake-up"
         );
     }

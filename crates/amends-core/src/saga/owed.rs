@@ -30,6 +30,13 @@ impl Saga {
         })
     }
 
+    /// Whether anything must be under way: cheaper than to look at the first of it.
+    pub(crate) fn owes(&self) -> bool {
+        let is_calling =
+            |run: &StepRun| matches!(run.state.asking(), Some((_, asking)) if asking.phase == Phase::Calling);
+        self.is_owing() && self.steps.iter().any(is_calling)
+    }
+
     /// When to send the saga a [`crate::Command::Wake`]; [`Time::NEVER`] if only an answer or an operator moves it.
     #[must_use]
     pub fn wake_at(&self) -> Time {

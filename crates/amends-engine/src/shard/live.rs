@@ -123,7 +123,7 @@ impl<T> Live<T> {
 
     /// Whether nothing is to be done for it before its timer.
     pub(crate) fn is_idle(&self) -> bool {
-        self.under_way.is_empty() && self.transaction.owed().next().is_none()
+        self.under_way.is_empty() && !self.transaction.owes()
     }
 
     /// What the journal is to know of where it stands: *asleep* if it may leave memory, because there is nothing to do for a good
