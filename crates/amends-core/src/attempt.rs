@@ -1,7 +1,7 @@
 //! The names of calls and attempts.
 //!
-//! Owns [`CallId`], the same for all attempts of a call, and [`AttemptId`], one of them. Promises one key for a call, whoever
-//! makes it and whenever: participants know it again by that. Does not know what is sent.
+//! Owns [`CallId`], the same for all attempts of a call, and [`AttemptId`], one of them. Promises one key for
+//! a call, whoever makes it and whenever: participants know it again by that. Does not know what is sent.
 
 use std::fmt;
 
@@ -65,8 +65,9 @@ impl CallId {
         AttemptId { call: self, number }
     }
 
-    /// The idempotency key that every attempt carries: `<transaction>/<step>/<action|compensation>`. A step that can run more
-    /// than once has its occurrence in the name (`<step>[<n>]`), and from the second round on the round stands at the end.
+    /// The idempotency key that every attempt carries: `<transaction>/<step>/<action|compensation>`. A step
+    /// that can run more than once has its occurrence in the name (`<step>[<n>]`), and from the second round
+    /// on the round stands at the end.
     #[must_use]
     pub fn key<'a>(&'a self, transaction: TransactionId, step_name: &'a str) -> impl fmt::Display + 'a {
         fmt::from_fn(move |f| {

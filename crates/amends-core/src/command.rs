@@ -1,7 +1,7 @@
 //! What can be asked of a transaction.
 //!
-//! Owns [`Command`], imperative, the operator's [`Verb`]s and [`Signal`]s. Promises that what the state forbids is
-//! [`Rejected`] with the state named, and changes nothing. Does not decide: each mode does.
+//! Owns [`Command`], imperative, the operator's [`Verb`]s and [`Signal`]s. Promises that what the state
+//! forbids is [`Rejected`] with the state named, and changes nothing. Does not decide: each mode does.
 
 use bytes::Bytes;
 

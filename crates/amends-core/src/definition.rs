@@ -1,7 +1,7 @@
 //! Definitions, whatever the mode.
 //!
-//! Owns [`Definition`] (what runs) and [`DefinitionSpec`] (what is stored of it), one variant for each mode. Promises that
-//! both name the same thing. Does not know what a mode's definition consists of.
+//! Owns [`Definition`] (what runs) and [`DefinitionSpec`] (what is stored of it), one variant for each mode.
+//! Promises that both name the same thing. Does not know what a mode's definition consists of.
 
 use std::sync::Arc;
 

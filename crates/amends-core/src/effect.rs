@@ -1,7 +1,7 @@
 //! What a transaction owes the world.
 //!
-//! Owns [`Effect`], work for the shell, and [`EffectId`], by which the shell knows again what it has begun. Promises that
-//! effects are values: nothing happens here. Does not know who carries an effect out.
+//! Owns [`Effect`], work for the shell, and [`EffectId`], by which the shell knows again what it has begun.
+//! Promises that effects are values: nothing happens here. Does not know who carries an effect out.
 
 use std::time::Duration;
 

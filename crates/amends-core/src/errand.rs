@@ -1,9 +1,9 @@
 //! Errands: the smallest mode there can be.
 //!
-//! Owns a mode that exists only to show what a mode is: one call, repeated until its answer is certain. A completed call ends
-//! the errand, a refused one parks it. Built with the feature `errand` alone, which tests turn on: they run, crash and
-//! recover errands beside sagas through the real shard and journal. Whoever adds a mode greps for `errand`:
-//! `docs/contribute/adding-a-mode.md`.
+//! Owns a mode that exists only to show what a mode is: one call, repeated until its answer is certain. A
+//! completed call ends the errand, a refused one parks it. Built with the feature `errand` alone, which tests
+//! turn on: they run, crash and recover errands beside sagas through the real shard and journal. Whoever adds
+//! a mode greps for `errand`: `docs/contribute/adding-a-mode.md`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The id of one transaction, of whatever mode: a UUID. Ours are version 7 (time-ordered); a caller may give any other.
+/// The id of one transaction, of whatever mode: a UUID. Ours are version 7 (time-ordered); a caller may give
+/// any other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(u128);
 

@@ -1,11 +1,11 @@
 //! What is true of a transaction, and what follows from it.
 //!
-//! Owns the modes (sagas today), their state machines, retry arithmetic and the invariants. Four calls carry everything:
-//! [`Transaction::start`] and [`Transaction::handle`] (state and command → facts, taken in already), [`Transaction::apply`]
-//! (state and facts → state) and [`Transaction::owed`] (state → effects).
+//! Owns the modes (sagas today), their state machines, retry arithmetic and the invariants. Four calls carry
+//! everything: [`Transaction::start`] and [`Transaction::handle`] (state and command → facts, taken in
+//! already), [`Transaction::apply`] (state and facts → state) and [`Transaction::owed`] (state → effects).
 //! Promises the same answer for the same arguments: time, identifiers and randomness arrive as arguments.
-//! Does not know storage, network, threads or clocks; a test (`tests/purity.rs`) keeps it so. Start reading at
-//! [`transaction`], then [`saga`].
+//! Does not know storage, network, threads or clocks; a test (`tests/purity.rs`) keeps it so. Start reading
+//! at [`transaction`], then [`saga`].
 
 pub mod attempt;
 pub mod command;

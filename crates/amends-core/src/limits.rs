@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Steps in one definition. Invariants are checked over all steps after every event, so this bounds their cost.
+/// Steps in one definition. Invariants are checked over all steps after every event, so this bounds their
+/// cost.
 pub const STEPS_MAX: usize = 1_000;
 
 /// Characters in the name of a definition, step, participant, operation, mapping or signal.
@@ -14,28 +15,30 @@ pub const SPAN_MAX: Duration = Duration::from_secs(36_500 * 24 * 3_600);
 /// How long a participant may say *working* before the step is in doubt.
 pub const WORKING_MAX: Duration = Duration::from_secs(3_600);
 
-/// The soonest that a participant which says *working* is asked again, whatever it wishes: each time costs two records.
+/// The soonest that a participant which says *working* is asked again, whatever it wishes: each time costs
+/// two records.
 pub const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
 
-/// By how much longer it rests each time before it is asked again: the records of a wait grow with the square root of its
-/// length, and a week of *working* takes some ten thousand of them instead of millions.
+/// By how much longer it rests each time before it is asked again: the records of a wait grow with the square
+/// root of its length, and a week of *working* takes some ten thousand of them instead of millions.
 pub const ASK_AGAIN_LONGER: Duration = Duration::from_millis(10);
 
-/// The longest rest between two attempts, whatever the participant (`Retry-After`) or the policy asks for: a header
-/// must not put a saga to sleep for years.
+/// The longest rest between two attempts, whatever the participant (`Retry-After`) or the policy asks for: a
+/// header must not put a saga to sleep for years.
 pub const REST_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Bytes of one payload, unless configured otherwise. An output above it parks its saga.
 pub const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 
-/// Bytes of all records of one saga, unless configured otherwise: they are read together, and archived as one value.
+/// Bytes of all records of one saga, unless configured otherwise: they are read together, and archived as one
+/// value.
 pub const SAGA_BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes of a code, and of an operator's name.
 pub const CODE_BYTES_MAX: usize = 256;
 
-/// Bytes of a message for people: of a refusal, of an unknown outcome, or of an operator's reason. What participants say
-/// beyond it is cut off; operators are asked for less.
+/// Bytes of a message for people: of a refusal, of an unknown outcome, or of an operator's reason. What
+/// participants say beyond it is cut off; operators are asked for less.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 10;
 
 /// Bytes of a refusal's details. Longer ones are left out, for the refusal stands.
@@ -47,5 +50,6 @@ pub const SIGNALS_KEPT_MAX: usize = 100;
 /// Bytes of a signal's idempotency key.
 pub const SIGNAL_KEY_BYTES_MAX: usize = 255;
 
-/// How far the clock must have gone back for it to matter: less than this comes of drift between two ways to measure time.
+/// How far the clock must have gone back for it to matter: less than this comes of drift between two ways to
+/// measure time.
 pub const CLOCK_SET_BACK_MIN: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! A fact that does not fit.
 //!
-//! Owns the error that every mode gives when a stored fact cannot have become true in the state that is there.
+//! Owns the error that every mode gives when a stored fact cannot have become true in the state that is
+//! there.
 
 /// The event does not fit the state: the journal is damaged, or written under another definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

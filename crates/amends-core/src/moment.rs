@@ -1,8 +1,8 @@
 //! Moments, and what arrives with them from outside.
 //!
-//! Owns [`Time`] (milliseconds since the Unix epoch), [`Entropy`] (random bits) and [`Moment`], everything that a decision
-//! may lean on besides state and command. Promises saturating arithmetic: a limit of a million years is "never", not a
-//! wrap-around. Does not read a clock and draws nothing.
+//! Owns [`Time`] (milliseconds since the Unix epoch), [`Entropy`] (random bits) and [`Moment`], everything
+//! that a decision may lean on besides state and command. Promises saturating arithmetic: a limit of a
+//! million years is "never", not a wrap-around. Does not read a clock and draws nothing.
 
 use std::time::Duration;
 

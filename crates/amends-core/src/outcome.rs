@@ -1,7 +1,8 @@
 //! What a participant can answer.
 //!
-//! Owns the outcomes (DESIGN, section 4). Promises that *unknown* stays unknown: nothing here turns it into a refusal. Bounds
-//! what is kept of a participant's words. Does not map protocols: each transport has one file for that.
+//! Owns the outcomes (DESIGN, section 4). Promises that *unknown* stays unknown: nothing here turns it into a
+//! refusal. Bounds what is kept of a participant's words. Does not map protocols: each transport has one file
+//! for that.
 
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ pub enum Outcome {
         /// The participant's own wish: not before this long.
         retry_after: Option<Duration>,
     },
-    /// The participant knows the call's key with another payload: its first call may have taken effect, so this is no
-    /// refusal, and asking again is useless.
+    /// The participant knows the call's key with another payload: its first call may have taken effect, so
+    /// this is no refusal, and asking again is useless.
     Conflict {
         /// What the participant said, for people.
         message: String,

@@ -1,14 +1,16 @@
 //! Who may own which transactions.
 //!
-//! Owns [`Partition`]: the fixed number of parts that all transactions fall into, by a hash of their id. Promises the same
-//! partition for an id on every machine and in every release: a store keeps leases by it. Does not know owners or stores.
+//! Owns [`Partition`]: the fixed number of parts that all transactions fall into, by a hash of their id.
+//! Promises the same partition for an id on every machine and in every release: a store keeps leases by it.
+//! Does not know owners or stores.
 
 use std::fmt;
 
 use crate::id::TransactionId;
 
-/// How many partitions there are. Fixed for ever: stores keep leases by partition. Many more than coordinators that share
-/// a store, so that they can share evenly; few enough that a lease for each costs nothing.
+/// How many partitions there are. Fixed for ever: stores keep leases by partition. Many more than
+/// coordinators that share a store, so that they can share evenly; few enough that a lease for each costs
+/// nothing.
 pub const PARTITIONS: u16 = 1_024;
 
 /// One part of all transactions.
@@ -25,7 +27,8 @@ impl Partition {
     /// The partition of a transaction.
     #[must_use]
     pub const fn of(id: TransactionId) -> Self {
-        // A hash: the leading bits of most ids are a clock, and would put all that start together into one partition.
+        // A hash: the leading bits of most ids are a clock, and would put all that start together into one
+        // partition.
         Self((id.mixed() % PARTITIONS as u64) as u16)
     }
 

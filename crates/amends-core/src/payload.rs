@@ -1,8 +1,9 @@
 //! The payload of a call.
 //!
-//! Owns [`Payload`], what a definition says of it, [`Scope`], what it may be made of, and [`Mapping`], what makes one. Promises that a scope shows a step the
-//! outputs of its ancestors and nothing else, and an undo its own action's output besides: whatever finishes meanwhile beside
-//! the step, every attempt is made of the same values. Does not parse, send or keep a payload.
+//! Owns [`Payload`], what a definition says of it, [`Scope`], what it may be made of, and [`Mapping`], what
+//! makes one. Promises that a scope shows a step the outputs of its ancestors and nothing else, and an undo
+//! its own action's output besides: whatever finishes meanwhile beside the step, every attempt is made of the
+//! same values. Does not parse, send or keep a payload.
 
 use bytes::Bytes;
 
@@ -16,7 +17,8 @@ pub enum Payload {
     Input,
     /// In an undo: what its own action returned; `null` where that is not known.
     Output,
-    /// Whatever the mapping of this name makes of the scope. Whoever runs the definition brings it along, as with participants.
+    /// Whatever the mapping of this name makes of the scope. Whoever runs the definition brings it along, as
+    /// with participants.
     Mapping(String),
 }
 
@@ -54,16 +56,17 @@ pub(crate) trait Outputs: std::fmt::Debug {
 }
 
 impl Scope<'_> {
-    /// What the named step returned; `None` if it is not an ancestor of the step that is asked. A step that was skipped
-    /// returned what the operator supplied.
+    /// What the named step returned; `None` if it is not an ancestor of the step that is asked. A step that
+    /// was skipped returned what the operator supplied.
     #[must_use]
     pub fn output_of(&self, step: &str) -> Option<&Bytes> {
         self.outputs.output_of(step)
     }
 }
 
-/// Makes payloads. The same scope gives the same bytes, in every process and release that runs the definition: a participant
-/// takes other bytes under one key for another call. What has to change gets another name.
+/// Makes payloads. The same scope gives the same bytes, in every process and release that runs the
+/// definition: a participant takes other bytes under one key for another call. What has to change gets
+/// another name.
 pub trait Mapping: Send + Sync {
     /// The payload for this scope.
     ///

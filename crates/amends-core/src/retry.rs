@@ -1,8 +1,8 @@
 //! When to ask again.
 //!
-//! Owns the arithmetic of retries: exponential growth with a cap and full jitter (Marc Brooker, "Exponential Backoff
-//! And Jitter", AWS Architecture Blog, 2015). Promises a delay between nothing and the cap for every input.
-//! Does not draw random numbers: they come in with the [`Moment`](crate::Moment).
+//! Owns the arithmetic of retries: exponential growth with a cap and full jitter (Marc Brooker, "Exponential
+//! Backoff And Jitter", AWS Architecture Blog, 2015). Promises a delay between nothing and the cap for every
+//! input. Does not draw random numbers: they come in with the [`Moment`](crate::Moment).
 
 use std::time::Duration;
 
@@ -81,7 +81,8 @@ impl RetryPolicy {
     }
 }
 
-/// One round of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
+/// One round of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA
+/// 2014).
 #[must_use]
 pub const fn splitmix64(seed: u64) -> u64 {
     let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -1,9 +1,9 @@
 //! Where a transaction stands, in terms that hold for every mode.
 //!
-//! Owns [`Standing`], what a journal indexes of each transaction, and [`Mode`], which kind it is, and [`Standings`], which
-//! of them a list is about. Promises that the words of
-//! a mode follow from both: a saga that is active on its way back is *compensating*. Does not know how a transaction gets
-//! from one standing to the next: its mode does.
+//! Owns [`Standing`], what a journal indexes of each transaction, and [`Mode`], which kind it is, and
+//! [`Standings`], which of them a list is about. Promises that the words of a mode follow from both: a saga
+//! that is active on its way back is *compensating*. Does not know how a transaction gets from one standing
+//! to the next: its mode does.
 
 use crate::moment::Time;
 
@@ -42,7 +42,8 @@ pub enum End {
 pub enum Standing {
     /// It owes something now, or waits for an answer: it must be in memory.
     Active(Way),
-    /// It owes nothing before that moment ([`Time::NEVER`]: before something from outside wakes it), and may leave memory.
+    /// It owes nothing before that moment ([`Time::NEVER`]: before something from outside wakes it), and may
+    /// leave memory.
     Asleep {
         /// Which way it goes on then.
         way: Way,

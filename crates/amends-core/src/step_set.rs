@@ -1,7 +1,7 @@
 //! Some of a saga's steps.
 //!
-//! Owns [`StepSet`]: one bit for each step that a definition may have, in place. Promises to allocate nothing: every event asks
-//! which steps are through. Does not know an order: the definition does.
+//! Owns [`StepSet`]: one bit for each step that a definition may have, in place. Promises to allocate
+//! nothing: every event asks which steps are through. Does not know an order: the definition does.
 
 use crate::attempt::StepIndex;
 use crate::limits::STEPS_MAX;

@@ -1,9 +1,9 @@
 //! A transaction, whatever its mode.
 //!
-//! Owns [`Transaction`] and [`Facts`], one variant for each mode, and with them the whole surface that the engine, the
-//! journal and the API know: how it starts, takes a command, takes facts in, stands and owes. Promises that a new mode is a
-//! new variant here, and that the compiler then names every place that must know it (`docs/contribute/adding-a-mode.md`).
-//! Does not decide anything: each mode does.
+//! Owns [`Transaction`] and [`Facts`], one variant for each mode, and with them the whole surface that the
+//! engine, the journal and the API know: how it starts, takes a command, takes facts in, stands and owes.
+//! Promises that a new mode is a new variant here, and that the compiler then names every place that must
+//! know it (`docs/contribute/adding-a-mode.md`). Does not decide anything: each mode does.
 
 use bytes::Bytes;
 
@@ -104,9 +104,9 @@ impl Transaction {
         }
     }
 
-    /// Decides what follows from a command and takes it in: the state is then ahead of the journal, until the facts returned
-    /// are recorded. Ask [`Transaction::owed`], [`Transaction::wake_at`] and [`Transaction::standing`] again once they are.
-    /// No facts if the command changes nothing.
+    /// Decides what follows from a command and takes it in: the state is then ahead of the journal, until the
+    /// facts returned are recorded. Ask [`Transaction::owed`], [`Transaction::wake_at`] and
+    /// [`Transaction::standing`] again once they are. No facts if the command changes nothing.
     ///
     /// # Errors
     /// When the state forbids what is asked for; it is then as it was.

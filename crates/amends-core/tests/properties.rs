@@ -1,7 +1,7 @@
 //! What holds over random definitions and schedules.
 //!
-//! A tape of random bytes makes every choice; when it runs out, participants complete whatever they are asked, so that
-//! every run must come to an end. Shrinking the tape shrinks the story.
+//! A tape of random bytes makes every choice; when it runs out, participants complete whatever they are
+//! asked, so that every run must come to an end. Shrinking the tape shrinks the story.
 
 mod run;
 

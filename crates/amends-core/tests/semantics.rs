@@ -11,14 +11,14 @@ use amends_core::{
 };
 use expect_test::expect;
 use run::{Run, completed};
-use story::{check, final_step, plan, step, step_with_output};
+use story::{check, definition, final_step, step, step_with_output};
 
 // Order.
 
 #[test]
 fn steps_run_one_after_the_other_unless_told_otherwise() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok
          b ok",
         expect![[r#"
@@ -33,7 +33,7 @@ fn steps_run_one_after_the_other_unless_told_otherwise() {
 #[test]
 fn steps_of_a_graph_start_when_all_before_them_are_done() {
     check(
-        plan(None, [step("a"), step("b").after([]), step("c").after(["a", "b"])]),
+        definition(None, [step("a"), step("b").after([]), step("c").after(["a", "b"])]),
         "b ok
          a ok
          c ok",
@@ -50,7 +50,10 @@ fn steps_of_a_graph_start_when_all_before_them_are_done() {
 #[test]
 fn independent_branches_are_undone_in_parallel_and_before_what_they_follow() {
     check(
-        plan(None, [step("a"), step("b").after(["a"]), step("c").after(["a"]), step("d").after(["b", "c"])]),
+        definition(
+            None,
+            [step("a"), step("b").after(["a"]), step("c").after(["a"]), step("d").after(["b", "c"])],
+        ),
         "a ok
          b ok
          c ok
@@ -75,7 +78,7 @@ fn independent_branches_are_undone_in_parallel_and_before_what_they_follow() {
 #[test]
 fn a_step_is_undone_once_everything_started_after_it_is_decided_and_undone() {
     check(
-        plan(None, [step("a"), step("b").after(["a"]), step("c").after(["a"])]),
+        definition(None, [step("a"), step("b").after(["a"]), step("c").after(["a"])]),
         "a ok
          b no
          c ok
@@ -107,7 +110,7 @@ fn the_way_back_is_walked_once_however_many_paths_lead_through_it() {
         let side = |name: &str| step(&format!("{name}{n}")).after([head.as_str()]);
         [first, side("b"), side("c")]
     };
-    let mut run = Run::start(plan(None, (0..60).flat_map(diamond).chain([step("end")])));
+    let mut run = Run::start(definition(None, (0..60).flat_map(diamond).chain([step("end")])));
     let next = |run: &Run| run.saga.owed().next();
     while let Some(Effect::Call(call)) = next(&run) {
         let is_last = run.saga.definition().written(call.attempt.step()).name == "end";
@@ -121,7 +124,7 @@ fn the_way_back_is_walked_once_however_many_paths_lead_through_it() {
 #[test]
 fn what_completed_is_undone_and_what_was_refused_is_not() {
     check(
-        plan(None, [step("a"), step("b"), step("c")]),
+        definition(None, [step("a"), step("b"), step("c")]),
         "a ok
          b no
          undo a ok",
@@ -138,7 +141,7 @@ fn what_completed_is_undone_and_what_was_refused_is_not() {
 #[test]
 fn a_step_that_was_never_answered_for_certain_is_undone() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok
          b lost
          wake
@@ -161,7 +164,7 @@ fn a_step_that_was_never_answered_for_certain_is_undone() {
 #[test]
 fn a_refusal_after_an_unknown_attempt_leaves_the_step_in_doubt() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a lost
          wake
          a no
@@ -180,7 +183,7 @@ fn a_refusal_after_an_unknown_attempt_leaves_the_step_in_doubt() {
 #[test]
 fn an_undo_that_needs_an_output_that_never_came_has_the_action_asked_for_it() {
     check(
-        plan(None, [step_with_output("a")]),
+        definition(None, [step_with_output("a")]),
         "a lost
          wake
          a lost
@@ -201,7 +204,7 @@ fn an_undo_that_needs_an_output_that_never_came_has_the_action_asked_for_it() {
         "#]],
     );
     check(
-        plan(None, [step_with_output("a")]),
+        definition(None, [step_with_output("a")]),
         "a lost:hopeless
          a no",
         expect![[r#"
@@ -212,7 +215,7 @@ fn an_undo_that_needs_an_output_that_never_came_has_the_action_asked_for_it() {
         "#]],
     );
     check(
-        plan(None, [step_with_output("a")]),
+        definition(None, [step_with_output("a")]),
         "a lost:hopeless
          a lost
          wake
@@ -243,7 +246,7 @@ fn an_output_is_sought_with_the_patience_of_the_undo() {
         call.retry.as_mut().expect("it was given one").attempts = Some(3);
     }
     check(
-        plan(None, [patient]),
+        definition(None, [patient]),
         "a lost:hopeless
          a lost
          wake
@@ -266,7 +269,7 @@ fn an_output_is_sought_with_the_patience_of_the_undo() {
 #[test]
 fn doubt_outlives_an_operators_retry() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a conflict
          retry
          a no
@@ -285,7 +288,7 @@ fn doubt_outlives_an_operators_retry() {
 #[test]
 fn nothing_is_undone_by_an_output_that_an_operator_made_up() {
     check(
-        plan(None, [step_with_output("a"), step("b")]),
+        definition(None, [step_with_output("a"), step("b")]),
         "a conflict
          skip a
          b no
@@ -306,7 +309,7 @@ fn nothing_is_undone_by_an_output_that_an_operator_made_up() {
 #[test]
 fn an_undo_that_has_its_output_seeks_none() {
     check(
-        plan(None, [step_with_output("a"), step("b")]),
+        definition(None, [step_with_output("a"), step("b")]),
         "a ok
          b no
          undo a ok",
@@ -325,7 +328,7 @@ fn an_undo_that_has_its_output_seeks_none() {
 #[test]
 fn a_call_that_failed_is_repeated_until_its_attempts_are_used_up() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a lost
          wake
          a lost
@@ -348,7 +351,7 @@ fn a_call_that_failed_is_repeated_until_its_attempts_are_used_up() {
 #[test]
 fn a_code_that_is_not_retryable_ends_the_attempts_at_once() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a lost:hopeless
          undo a lost:hopeless",
         expect![[r#"
@@ -363,7 +366,7 @@ fn a_code_that_is_not_retryable_ends_the_attempts_at_once() {
 #[test]
 fn attempts_are_counted_across_crashes() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "crash
          crash
          undo a ok",
@@ -380,7 +383,7 @@ fn attempts_are_counted_across_crashes() {
 #[test]
 fn an_answer_that_comes_twice_counts_once() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a lost
          a#1 lost
          wake
@@ -407,7 +410,7 @@ fn an_answer_that_comes_twice_counts_once() {
 #[test]
 fn a_certain_refusal_of_the_pivot_turns_back() {
     check(
-        plan(Some("p"), [step("a"), final_step("p")]),
+        definition(Some("p"), [step("a"), final_step("p")]),
         "a ok
          p no
          undo a ok",
@@ -424,7 +427,7 @@ fn a_certain_refusal_of_the_pivot_turns_back() {
 #[test]
 fn from_the_pivots_start_neither_limits_nor_cancel_turn_back() {
     check(
-        plan(Some("p"), [step("a"), final_step("p")]),
+        definition(Some("p"), [step("a"), final_step("p")]),
         "a ok
          wait 120000
          cancel
@@ -443,7 +446,7 @@ fn from_the_pivots_start_neither_limits_nor_cancel_turn_back() {
 #[test]
 fn a_pivot_refused_after_an_unknown_attempt_parks() {
     check(
-        plan(Some("p"), [step("a"), final_step("p")]),
+        definition(Some("p"), [step("a"), final_step("p")]),
         "a ok
          p lost
          wake
@@ -468,7 +471,7 @@ fn a_pivot_refused_after_an_unknown_attempt_parks() {
 #[test]
 fn a_pivot_that_runs_out_of_attempts_parks() {
     check(
-        plan(Some("p"), [step("a"), step("p")]),
+        definition(Some("p"), [step("a"), step("p")]),
         "a ok
          p lost
          wake
@@ -493,7 +496,7 @@ fn a_pivot_that_runs_out_of_attempts_parks() {
 #[test]
 fn after_the_pivot_unknown_is_asked_again_for_ever_and_a_refusal_parks_at_once() {
     check(
-        plan(Some("p"), [final_step("p"), final_step("z")]),
+        definition(Some("p"), [final_step("p"), final_step("z")]),
         "p ok
          z lost
          wake
@@ -524,7 +527,7 @@ fn after_the_pivot_unknown_is_asked_again_for_ever_and_a_refusal_parks_at_once()
 #[test]
 fn another_payload_under_the_same_key_parks() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok
          b conflict
          retry
@@ -551,7 +554,7 @@ fn another_payload_under_the_same_key_parks() {
 #[test]
 fn a_sagas_limit_turns_it_back_and_a_late_success_of_an_undecided_step_still_counts() {
     check(
-        plan(None, [step("a").attempt_limit(Duration::from_secs(60))]),
+        definition(None, [step("a").attempt_limit(Duration::from_secs(60))]),
         "wait 60000
          a ok
          undo a ok",
@@ -568,14 +571,14 @@ fn a_sagas_limit_turns_it_back_and_a_late_success_of_an_undecided_step_still_cou
 #[test]
 fn a_steps_limit_leaves_room_for_the_rests_between_its_attempts() {
     let rests = RetryPolicy { attempts: Some(3), first: Duration::from_secs(20), ..RetryPolicy::action() };
-    let definition = plan(None, [step("a").retry(rests)]);
+    let definition = definition(None, [step("a").retry(rests)]);
     assert_eq!(definition.step(StepIndex(0)).calls().unwrap().limit, Duration::from_secs(3 * 2 + 20 + 30));
 }
 
 #[test]
 fn a_steps_limit_turns_back_and_a_late_success_of_a_step_being_undone_does_not_count() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "wait 4100
          a#1 ok
          undo a ok",
@@ -592,7 +595,7 @@ fn a_steps_limit_turns_back_and_a_late_success_of_a_step_being_undone_does_not_c
 #[test]
 fn pending_is_waited_for_until_its_own_limit() {
     let patient = step("a").attempt_limit(Duration::from_secs(86_400));
-    let mut spec = plan(None, [patient]).spec().clone();
+    let mut spec = definition(None, [patient]).spec().clone();
     spec.limit = Duration::from_secs(86_400);
     check(
         SagaDefinition::from_spec(spec).unwrap(),
@@ -621,7 +624,7 @@ fn pending_is_waited_for_until_its_own_limit() {
 
 #[test]
 fn the_limit_of_pending_counts_from_the_first_time() {
-    let mut spec = plan(None, [step("a").attempt_limit(Duration::from_secs(86_400))]).spec().clone();
+    let mut spec = definition(None, [step("a").attempt_limit(Duration::from_secs(86_400))]).spec().clone();
     spec.limit = Duration::from_secs(86_400);
     check(
         SagaDefinition::from_spec(spec).unwrap(),
@@ -647,7 +650,7 @@ fn the_limit_of_pending_counts_from_the_first_time() {
 #[test]
 fn after_the_pivot_pending_is_waited_for_anew_each_time_its_limit_has_passed() {
     check(
-        plan(Some("p"), [final_step("p"), final_step("z")]),
+        definition(Some("p"), [final_step("p"), final_step("z")]),
         "p ok
          z working
          wait 3600000
@@ -672,7 +675,7 @@ fn after_the_pivot_pending_is_waited_for_anew_each_time_its_limit_has_passed() {
 #[test]
 fn no_participant_can_ask_to_be_left_alone_for_ever() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a lost:hopeless
          undo a lost+18446744073709551615
          wait 86400000
@@ -691,7 +694,7 @@ fn no_participant_can_ask_to_be_left_alone_for_ever() {
 #[test]
 fn a_participant_that_is_pending_is_not_asked_again_at_once() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a working+0
          wait 50
          wait 50
@@ -712,7 +715,7 @@ fn a_participant_that_is_pending_is_not_asked_again_at_once() {
 #[test]
 fn cancel_waits_for_the_answer_under_way_and_starts_no_further_attempt() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok
          cancel
          b ok
@@ -729,7 +732,7 @@ fn cancel_waits_for_the_answer_under_way_and_starts_no_further_attempt() {
         "#]],
     );
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "cancel
          a lost
          undo a ok",
@@ -746,7 +749,7 @@ fn cancel_waits_for_the_answer_under_way_and_starts_no_further_attempt() {
 #[test]
 fn a_saga_that_turned_back_or_ended_is_not_cancelled() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "cancel
          cancel
          a no
@@ -767,7 +770,7 @@ fn a_saga_that_turned_back_or_ended_is_not_cancelled() {
 #[test]
 fn when_a_compensation_fails_the_others_still_run_and_then_the_saga_is_parked() {
     check(
-        plan(None, [step("a"), step("b"), step("c")]),
+        definition(None, [step("a"), step("b"), step("c")]),
         "a ok
          b ok
          c no
@@ -794,7 +797,7 @@ fn when_a_compensation_fails_the_others_still_run_and_then_the_saga_is_parked() 
 #[test]
 fn skip_supplies_the_output_and_what_was_sent_is_still_owed_its_undo() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a conflict
          skip a
          b no
@@ -813,7 +816,7 @@ fn skip_supplies_the_output_and_what_was_sent_is_still_owed_its_undo() {
 #[test]
 fn a_step_skipped_before_it_was_sent_is_never_undone() {
     check(
-        plan(None, [step("a"), step("b"), step("c")]),
+        definition(None, [step("a"), step("b"), step("c")]),
         "skip b
          a ok
          c no
@@ -832,7 +835,7 @@ fn a_step_skipped_before_it_was_sent_is_never_undone() {
 #[test]
 fn skipping_the_pivot_ahead_lets_nothing_after_it_start_before_all_before_it_is_done() {
     check(
-        plan(Some("p"), [step("a"), final_step("p"), final_step("z")]),
+        definition(Some("p"), [step("a"), final_step("p"), final_step("z")]),
         "skip p
          a no",
         expect![[r#"
@@ -843,7 +846,7 @@ fn skipping_the_pivot_ahead_lets_nothing_after_it_start_before_all_before_it_is_
         "#]],
     );
     check(
-        plan(Some("p"), [step("a"), final_step("p"), final_step("z")]),
+        definition(Some("p"), [step("a"), final_step("p"), final_step("z")]),
         "skip p
          cancel
          a ok
@@ -858,7 +861,7 @@ fn skipping_the_pivot_ahead_lets_nothing_after_it_start_before_all_before_it_is_
         "#]],
     );
     check(
-        plan(Some("p"), [step("a"), final_step("p"), final_step("z")]),
+        definition(Some("p"), [step("a"), final_step("p"), final_step("z")]),
         "skip p
          a ok
          cancel
@@ -878,7 +881,7 @@ fn skipping_the_pivot_ahead_lets_nothing_after_it_start_before_all_before_it_is_
 
 #[test]
 fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
-    let branches = || plan(None, [step("a").after([]), step("b").after([]), step("c").after(["a"])]);
+    let branches = || definition(None, [step("a").after([]), step("b").after([]), step("c").after(["a"])]);
     check(
         branches(),
         "a conflict
@@ -912,7 +915,7 @@ fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
         "#]],
     );
     check(
-        plan(Some("p"), [final_step("p"), final_step("z")]),
+        definition(Some("p"), [final_step("p"), final_step("z")]),
         "p lost:hopeless
          skip z
          retry
@@ -931,7 +934,7 @@ fn helping_one_of_several_stuck_steps_leaves_the_saga_to_the_others() {
 #[test]
 fn limits_stand_still_while_a_saga_is_parked() {
     check(
-        plan(None, [step("a").after([]), step("b").after([]), step("c")]),
+        definition(None, [step("a").after([]), step("b").after([]), step("c")]),
         "b working
          a conflict
          wait 7200000
@@ -954,7 +957,7 @@ fn limits_stand_still_while_a_saga_is_parked() {
         "#]],
     );
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "wait 1000
          pause
          a conflict
@@ -983,7 +986,7 @@ fn limits_stand_still_while_a_saga_is_parked() {
 #[test]
 fn resolve_marks_a_compensation_as_done_by_hand() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok
          b no
          resolve a
@@ -1004,7 +1007,7 @@ fn resolve_marks_a_compensation_as_done_by_hand() {
 #[test]
 fn a_paused_saga_records_answers_and_sends_nothing_while_its_limits_stand_still() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "pause
          a ok
          pause
@@ -1029,7 +1032,7 @@ fn a_paused_saga_records_answers_and_sends_nothing_while_its_limits_stand_still(
 #[test]
 fn reverse_undoes_a_completed_saga_the_pivot_included() {
     check(
-        plan(Some("p"), [step("a"), step("p"), final_step("z")]),
+        definition(Some("p"), [step("a"), step("p"), final_step("z")]),
         "a ok
          reverse
          p ok
@@ -1056,7 +1059,7 @@ fn reverse_undoes_a_completed_saga_the_pivot_included() {
 #[test]
 fn abandon_stops_without_undo() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok
          abandon
          b#1 ok
@@ -1075,7 +1078,7 @@ fn abandon_stops_without_undo() {
 #[test]
 fn retry_asks_a_resting_call_at_once_and_needs_one() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "retry
          a lost
          retry
@@ -1106,7 +1109,7 @@ fn approval(name: &str) -> StepSpec {
 #[test]
 fn a_sleep_lets_time_pass_and_nothing_else() {
     check(
-        plan(None, [step("a"), nap("nap", 5_000), step("b")]),
+        definition(None, [step("a"), nap("nap", 5_000), step("b")]),
         "a ok
          wait 4999
          crash
@@ -1127,7 +1130,7 @@ fn a_sleep_lets_time_pass_and_nothing_else() {
 #[test]
 fn sleeps_of_no_length_follow_each_other_in_one_decision() {
     check(
-        plan(None, [nap("x", 0), nap("y", 0), step("a")]),
+        definition(None, [nap("x", 0), nap("y", 0), step("a")]),
         "a ok",
         expect![[r#"
         start: saga started, x started, x slept, y started, y slept, a started
@@ -1136,7 +1139,7 @@ fn sleeps_of_no_length_follow_each_other_in_one_decision() {
     "#]],
     );
     check(
-        plan(None, [nap("x", 0)]),
+        definition(None, [nap("x", 0)]),
         "",
         expect![[r#"
         start: saga started, x started, x slept, saga completed
@@ -1148,7 +1151,7 @@ fn sleeps_of_no_length_follow_each_other_in_one_decision() {
 #[test]
 fn a_pause_does_not_hold_up_a_sleep() {
     check(
-        plan(None, [nap("nap", 5_000), step("a")]),
+        definition(None, [nap("nap", 5_000), step("a")]),
         "pause
          wait 6000
          resume
@@ -1167,7 +1170,7 @@ fn a_pause_does_not_hold_up_a_sleep() {
 #[test]
 fn a_saga_that_turns_back_sleeps_and_waits_no_more() {
     check(
-        plan(None, [step("a"), nap("nap", 5_000).after(["a"]), approval("ok").after(["a"])]),
+        definition(None, [step("a"), nap("nap", 5_000).after(["a"]), approval("ok").after(["a"])]),
         "a ok
          cancel
          undo a ok",
@@ -1180,7 +1183,7 @@ fn a_saga_that_turns_back_sleeps_and_waits_no_more() {
         "#]],
     );
     check(
-        plan(None, [step("a"), nap("nap", 59_000), step("b")]),
+        definition(None, [step("a"), nap("nap", 59_000), step("b")]),
         "a ok\n wait 59000\n wait 1000\n b lost\n undo b ok\n undo a ok",
         expect![[r#"
             start: saga started, a started
@@ -1200,7 +1203,7 @@ fn a_saga_that_turns_back_sleeps_and_waits_no_more() {
 #[test]
 fn a_wait_takes_the_signal_as_its_output() {
     check(
-        plan(None, [step("a"), approval("ok"), step("b")]),
+        definition(None, [step("a"), approval("ok"), step("b")]),
         "a ok
          crash
          signal approved
@@ -1219,7 +1222,7 @@ fn a_wait_takes_the_signal_as_its_output() {
 #[test]
 fn a_signal_that_comes_before_its_wait_is_kept_and_taken_once() {
     check(
-        plan(None, [step("a"), approval("first"), step("b"), approval("second")]),
+        definition(None, [step("a"), approval("first"), step("b"), approval("second")]),
         "signal approved 1
          crash
          signal approved 1
@@ -1249,7 +1252,7 @@ fn a_signal_that_comes_before_its_wait_is_kept_and_taken_once() {
 
 #[test]
 fn signals_of_one_name_are_taken_in_the_order_they_came() {
-    let mut run = Run::start(plan(None, [step("a"), approval("first"), approval("second")]));
+    let mut run = Run::start(definition(None, [step("a"), approval("first"), approval("second")]));
     for (key, body) in [("1", b"1"), ("2", b"2")] {
         run.signal("approved", key, body).unwrap();
     }
@@ -1263,7 +1266,7 @@ fn signals_of_one_name_are_taken_in_the_order_they_came() {
 #[test]
 fn a_wait_in_vain_turns_back_or_goes_on() {
     check(
-        plan(None, [step("a"), approval("ok")]),
+        definition(None, [step("a"), approval("ok")]),
         "a ok\n wait 10000\n undo a ok",
         expect![[r#"
         start: saga started, a started
@@ -1274,7 +1277,7 @@ fn a_wait_in_vain_turns_back_or_goes_on() {
     "#]],
     );
     check(
-        plan(None, [step("a"), approval("ok").or_go_on(), step("b")]),
+        definition(None, [step("a"), approval("ok").or_go_on(), step("b")]),
         "a ok\n wait 10000\n b ok",
         expect![[r#"
             start: saga started, a started
@@ -1285,7 +1288,7 @@ fn a_wait_in_vain_turns_back_or_goes_on() {
         "#]],
     );
     check(
-        plan(Some("p"), [final_step("p"), approval("ok").or_go_on()]),
+        definition(Some("p"), [final_step("p"), approval("ok").or_go_on()]),
         "p ok
          wait 10000",
         expect![[r#"
@@ -1300,7 +1303,7 @@ fn a_wait_in_vain_turns_back_or_goes_on() {
 #[test]
 fn what_is_signalled_in_the_moment_of_the_limit_came_in_time() {
     check(
-        plan(None, [approval("ok"), step("a")]),
+        definition(None, [approval("ok"), step("a")]),
         "pause
          wait 9999
          signal approved
@@ -1323,7 +1326,7 @@ fn what_is_signalled_in_the_moment_of_the_limit_came_in_time() {
 #[test]
 fn a_waits_limit_stands_still_while_paused_and_while_parked() {
     check(
-        plan(None, [approval("ok"), step("a")]),
+        definition(None, [approval("ok"), step("a")]),
         "wait 5000
          pause
          wait 60000
@@ -1342,7 +1345,7 @@ fn a_waits_limit_stands_still_while_paused_and_while_parked() {
         "#]],
     );
     check(
-        plan(None, [approval("ok").after([]), step("a").after([])]),
+        definition(None, [approval("ok").after([]), step("a").after([])]),
         "a conflict
          wait 60000
          signal approved
@@ -1361,7 +1364,7 @@ fn a_waits_limit_stands_still_while_paused_and_while_parked() {
 #[test]
 fn a_signal_that_nothing_waits_for_is_rejected() {
     check(
-        plan(None, [step("a"), approval("ok")]),
+        definition(None, [step("a"), approval("ok")]),
         "signal aproved
          cancel
          signal approved
@@ -1376,7 +1379,7 @@ fn a_signal_that_nothing_waits_for_is_rejected() {
         "#]],
     );
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "signal approved",
         expect![[r#"
         start: saga started, a started
@@ -1388,7 +1391,7 @@ fn a_signal_that_nothing_waits_for_is_rejected() {
 
 #[test]
 fn no_more_signals_are_kept_than_there_is_room_for() {
-    let mut run = Run::start(plan(None, [step("a"), approval("ok")]));
+    let mut run = Run::start(definition(None, [step("a"), approval("ok")]));
     for key in 0..100 {
         run.signal("approved", &key.to_string(), b"true").unwrap();
     }
@@ -1405,7 +1408,7 @@ fn no_more_signals_are_kept_than_there_is_room_for() {
 #[test]
 fn an_operator_may_skip_a_sleep_or_a_wait() {
     check(
-        plan(None, [nap("nap", 50_000), approval("ok"), step("a")]),
+        definition(None, [nap("nap", 50_000), approval("ok"), step("a")]),
         "skip nap
          skip ok
          a no",
@@ -1424,7 +1427,7 @@ fn an_operator_may_skip_a_sleep_or_a_wait() {
 #[test]
 fn an_output_that_is_too_large_parks_and_its_effect_stands() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok
          big 5
          b ok
@@ -1447,7 +1450,7 @@ fn an_output_that_is_too_large_parks_and_its_effect_stands() {
         "#]],
     );
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "big 5\n a ok\n skip a\n b no\n undo a ok",
         expect![[r#"
         start: saga started, a started
@@ -1464,7 +1467,7 @@ fn an_output_that_is_too_large_parks_and_its_effect_stands() {
 #[test]
 fn a_late_output_that_is_too_large_is_undone_for_certain() {
     check(
-        plan(None, [step("a").after([]), step("b").after([])]),
+        definition(None, [step("a").after([]), step("b").after([])]),
         "big 5
          b no
          a ok
@@ -1483,7 +1486,7 @@ fn a_late_output_that_is_too_large_is_undone_for_certain() {
 #[test]
 fn an_output_that_is_sought_and_too_large_leaves_the_undo_to_an_operator() {
     check(
-        plan(None, [step_with_output("a")]),
+        definition(None, [step_with_output("a")]),
         "a lost:hopeless
          big 5
          a ok
@@ -1502,7 +1505,7 @@ fn an_output_that_is_sought_and_too_large_leaves_the_undo_to_an_operator() {
 #[test]
 fn a_saga_that_has_grown_too_large_parks_and_its_verbs_work() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "room 700
          a ok
          b working+100
@@ -1537,7 +1540,7 @@ fn a_saga_that_has_grown_too_large_parks_and_its_verbs_work() {
 #[test]
 fn a_payload_that_cannot_be_made_sends_nothing() {
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok\n unmade b\n undo a ok",
         expect![[r#"
         start: saga started, a started
@@ -1548,7 +1551,7 @@ fn a_payload_that_cannot_be_made_sends_nothing() {
     "#]],
     );
     check(
-        plan(None, [step("a"), step("b")]),
+        definition(None, [step("a"), step("b")]),
         "a ok\n b no\n unmade undo a\n retry\n undo a ok",
         expect![[r#"
         start: saga started, a started
@@ -1561,7 +1564,7 @@ fn a_payload_that_cannot_be_made_sends_nothing() {
     "#]],
     );
     check(
-        plan(Some("p"), [step("a"), final_step("p")]),
+        definition(Some("p"), [step("a"), final_step("p")]),
         "a ok\n unmade p\n undo a ok",
         expect![[r#"
         start: saga started, a started
@@ -1572,7 +1575,7 @@ fn a_payload_that_cannot_be_made_sends_nothing() {
     "#]],
     );
     check(
-        plan(Some("p"), [final_step("p"), final_step("z")]),
+        definition(Some("p"), [final_step("p"), final_step("z")]),
         "p ok
          unmade z
          retry
@@ -1587,7 +1590,7 @@ fn a_payload_that_cannot_be_made_sends_nothing() {
         "#]],
     );
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a lost\n wake\n unmade a\n undo a ok",
         expect![[r#"
         start: saga started, a started
@@ -1605,7 +1608,7 @@ fn a_payload_that_cannot_be_made_sends_nothing() {
 #[test]
 fn a_clock_that_was_set_back_makes_no_rest_longer() {
     check(
-        plan(None, [step("a")]),
+        definition(None, [step("a")]),
         "a lost
          back 3600000
          crash
@@ -1622,7 +1625,7 @@ fn a_clock_that_was_set_back_makes_no_rest_longer() {
         "#]],
     );
     check(
-        plan(None, [nap("nap", 5_000), approval("ok")]),
+        definition(None, [nap("nap", 5_000), approval("ok")]),
         "wait 2000
          pause
          back 3600000
@@ -1646,7 +1649,7 @@ fn a_clock_that_was_set_back_makes_no_rest_longer() {
 
 #[test]
 fn a_participant_that_works_is_asked_ever_more_rarely() {
-    let mut run = Run::start(plan(None, [step("a").attempt_limit(Duration::from_secs(3_600))]));
+    let mut run = Run::start(definition(None, [step("a").attempt_limit(Duration::from_secs(3_600))]));
     let mut asked = 0;
     while run.saga.turned_back().is_none() {
         let call = *run.under_way.values().next().expect("it is asked");

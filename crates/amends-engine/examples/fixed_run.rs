@@ -1,8 +1,9 @@
 //! A fixed number of sagas, from 64 clients, over the journal on disk.
 //!
-//! Owns the run whose instructions `cargo xtask instructions` counts: four steps in this process, 200 bytes of input, 60 bytes
-//! of output each. Promises to do the same work each time it is called alike: one shard on one thread, no timers, no waiting
-//! for anything but the journal. Does not measure time: `amends bench` does.
+//! Owns the run whose instructions `cargo xtask instructions` counts: four steps in this process, 200 bytes
+//! of input, 60 bytes of output each. Promises to do the same work each time it is called alike: one shard on
+//! one thread, no timers, no waiting for anything but the journal. Does not measure time: `amends bench`
+//! does.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ fn open(journal: SqliteJournal, refusing: Option<usize>) -> Result<Engine, Box<d
         pivot: Some(STEPS[3].to_owned()),
         steps: STEPS.map(|name| StepSpec::new(name, name, name).undone_by("Undo")).into(),
     })
-    .expect("the plan is sound");
+    .expect("the definition is sound");
     let options = Options { shards: 1, ..Options::default() };
     let mut engine = EngineBuilder::new(Arc::new(journal)).definition(definition).options(options);
     for (at, name) in STEPS.into_iter().enumerate() {

@@ -1,8 +1,8 @@
 //! Who may come in.
 //!
-//! Owns the counts of transactions in memory and of questions, and their limits. Promises that a full engine says so instead
-//! of growing, and that whoever has the answer of a transaction that has ended finds its place free. Does not know what is
-//! admitted.
+//! Owns the counts of transactions in memory and of questions, and their limits. Promises that a full engine
+//! says so instead of growing, and that whoever has the answer of a transaction that has ended finds its
+//! place free. Does not know what is admitted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,8 +28,8 @@ impl Population {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A start has reached the shard. Counted in before it is counted out of the queue, in the order opposite to
-    /// [`Population::live`]: one that is just arriving is counted twice rather than not at all.
+    /// A start has reached the shard. Counted in before it is counted out of the queue, in the order opposite
+    /// to [`Population::live`]: one that is just arriving is counted twice rather than not at all.
     pub(crate) fn arrived(&self) {
         self.in_shard.fetch_add(1, Ordering::Relaxed);
         self.queued.fetch_sub(1, Ordering::Release);

@@ -1,7 +1,7 @@
 //! When the sleeper must look at the latest.
 //!
-//! Owns the earliest moment that any shard put a transaction to sleep until. Promises to wake whoever waits when that becomes
-//! earlier.
+//! Owns the earliest moment that any shard put a transaction to sleep until. Promises to wake whoever waits
+//! when that becomes earlier.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

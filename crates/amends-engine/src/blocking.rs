@@ -1,7 +1,7 @@
 //! Work that blocks a thread: reading the journal, and keeping it in order.
 //!
-//! Owns the count of what runs. Promises that an engine which has stopped holds its journal no more: a task that waits for such
-//! work can be dropped, the work itself cannot.
+//! Owns the count of what runs. Promises that an engine which has stopped holds its journal no more: a task
+//! that waits for such work can be dropped, the work itself cannot.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

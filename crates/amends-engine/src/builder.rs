@@ -1,7 +1,8 @@
 //! What an engine is made of, and how it starts.
 //!
-//! Owns [`EngineBuilder`] and the order of a start: definitions are stored, partitions acquired, the clock compared with what
-//! the journal has, and only then anything runs. Does not decide what an engine does: see [`crate::engine`].
+//! Owns [`EngineBuilder`] and the order of a start: definitions are stored, partitions acquired, the clock
+//! compared with what the journal has, and only then anything runs. Does not decide what an engine does: see
+//! [`crate::engine`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

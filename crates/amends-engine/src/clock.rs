@@ -1,9 +1,9 @@
 //! Where time and randomness come in.
 //!
-//! Owns the one clock of a program and the one source of random bits. Promises that time does not run backwards within a
-//! program, whatever the system's clock does, and that ids made later sort later, across restarts too. It runs by the
-//! monotonic clock: when the system's clock is set forward it follows, when that is set back it does not. Nothing else in the
-//! engine reads a clock.
+//! Owns the one clock of a program and the one source of random bits. Promises that time does not run
+//! backwards within a program, whatever the system's clock does, and that ids made later sort later, across
+//! restarts too. It runs by the monotonic clock: when the system's clock is set forward it follows, when that
+//! is set back it does not. Nothing else in the engine reads a clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,7 +92,8 @@ impl Clock {
         self.0.began.checked_add(time.since(self.0.began_at).saturating_sub(ahead))
     }
 
-    /// A new id. Its random part comes from the system: ids that repeat after a fork or restart would be a disaster.
+    /// A new id. Its random part comes from the system: ids that repeat after a fork or restart would be a
+    /// disaster.
     pub(crate) fn new_id(&self) -> TransactionId {
         let mut random = [0; 16];
         fill(&mut random);

@@ -1,8 +1,8 @@
 //! The engine's handle: what programs and servers call.
 //!
-//! Owns the way in: starts, questions, verbs and signals, and the stop. Promises that what it answers is durable, and that a
-//! full engine says so instead of growing. Does not speak HTTP. Start reading at [`Engine::start`]; for how it comes to be,
-//! at [`crate::EngineBuilder::open`].
+//! Owns the way in: starts, questions, verbs and signals, and the stop. Promises that what it answers is
+//! durable, and that a full engine says so instead of growing. Does not speak HTTP. Start reading at
+//! [`Engine::start`]; for how it comes to be, at [`crate::EngineBuilder::open`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -118,7 +118,8 @@ impl Engine {
     /// Starts a transaction, or finds the one that this id or key started before.
     ///
     /// # Errors
-    /// See [`StartError`]; only [`StartError::Unknown`] and [`StartError::Stopping`] leave open whether it was started.
+    /// See [`StartError`]; only [`StartError::Unknown`] and [`StartError::Stopping`] leave open whether it
+    /// was started.
     pub async fn start(&self, request: StartRequest) -> Result<View, StartError> {
         let runnable = self.judge(&request)?;
         let until = match request.wait {
@@ -284,7 +285,8 @@ impl Engine {
         }
     }
 
-    /// Sends a signal; it is durable, and a step that waits for it has it. A repeat with the same key and body changes nothing.
+    /// Sends a signal; it is durable, and a step that waits for it has it. A repeat with the same key and
+    /// body changes nothing.
     ///
     /// # Errors
     /// See [`SignalError`].
@@ -377,8 +379,9 @@ impl Engine {
         self.inner.shared.journal.stats()
     }
 
-    /// Stops: nothing new, up to `grace` for what is under way to end, then everything is left as it is on the disk, and goes
-    /// on at the next start. May be called again, also when an earlier call was given up half-way.
+    /// Stops: nothing new, up to `grace` for what is under way to end, then everything is left as it is on
+    /// the disk, and goes on at the next start. May be called again, also when an earlier call was given up
+    /// half-way.
     pub async fn stop(&self, grace: Duration) {
         if self.inner.stopped.load(Ordering::Acquire) {
             return;
@@ -405,8 +408,9 @@ impl Engine {
         self.inner.stopped.store(true, Ordering::Release);
     }
 
-    /// Has the engine stop immediately, without grace, when this resolves: whoever waits is answered *stopping*. For a journal
-    /// that has failed: nothing more can be made durable, and so nothing more may be done.
+    /// Has the engine stop immediately, without grace, when this resolves: whoever waits is answered
+    /// *stopping*. For a journal that has failed: nothing more can be made durable, and so nothing more may
+    /// be done.
     pub fn halt_when(&self, failed: impl Future<Output = ()> + Send + 'static) {
         let inner = Arc::downgrade(&self.inner);
         let watch = async move {

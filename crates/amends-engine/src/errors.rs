@@ -1,7 +1,7 @@
 //! Why the engine did not do what was asked.
 //!
-//! Owns one enum for each operation. Promises that every error says who has to act, in this order: the caller, whoever sees to
-//! capacity or waits, an operator, nobody knows.
+//! Owns one enum for each operation. Promises that every error says who has to act, in this order: the
+//! caller, whoever sees to capacity or waits, an operator, nobody knows.
 
 use amends_core::limits::SIGNAL_KEY_BYTES_MAX;
 use amends_core::{DefinitionName, Rejected, TransactionId};
@@ -55,7 +55,8 @@ pub enum StartError {
         /// That transaction.
         id: TransactionId,
     },
-    /// The id or key belongs to a transaction that ended and was removed since: it was carried out, and is not again.
+    /// The id or key belongs to a transaction that ended and was removed since: it was carried out, and is
+    /// not again.
     #[error("{id}, started with this key or id, ended and was removed since: use a new one to start another")]
     Removed {
         /// That transaction.

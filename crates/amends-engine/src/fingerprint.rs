@@ -1,8 +1,9 @@
 //! Whether two starts, or two signals, ask for the same.
 //!
-//! Owns the hash of a name and a JSON document by value: key order, white space and spellings of one number do not count.
-//! A definition's version does not either: a repeat may come after an upgrade. Promises that different names or values have
-//! different fingerprints (SHA-256). Does not judge the document, and does not keep it.
+//! Owns the hash of a name and a JSON document by value: key order, white space and spellings of one number
+//! do not count. A definition's version does not either: a repeat may come after an upgrade. Promises that
+//! different names or values have different fingerprints (SHA-256). Does not judge the document, and does not
+//! keep it.
 
 use amends_journal::Fingerprint;
 use serde_json::Value;

@@ -1,9 +1,10 @@
 //! What is taken for JSON.
 //!
-//! Owns one judgement for everything that comes in from callers: inputs, signals, outputs supplied by operators. Promises that
-//! a document in which an object gives a name twice is refused: readers disagree about which of the two counts, and
-//! participants read the bytes as they came. Keeps nothing: looking without keeping saves a sixth of the processor time of a
-//! saga of four steps (measured with `amends bench`, 512 clients).
+//! Owns one judgement for everything that comes in from callers: inputs, signals, outputs supplied by
+//! operators. Promises that a document in which an object gives a name twice is refused: readers disagree
+//! about which of the two counts, and participants read the bytes as they came. Keeps nothing: looking
+//! without keeping saves a sixth of the processor time of a saga of four steps (measured with `amends bench`,
+//! 512 clients).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -33,8 +34,9 @@ pub(crate) fn judge(document: &[u8]) -> Result<(), Flaw> {
     }
 }
 
-/// Reads a value and keeps nothing but the first name that came twice. Not `IgnoredAny`: the parser is less strict about what
-/// is to be ignored (depth, UTF-8, escapes), and what one call takes another must not refuse.
+/// Reads a value and keeps nothing but the first name that came twice. Not `IgnoredAny`: the parser is less
+/// strict about what is to be ignored (depth, UTF-8, escapes), and what one call takes another must not
+/// refuse.
 struct Look<'d> {
     duplicate: &'d mut Option<String>,
 }

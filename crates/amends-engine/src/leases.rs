@@ -1,6 +1,7 @@
 //! The partitions that this engine holds.
 //!
-//! Owns the epochs under which it holds them. Promises that a transaction of a partition that it does not hold has none.
+//! Owns the epochs under which it holds them. Promises that a transaction of a partition that it does not
+//! hold has none.
 
 use amends_core::{PARTITIONS, Partition, TransactionId};
 use amends_journal::{Epoch, Lease};

@@ -1,9 +1,9 @@
 //! The hands: what carries transactions out.
 //!
-//! Owns the [`shard`] (a synchronous state machine over many transactions) and the thin asynchronous shell around it that
-//! holds the journal, the timers and the participants. Promises that an effect leaves only after the facts behind it
-//! are durable. Does not decide what follows from an answer: that is `amends-core`. Start reading at [`Engine`], then
-//! `shard/mod.rs`.
+//! Owns the [`shard`] (a synchronous state machine over many transactions) and the thin asynchronous shell
+//! around it that holds the journal, the timers and the participants. Promises that an effect leaves only
+//! after the facts behind it are durable. Does not decide what follows from an answer: that is `amends-core`.
+//! Start reading at [`Engine`], then `shard/mod.rs`.
 
 mod admission;
 mod alarm;

@@ -1,7 +1,8 @@
 //! From stored records to a transaction.
 //!
-//! Owns the one way back: decode each record, apply its facts. Promises that a record which cannot be read, or does
-//! not fit, gives [`Found::Unreadable`] and never a default. Runs on blocking threads; does not write.
+//! Owns the one way back: decode each record, apply its facts. Promises that a record which cannot be read,
+//! or does not fit, gives [`Found::Unreadable`] and never a default. Runs on blocking threads; does not
+//! write.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -35,7 +36,8 @@ pub(crate) fn found(registry: &Registry, stored: &Stored) -> Found {
     let sequence = stored.records.len() as u64;
     let unreadable = |why: String| Found::Unreadable { why, judged_by: Some(sequence) };
     let Some(runnable) = registry.runnable(&stored.definition, stored.version) else {
-        // Nothing is wrong with the transaction, so it is not marked: a program that has what it needs goes on with it.
+        // Nothing is wrong with the transaction, so it is not marked: a program that has what it needs goes
+        // on with it.
         let why = format!(
             "this program lacks the definition {} version {}, or something that it needs: start one that has both",
             stored.definition, stored.version

@@ -1,7 +1,8 @@
 //! What reaches a shard's task.
 //!
-//! Owns the messages and the handles to send them by. The channel has no limit of its own: starts and questions are
-//! admitted by count before they are sent, and everything else answers something that the shard itself asked for.
+//! Owns the messages and the handles to send them by. The channel has no limit of its own: starts and
+//! questions are admitted by count before they are sent, and everything else answers something that the shard
+//! itself asked for.
 
 use amends_core::TransactionId;
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +20,8 @@ impl input::Ticket for Ticket {
 
 pub(crate) enum Message {
     Input(Input<Ticket>),
-    /// Transactions read during recovery; the sender learns when they are in memory, and how many were not there already.
+    /// Transactions read during recovery; the sender learns when they are in memory, and how many were not
+    /// there already.
     Recovered(Vec<Input<Ticket>>, oneshot::Sender<usize>),
     /// Transactions whose timers are due; the sender learns when they are in memory or being read.
     Awaken(Vec<TransactionId>, oneshot::Sender<()>),

@@ -1,8 +1,9 @@
 //! What happens to live transactions when an engine starts.
 //!
-//! Owns the one pass over those of the journal that owe something now. Promises that the first go on immediately and the
-//! others while the rest is still being read, that an unreadable one is parked and stops no other, and that none is left out:
-//! what the store cannot read as of now is tried again. It is no special path: load, apply, ask what is owed.
+//! Owns the one pass over those of the journal that owe something now. Promises that the first go on
+//! immediately and the others while the rest is still being read, that an unreadable one is parked and stops
+//! no other, and that none is left out: what the store cannot read as of now is tried again. It is no special
+//! path: load, apply, ask what is owed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,8 +77,8 @@ impl Recovery {
         }
     }
 
-    /// How many were not in memory already: those that were started meanwhile are in the journal too, and were not under way
-    /// before.
+    /// How many were not in memory already: those that were started meanwhile are in the journal too, and
+    /// were not under way before.
     async fn hand_over(&self, inputs: Inputs) -> Result<usize, Stopped> {
         let mut per_shard: Vec<Inputs> = self.mailboxes.iter().map(|_| Vec::new()).collect();
         for input in inputs {

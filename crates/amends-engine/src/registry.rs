@@ -1,7 +1,7 @@
 //! Which definitions run here, and with what.
 //!
-//! Owns the map from names to [`Runnable`]s: checked definitions with the participants and mappings that their calls need.
-//! Promises that nothing a runnable needs is missing. Does not change once the engine runs.
+//! Owns the map from names to [`Runnable`]s: checked definitions with the participants and mappings that
+//! their calls need. Promises that nothing a runnable needs is missing. Does not change once the engine runs.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -186,8 +186,8 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Takes in a definition that the journal has and this program does not register: transactions that run it go on, and
-    /// no new ones are started.
+    /// Takes in a definition that the journal has and this program does not register: transactions that run
+    /// it go on, and no new ones are started.
     ///
     /// # Errors
     /// Names what nobody registered.

@@ -1,8 +1,9 @@
 //! Removes transactions that ended long ago.
 //!
-//! Owns the sweep: small steps with pauses between them, so that those under way hardly notice. Promises to touch no live
-//! transaction; ids and keys stay reserved for longer. Where something is damaged it stops and says what: a backup is then
-//! to be restored, and nothing is removed meanwhile. Runs only where `Options::retention` is set.
+//! Owns the sweep: small steps with pauses between them, so that those under way hardly notice. Promises to
+//! touch no live transaction; ids and keys stay reserved for longer. Where something is damaged it stops and
+//! says what: a backup is then to be restored, and nothing is removed meanwhile. Runs only where
+//! `Options::retention` is set.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,9 +18,9 @@ use crate::shell::Shared;
 /// Between two sweeps: what has to go goes within the hour.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
-/// After each step it rests so many times as long as that took. Measured with 512 clients: without a rest, a sweep takes a third
-/// of the throughput. A sweep that is not done within
-/// the hour goes on without: what comes must not come faster than it goes.
+/// After each step it rests so many times as long as that took. Measured with 512 clients: without a rest, a
+/// sweep takes a third of the throughput. A sweep that is not done within the hour goes on without: what
+/// comes must not come faster than it goes.
 const REST_FACTOR: u32 = 4;
 
 /// How long ids and keys stay reserved after their transaction is gone.
@@ -39,8 +40,8 @@ async fn sweep(shared: &Arc<Shared>, partitions: Partitions, keep: Duration) -> 
     let began = Instant::now();
     let mut cursor: Option<Cursor> = None;
     loop {
-        // A clock that was set forward by mistake must not make everything old: removed is what this program has seen grow
-        // old, or found old when it started.
+        // A clock that was set forward by mistake must not make everything old: removed is what this program
+        // has seen grow old, or found old when it started.
         let now = shared.clock.steady();
         let removed = step(shared, began, move |journal| {
             journal.remove_ended(&partitions, now.before(keep), now, cursor, RETENTION_PAGE)

@@ -1,8 +1,9 @@
 //! The asynchronous shell around one shard.
 //!
-//! Owns the task that feeds a shard and does what it wants: appends to the journal, calls to participants in this
-//! process, replies, reads. Promises that every append's answer reaches the shard, and that a participant that panics
-//! gives an unknown outcome and harms no other transaction. Does not decide anything. Start reading at [`Shell::run`].
+//! Owns the task that feeds a shard and does what it wants: appends to the journal, calls to participants in
+//! this process, replies, reads. Promises that every append's answer reaches the shard, and that a
+//! participant that panics gives an unknown outcome and harms no other transaction. Does not decide anything.
+//! Start reading at [`Shell::run`].
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,8 +90,9 @@ impl Shell {
         }
     }
 
-    /// Lets every task run that is ready to, and takes in what they sent: answers come in a row, and a turn for each of them would
-    /// end in a flush for each. Measured with 64 clients of the shop: a fifth less processor time.
+    /// Lets every task run that is ready to, and takes in what they sent: answers come in a row, and a turn
+    /// for each of them would end in a flush for each. Measured with 64 clients of the shop: a fifth less
+    /// processor time.
     async fn let_others_go_first(&mut self, messages: &mut Vec<Message>) {
         tokio::task::yield_now().await;
         while messages.len() < INPUTS_PER_TURN_MAX
@@ -131,15 +133,16 @@ impl Shell {
         }
     }
 
-    /// Tells admission how many transactions are in memory: before the replies leave, so that whoever has the answer of
-    /// one that has ended finds its place free.
+    /// Tells admission how many transactions are in memory: before the replies leave, so that whoever has the
+    /// answer of one that has ended finds its place free.
     fn publish_population(&self) {
         if self.population.publish(self.shard.population(), self.shard.reading()) {
             self.shared.populations.became_empty.notify_waiters();
         }
     }
 
-    /// Does what the shard wants until it wants nothing more: a participant that answers immediately is heard immediately.
+    /// Does what the shard wants until it wants nothing more: a participant that answers immediately is heard
+    /// immediately.
     fn carry_out(&mut self) {
         let mut appends = Vec::new();
         loop {

@@ -1,8 +1,9 @@
 //! Wakes the transactions that sleep.
 //!
-//! Owns the one wait for the earliest timer. Promises that a transaction whose timer is due is loaded; what follows is its
-//! shard's business. Holds no timer in memory but the earliest, and asks the journal only when that one is due. A due
-//! transaction that cannot be loaded is skipped for a minute so that it does not block others.
+//! Owns the one wait for the earliest timer. Promises that a transaction whose timer is due is loaded; what
+//! follows is its shard's business. Holds no timer in memory but the earliest, and asks the journal only when
+//! that one is due. A due transaction that cannot be loaded is skipped for a minute so that it does not block
+//! others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +17,15 @@ use crate::limits::TIMERS_PAGE;
 use crate::mailbox::{Mailbox, Message};
 use crate::shell::Shared;
 
-/// The least time between two looks: transactions fall asleep for longer, and each look costs the journal a round.
+/// The least time between two looks: transactions fall asleep for longer, and each look costs the journal a
+/// round.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a transaction that was to be loaded, and still sleeps, is passed over.
 const TELL_AGAIN_EVERY: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether there is room for more transactions: about the time in which a page of them is read.
+/// How often it is looked whether there is room for more transactions: about the time in which a page of them
+/// is read.
 const ROOM_LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What wakes them.
@@ -33,8 +36,8 @@ pub(crate) struct Sleeper {
     pub(crate) partitions: Partitions,
     /// Transactions in memory beyond which more are loaded slowly.
     pub(crate) live_max: usize,
-    /// Whether the clock lies before the newest record: all that sleep are then loaded, for what they wait for would come too
-    /// late by it.
+    /// Whether the clock lies before the newest record: all that sleep are then loaded, for what they wait
+    /// for would come too late by it.
     pub(crate) is_set_back: bool,
 }
 
@@ -163,8 +166,8 @@ impl Sleeper {
         Ok(())
     }
 
-    /// A million that are due together must not be in memory together. Where there is no room for long, they come in pages
-    /// all the same: what sleeps would otherwise wait for as long as others keep starting.
+    /// A million that are due together must not be in memory together. Where there is no room for long, they
+    /// come in pages all the same: what sleeps would otherwise wait for as long as others keep starting.
     async fn wait_for_room(&self) {
         let has_room = async {
             let populations = &self.shared.populations;

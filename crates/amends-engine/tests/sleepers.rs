@@ -27,7 +27,8 @@ fn definition(name: &str, participant: &str) -> Definition {
     SagaDefinition::from_spec(spec).expect("the definition is sound").into()
 }
 
-/// A saga whose participant wanted to be asked again at a moment that is long over, as is its limit: it turns back.
+/// A saga whose participant wanted to be asked again at a moment that is long over, as is its limit: it turns
+/// back.
 fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> TransactionId {
     let now = Time::from_milliseconds(1_000);
     let now = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };

@@ -1,25 +1,27 @@
 //! Adding records to transactions.
 //!
-//! Owns [`Appends`] and what an append is. Promises, for every backend: an append is all or nothing, conditional, and
-//! answered once; answers come after the data is durable; appends of one batch take effect in their order.
+//! Owns [`Appends`] and what an append is. Promises, for every backend: an append is all or nothing,
+//! conditional, and answered once; answers come after the data is durable; appends of one batch take effect
+//! in their order.
 
 use amends_core::{DefinitionName, Mode, Standing, Time, TransactionId};
 use bytes::Bytes;
 
 use crate::ownership::Epoch;
 
-/// Called once per submitted batch, with one answer per append, in the order of the appends. It must not ask the journal
-/// anything: it may run on the thread that would answer.
+/// Called once per submitted batch, with one answer per append, in the order of the appends. It must not ask
+/// the journal anything: it may run on the thread that would answer.
 pub type OnAnswers = Box<dyn FnOnce(Vec<AppendAnswer>) + Send>;
 
 /// The part of a journal that takes records in.
 pub trait Appends: Send + Sync {
-    /// Queues a batch of appends; `on_answers` runs on the journal's own thread once all of them are decided and
-    /// durable (in memory: on the caller's, before this returns). Does not wait for the disk to flush, but may read it.
-    /// Blocks when the named queue limit is reached, except in the midst of an answer.
+    /// Queues a batch of appends; `on_answers` runs on the journal's own thread once all of them are decided
+    /// and durable (in memory: on the caller's, before this returns). Does not wait for the disk to flush,
+    /// but may read it. Blocks when the named queue limit is reached, except in the midst of an answer.
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers);
 
-    /// Whether the store is so short of space that new transactions are to be turned away, and those under way finished.
+    /// Whether the store is so short of space that new transactions are to be turned away, and those under
+    /// way finished.
     fn is_disk_low(&self) -> bool {
         false
     }
@@ -60,8 +62,8 @@ pub struct NewTransaction {
     pub definition: DefinitionName,
     /// The definition's version.
     pub version: u32,
-    /// Whether the caller chose the id: it is then looked up among ended and removed transactions too, and stays
-    /// reserved after retention. An id that the engine made must be one that never was before.
+    /// Whether the caller chose the id: it is then looked up among ended and removed transactions too, and
+    /// stays reserved after retention. An id that the engine made must be one that never was before.
     pub id_given: bool,
     /// The idempotency key, if the caller gave one.
     pub key: Option<StartKey>,
@@ -84,11 +86,11 @@ pub enum AppendAnswer {
     Committed,
     /// The condition did not hold; nothing was written.
     Conflict(Conflict),
-    /// The partition is not held under this epoch any more; nothing was written. Whoever has the transaction in memory
-    /// is to forget it, and to send nothing more for it.
+    /// The partition is not held under this epoch any more; nothing was written. Whoever has the transaction
+    /// in memory is to forget it, and to send nothing more for it.
     Fenced,
-    /// The transaction's records would have more than [`crate::limits::TRANSACTION_BYTES_MAX`]; nothing was written, and
-    /// nothing will be if it is tried again.
+    /// The transaction's records would have more than [`crate::limits::TRANSACTION_BYTES_MAX`]; nothing was
+    /// written, and nothing will be if it is tried again.
     TooLarge {
         /// What they would have.
         bytes: u64,

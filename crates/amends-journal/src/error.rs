@@ -19,7 +19,8 @@ pub enum JournalError {
     /// The disk is full; nothing was written.
     #[error("no space left on the disk of {0}: free some; nothing was lost")]
     NoSpace(String),
-    /// Another program holds a lock on the store; nothing was written. It goes on by itself once that lets go.
+    /// Another program holds a lock on the store; nothing was written. It goes on by itself once that lets
+    /// go.
     #[error("another program holds a lock on {0}: it goes on by itself once that lets go")]
     Locked(String),
     /// The store failed.

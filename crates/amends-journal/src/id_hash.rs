@@ -1,14 +1,14 @@
 //! A hash for tables of sagas by id.
 //!
-//! Owns [`IdHash`]. Promises that nobody outside can choose ids that collide, at a few nanoseconds a look. Is of no use for
-//! anything that must come out the same in another process.
+//! Owns [`IdHash`]. Promises that nobody outside can choose ids that collide, at a few nanoseconds a look. Is
+//! of no use for anything that must come out the same in another process.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use amends_core::retry::splitmix64;
 
-/// Hashes ids in a few nanoseconds. Callers may choose ids, so a secret drawn at the start is mixed in: nobody outside
-/// can choose ids that collide.
+/// Hashes ids in a few nanoseconds. Callers may choose ids, so a secret drawn at the start is mixed in:
+/// nobody outside can choose ids that collide.
 #[derive(Debug, Clone)]
 pub struct IdHash {
     secret: u64,

@@ -1,7 +1,7 @@
 //! What every journal backend offers, and what it promises.
 //!
-//! Owns [`Journal`], which is its four parts together, cut as the `conformance` suite is that checks their promises. Does
-//! not name any store. Start reading at [`Appends`].
+//! Owns [`Journal`], which is its four parts together, cut as the `conformance` suite is that checks their
+//! promises. Does not name any store. Start reading at [`Appends`].
 
 use crate::appends::Appends;
 use crate::ownership::Ownership;

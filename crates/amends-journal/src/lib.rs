@@ -1,8 +1,8 @@
 //! The memory: what is kept of every transaction, and where.
 //!
 //! Owns the stored shapes ([`record`]), the [`Journal`] trait, the suite that its backends pass (feature
-//! `conformance`), and the backend in memory. Promises that every append is conditional and answered. Does not
-//! decide anything, and never turns unreadable data into a default. Start reading at [`journal`].
+//! `conformance`), and the backend in memory. Promises that every append is conditional and answered. Does
+//! not decide anything, and never turns unreadable data into a default. Start reading at [`journal`].
 
 pub mod appends;
 #[cfg(feature = "conformance")]

@@ -1,8 +1,8 @@
 //! The journal that forgets: everything in memory, for tests, simulation and embedding without a disk.
 //!
-//! Owns a backend that keeps every promise of [`crate::Journal`] but durability, in the plainest way there is: it is what
-//! the model tests hold other backends to. Answers before `submit` returns, on the caller's thread. Does not survive
-//! its process.
+//! Owns a backend that keeps every promise of [`crate::Journal`] but durability, in the plainest way there
+//! is: it is what the model tests hold other backends to. Answers before `submit` returns, on the caller's
+//! thread. Does not survive its process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -101,7 +101,8 @@ impl MemoryJournal {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code of others runs under the lock; a panic of our own leaves nothing half-done that matters here.
+        // No code of others runs under the lock; a panic of our own leaves nothing half-done that matters
+        // here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! Asking what is there.
 //!
-//! Owns [`Reads`] and the shapes of its answers. Promises that what was answered *committed* is seen by whatever is asked
-//! afterwards. Every method blocks the calling thread.
+//! Owns [`Reads`] and the shapes of its answers. Promises that what was answered *committed* is seen by
+//! whatever is asked afterwards. Every method blocks the calling thread.
 
 use amends_core::{
     DefinitionName, DefinitionSpec, Mode, Partitions, Standing, StandingKind, Standings, Time, TransactionId,
@@ -14,12 +14,13 @@ use crate::error::JournalError;
 /// The part of a journal that is asked. Each method fails when the store cannot be read.
 #[expect(clippy::missing_errors_doc, reason = "all fail for the same reason, which is told once, above")]
 pub trait Reads: Send + Sync {
-    /// One transaction with all its records, live or ended. Records are returned unread: decoding them tells whether they
-    /// are damaged.
+    /// One transaction with all its records, live or ended. Records are returned unread: decoding them tells
+    /// whether they are damaged.
     fn load(&self, id: TransactionId) -> Result<Loaded, JournalError>;
 
-    /// Live transactions of these partitions that owe something now: those that are *active*. At most `limit` from after
-    /// `cursor`; fewer than that does not mean that there are no more. One may come again on a later page, in a later state.
+    /// Live transactions of these partitions that owe something now: those that are *active*. At most `limit`
+    /// from after `cursor`; fewer than that does not mean that there are no more. One may come again on a
+    /// later page, in a later state.
     fn recoverable(
         &self,
         partitions: &Partitions,
@@ -27,8 +28,8 @@ pub trait Reads: Send + Sync {
         limit: usize,
     ) -> Result<Page<Stored>, JournalError>;
 
-    /// Transactions that match, newest start first, at most `limit`, from after `cursor`. In every list a limit of zero
-    /// counts as one, so that whoever pages gets on.
+    /// Transactions that match, newest start first, at most `limit`, from after `cursor`. In every list a
+    /// limit of zero counts as one, so that whoever pages gets on.
     fn list(
         &self,
         filter: &Filter,
@@ -39,8 +40,8 @@ pub trait Reads: Send + Sync {
     /// How many transactions match; exact, and independent of how many there are.
     fn count(&self, filter: &Filter) -> Result<u64, JournalError>;
 
-    /// Sleeping transactions of these partitions whose timer comes after that place and is due at `until` or before, the
-    /// earliest first, at most `limit`.
+    /// Sleeping transactions of these partitions whose timer comes after that place and is due at `until` or
+    /// before, the earliest first, at most `limit`.
     fn timers_due(
         &self,
         partitions: &Partitions,
@@ -55,8 +56,8 @@ pub trait Reads: Send + Sync {
     /// Every stored definition.
     fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError>;
 
-    /// The latest time of any record that was ever committed; `None` when there was none. A clock that says less was set
-    /// back.
+    /// The latest time of any record that was ever committed; `None` when there was none. A clock that says
+    /// less was set back.
     fn newest_at(&self) -> Result<Option<Time>, JournalError>;
 
     /// Counters since the journal was opened.
@@ -184,7 +185,7 @@ pub struct Stats {
     pub record_bytes: u64,
     /// Group commits.
     pub commits: u64,
-    /// Flushes of the disk that answers waited for: each had come back as done when it was counted, and none began before
-    /// the one before it had. None in memory.
+    /// Flushes of the disk that answers waited for: each had come back as done when it was counted, and none
+    /// began before the one before it had. None in memory.
     pub flushes: u64,
 }

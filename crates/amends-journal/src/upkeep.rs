@@ -1,7 +1,8 @@
 //! Writing that is not appending.
 //!
-//! Owns [`Upkeep`]: quarantine, retention, the end of reservations, definitions. Promises that each call states what it
-//! was judged by, and changes nothing when that is not so any more; the answer says which. Blocks the calling thread.
+//! Owns [`Upkeep`]: quarantine, retention, the end of reservations, definitions. Promises that each call
+//! states what it was judged by, and changes nothing when that is not so any more; the answer says which.
+//! Blocks the calling thread.
 
 use amends_core::{DefinitionSpec, Partitions, Time, TransactionId};
 
@@ -12,8 +13,9 @@ use crate::reads::Cursor;
 /// The part of a journal that is kept in order. Each method fails when the store cannot be written.
 #[expect(clippy::missing_errors_doc, reason = "all fail for the same reason, which is told once, above")]
 pub trait Upkeep: Send + Sync {
-    /// Parks a live transaction whose records cannot be read: standing *parked*, the reason kept beside it until the next
-    /// append. Only if it still has as many `records` as it was judged by, and the partition is held under this epoch.
+    /// Parks a live transaction whose records cannot be read: standing *parked*, the reason kept beside it
+    /// until the next append. Only if it still has as many `records` as it was judged by, and the partition
+    /// is held under this epoch.
     fn quarantine(
         &self,
         id: TransactionId,
@@ -22,8 +24,9 @@ pub trait Upkeep: Send + Sync {
         why: &str,
     ) -> Result<Quarantined, JournalError>;
 
-    /// Removes transactions of these partitions that ended before `before`, looking at no more than `limit` from `cursor`
-    /// on. Their ids (where a caller gave them) and keys stay reserved; `now` is noted with them.
+    /// Removes transactions of these partitions that ended before `before`, looking at no more than `limit`
+    /// from `cursor` on. Their ids (where a caller gave them) and keys stay reserved; `now` is noted with
+    /// them.
     fn remove_ended(
         &self,
         partitions: &Partitions,
@@ -33,9 +36,9 @@ pub trait Upkeep: Send + Sync {
         limit: usize,
     ) -> Result<Sweep, JournalError>;
 
-    /// Frees ids and keys of these partitions whose transaction was removed before `before`; at most `limit`. Ids go
-    /// before keys, those that were removed first before others, and of one moment those of the transaction that was
-    /// started first.
+    /// Frees ids and keys of these partitions whose transaction was removed before `before`; at most `limit`.
+    /// Ids go before keys, those that were removed first before others, and of one moment those of the
+    /// transaction that was started first.
     fn forget_reservations(
         &self,
         partitions: &Partitions,

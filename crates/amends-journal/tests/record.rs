@@ -1,7 +1,7 @@
 //! Records: round trips, damage, and the golden files of each format.
 //!
-//! `AMENDS_GOLDEN=write cargo test -p amends-journal --test record` writes golden files that are missing. A file that is
-//! there is never written again: it stands for data that people have on their disks.
+//! `AMENDS_GOLDEN=write cargo test -p amends-journal --test record` writes golden files that are missing. A
+//! file that is there is never written again: it stands for data that people have on their disks.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 
@@ -302,7 +302,8 @@ fn decode(frame: Bytes) -> Result<Record, Unreadable> {
 
 #[test]
 fn every_kind_of_event_has_a_golden_file() {
-    // Which kinds there are is asked of the decoder: one it does not know is from the future, others it knows.
+    // Which kinds there are is asked of the decoder: one it does not know is from the future, others it
+    // knows.
     let known: BTreeSet<u8> = (1..100)
         .filter(|tag| match decode(frame(1, &body_of(*tag, &[]))) {
             Err(Unreadable::Newer { details, .. }) => !details.contains("more than this version knows"),

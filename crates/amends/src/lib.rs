@@ -1,8 +1,8 @@
 //! Durable transactions across services, inside your program: when a step fails, Amends makes amends.
 //!
-//! Owns the embedded engine: one directory, one journal, your handlers. Promises what the engine promises: an effect
-//! leaves only after its fact is durable, and nothing is lost half-way. Does not add anything of its own beyond opening,
-//! and never ends your program.
+//! Owns the embedded engine: one directory, one journal, your handlers. Promises what the engine promises: an
+//! effect leaves only after its fact is durable, and nothing is lost half-way. Does not add anything of its
+//! own beyond opening, and never ends your program.
 //!
 //! ```
 //! use std::time::Duration;
@@ -96,7 +96,8 @@ impl Amends {
         Builder::default()
     }
 
-    /// Runs a transaction to its end. With a key, a repeat finds the same one; a repeat after a crash finds it too.
+    /// Runs a transaction to its end. With a key, a repeat finds the same one; a repeat after a crash finds
+    /// it too.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -119,7 +120,8 @@ impl Amends {
     /// Starts a transaction, or finds the one that this id or key started before.
     ///
     /// # Errors
-    /// See [`StartError`]; only [`StartError::Unknown`] and [`StartError::Stopping`] leave open whether it was started.
+    /// See [`StartError`]; only [`StartError::Unknown`] and [`StartError::Stopping`] leave open whether it
+    /// was started.
     pub async fn start(&self, request: StartRequest) -> Result<View, StartError> {
         self.engine.start(request).await
     }
@@ -169,7 +171,8 @@ impl Amends {
         self.engine.operate(id, verb, by).await
     }
 
-    /// Sends a signal to a step that waits for it, or will. A repeat with the same key and body changes nothing.
+    /// Sends a signal to a step that waits for it, or will. A repeat with the same key and body changes
+    /// nothing.
     ///
     /// # Errors
     /// See [`SignalError`].
@@ -189,8 +192,9 @@ impl Amends {
         self.engine.clock()
     }
 
-    /// Resolves with the reason if a commit fails so that nobody knows what is on the disk. The engine has stopped then, and
-    /// whoever waited for it was answered *stopping*: open the directory anew, best in a new process.
+    /// Resolves with the reason if a commit fails so that nobody knows what is on the disk. The engine has
+    /// stopped then, and whoever waited for it was answered *stopping*: open the directory anew, best in a
+    /// new process.
     ///
     /// # Panics
     /// Never: the journal outlives the engine.
@@ -203,8 +207,8 @@ impl Amends {
         }
     }
 
-    /// Stops: nothing new, up to `grace` for what is under way to end, then everything is left as it is on the disk, and goes
-    /// on at the next start.
+    /// Stops: nothing new, up to `grace` for what is under way to end, then everything is left as it is on
+    /// the disk, and goes on at the next start.
     pub async fn stop(&self, grace: Duration) {
         self.engine.stop(grace).await;
     }

@@ -166,13 +166,13 @@ mod tests {
 
     #[test]
     fn the_plan_is_the_contracts() {
-        let plan = place_order();
-        let rows: Vec<String> = plan
+        let definition = place_order();
+        let rows: Vec<String> = definition
             .order()
             .iter()
             .map(|step| {
-                let terms = |direction| plan.terms(CallId::first(*step, direction));
-                let has_undo = plan.has_undo(*step);
+                let terms = |direction| definition.terms(CallId::first(*step, direction));
+                let has_undo = definition.has_undo(*step);
                 let undo = if has_undo { terms(Direction::Compensation).operation } else { "-" };
                 let action = terms(Direction::Action);
                 format!("{} {} {undo}", action.operation, action.participant)
@@ -188,10 +188,14 @@ mod tests {
                 "ConfirmOrder order -",
             ]
         );
-        assert_eq!(plan.step(StepIndex(3)).role, Role::Pivot);
-        assert_eq!(plan.step(StepIndex(0)).calls().unwrap().action.retry.attempts, Some(4), "three retries");
+        assert_eq!(definition.step(StepIndex(3)).role, Role::Pivot);
         assert_eq!(
-            plan.step(StepIndex(4)).calls().unwrap().action.retry.attempts,
+            definition.step(StepIndex(0)).calls().unwrap().action.retry.attempts,
+            Some(4),
+            "three retries"
+        );
+        assert_eq!(
+            definition.step(StepIndex(4)).calls().unwrap().action.retry.attempts,
             None,
             "after the pivot until it succeeds"
         );
@@ -199,11 +203,11 @@ mod tests {
 
     #[test]
     fn every_operation_of_the_plan_is_known_to_a_service() {
-        let plan = place_order();
-        for step in plan.order() {
+        let definition = place_order();
+        for step in definition.order() {
             for direction in [Direction::Action, Direction::Compensation] {
-                if direction == Direction::Action || plan.has_undo(*step) {
-                    let terms = plan.terms(CallId::first(*step, direction));
+                if direction == Direction::Action || definition.has_undo(*step) {
+                    let terms = definition.terms(CallId::first(*step, direction));
                     let operation = Operation::named(terms.operation).unwrap();
                     assert_eq!(operation.service().as_str(), terms.participant);
                     assert_eq!(operation.step(), terms.step);

@@ -1,8 +1,8 @@
 //! How events change a saga.
 //!
-//! Owns [`Saga::begin`] and [`Saga::apply`]. Promises that every move is in the tables of [`super::transition`], that the
-//! invariants hold after every event, and that an event that does not fit is an error. Does not choose events: that is
-//! `decide.rs`.
+//! Owns [`Saga::begin`] and [`Saga::apply`]. Promises that every move is in the tables of
+//! [`super::transition`], that the invariants hold after every event, and that an event that does not fit is
+//! an error. Does not choose events: that is `decide.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -239,7 +239,8 @@ impl Saga {
         Ok(())
     }
 
-    /// Decides a step whose action is asked. Without a reason of its own the last attempt's stays: it says more.
+    /// Decides a step whose action is asked. Without a reason of its own the last attempt's stays: it says
+    /// more.
     fn decide_asked(&mut self, step: StepIndex, state: StepState, error: Option<Reason>, at: Time) -> Taken {
         let run = self.run_mut(step)?;
         if !matches!(run.state, StepState::InProgress { .. }) {
@@ -466,8 +467,8 @@ impl Saga {
         }
     }
 
-    /// Sends a parked saga on, or back. It waited for a person, which is nothing that limits are about: else the verb
-    /// `retry` would find the saga's limit passed, and turn back what it was to send on.
+    /// Sends a parked saga on, or back. It waited for a person, which is nothing that limits are about: else
+    /// the verb `retry` would find the saga's limit passed, and turn back what it was to send on.
     fn unpark_if_parked(&mut self, at: Time) -> Taken {
         let Some(Parked { since, .. }) = self.parked.take() else { return Ok(()) };
         if self.paused_since.is_none() {

@@ -1,8 +1,8 @@
 //! What follows from a command: where a saga goes on, turns back, parks or ends.
 //!
-//! Owns [`Saga::start`] and [`Saga::handle`]. Promises that all events of one call became true together (one record), that
-//! the saga is then as these events make it, and that what is rejected changes nothing. A saga turns back in
-//! [`Decision::turn_back`] and nowhere else. Does not send, store or wait.
+//! Owns [`Saga::start`] and [`Saga::handle`]. Promises that all events of one call became true together (one
+//! record), that the saga is then as these events make it, and that what is rejected changes nothing. A saga
+//! turns back in [`Decision::turn_back`] and nowhere else. Does not send, store or wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,8 +45,8 @@ impl Saga {
         (saga, events)
     }
 
-    /// Decides what follows from `command` and takes it in: the state is then ahead of the journal, until the events
-    /// returned are recorded. None if the command changes nothing (a repeated or late answer).
+    /// Decides what follows from `command` and takes it in: the state is then ahead of the journal, until the
+    /// events returned are recorded. None if the command changes nothing (a repeated or late answer).
     ///
     /// # Errors
     /// When the state forbids what is asked for; it is then as it was.
@@ -89,7 +89,8 @@ impl Decision<'_> {
         self.events.push(event);
     }
 
-    /// Before the first fact by a clock that was set back since the last one: what is waited for would come too late by it.
+    /// Before the first fact by a clock that was set back since the last one: what is waited for would come
+    /// too late by it.
     fn follow_the_clock(&mut self) {
         let by = self.saga.as_of.since(self.moment.now);
         if by >= CLOCK_SET_BACK_MIN && !self.saga.standing().is_ended() {
@@ -134,7 +135,8 @@ impl Decision<'_> {
         if self.saga.is_forward() { self.advance_forward() } else { self.advance_back() }
     }
 
-    /// What follows from a step that failed: immediately, or once an operator has sent the saga on that it parked.
+    /// What follows from a step that failed: immediately, or once an operator has sent the saga on that it
+    /// parked.
     fn follow_failure(&mut self) {
         if self.saga.is_at_rest() || !self.saga.is_forward() {
             return;
@@ -147,7 +149,8 @@ impl Decision<'_> {
     }
 
     fn advance_forward(&mut self) {
-        // A sleep of no length, or a wait whose signal is there already, lets others start in the same decision.
+        // A sleep of no length, or a wait whose signal is there already, lets others start in the same
+        // decision.
         for _ in 0..=STEPS_MAX {
             self.start_what_may_start();
             if !self.saga.definition.has_pauses() || !(self.take_kept_signals() | self.end_sleeps()) {
@@ -229,8 +232,8 @@ impl Decision<'_> {
         }
     }
 
-    /// On the way back no further attempt of an action is made, and nothing is waited for: what has no attempt under way is
-    /// given up.
+    /// On the way back no further attempt of an action is made, and nothing is waited for: what has no
+    /// attempt under way is given up.
     fn give_up_what_rests(&mut self) {
         for place in 0.. {
             let Some(step) = self.nth(place) else { break };
@@ -252,8 +255,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Whether the attempt is one of the call that is asked now, and if so, whether it is the one that is waited for: only
-    /// that can say no or "do not know"; a late success is a success all the same.
+    /// Whether the attempt is one of the call that is asked now, and if so, whether it is the one that is
+    /// waited for: only that can say no or "do not know"; a late success is a success all the same.
     fn is_awaited(&self, attempt: AttemptId) -> Option<bool> {
         let step = attempt.step();
         if self.saga.standing().is_ended() || !self.saga.definition.has(step) {
@@ -352,7 +355,8 @@ impl Decision<'_> {
         }
     }
 
-    /// A saga that has grown too large by asking again and again waits for an operator before it goes on with that.
+    /// A saga that has grown too large by asking again and again waits for an operator before it goes on with
+    /// that.
     fn park_if_too_large(&mut self) {
         let (bytes, limit) = (self.saga.bytes, self.moment.sizes.saga_bytes_max);
         if bytes > limit && !self.saga.is_at_rest() {
@@ -488,8 +492,8 @@ impl Decision<'_> {
         }
     }
 
-    /// After a stop nobody waits for the calls that were under way: their outcome is unknown, and each counts as
-    /// unanswered, so that a call which kills its caller cannot do so for ever.
+    /// After a stop nobody waits for the calls that were under way: their outcome is unknown, and each counts
+    /// as unanswered, so that a call which kills its caller cannot do so for ever.
     fn recover(&mut self) {
         if self.saga.standing().is_ended() {
             return;
@@ -548,8 +552,8 @@ impl Decision<'_> {
     }
 }
 
-/// The rest before a participant that works is asked for the `number`-th time, at least: the records of a wait grow with the
-/// square root of its length.
+/// The rest before a participant that works is asked for the `number`-th time, at least: the records of a
+/// wait grow with the square root of its length.
 fn longer_each_time(number: u32) -> Duration {
     ASK_AGAIN_LONGER.saturating_mul(number)
 }

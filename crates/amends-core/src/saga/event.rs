@@ -1,7 +1,7 @@
 //! The facts about a saga.
 //!
-//! Owns [`Event`], past tense, one variant per kind of fact. Events that became true together form one record with
-//! one time. Promises that state is derived from these alone. Does not serialise: the stored shapes are
+//! Owns [`Event`], past tense, one variant per kind of fact. Events that became true together form one record
+//! with one time. Promises that state is derived from these alone. Does not serialise: the stored shapes are
 //! `amends-journal`'s.
 
 use std::time::Duration;
@@ -298,7 +298,8 @@ pub enum Event {
         /// Who and why.
         by: By,
     },
-    /// The clock was set back by so much since the last fact: whatever is waited for comes that much earlier by its new time.
+    /// The clock was set back by so much since the last fact: whatever is waited for comes that much earlier
+    /// by its new time.
     ClockSetBack {
         /// By how much.
         by: Duration,
@@ -306,7 +307,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// About how many bytes the fact takes in a record: its texts and payloads, and a sum for the rest that is never too small.
+    /// About how many bytes the fact takes in a record: its texts and payloads, and a sum for the rest that
+    /// is never too small.
     #[must_use]
     pub fn weight(&self) -> u64 {
         /// Frame, time, tags and numbers of a fact that stands alone in its record.

@@ -1,8 +1,8 @@
 //! What follows when a step fails, and how people are told.
 //!
-//! Owns the one table from why and where a step failed to what the saga does about it. Promises that the same failure has
-//! the same consequence whenever it is looked at: immediately, or after an operator helped another step. Does not record
-//! anything.
+//! Owns the one table from why and where a step failed to what the saga does about it. Promises that the same
+//! failure has the same consequence whenever it is looked at: immediately, or after an operator helped
+//! another step. Does not record anything.
 
 use super::Saga;
 use super::definition::Role;

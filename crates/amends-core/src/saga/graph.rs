@@ -1,8 +1,8 @@
 //! Who may go next.
 //!
-//! Owns the questions about a saga's steps and their order: which may start, which are to be undone, whether there is a way
-//! back. Promises to look at each step once for each question: the paths through a graph of steps can be more than there is
-//! time for. Does not change anything.
+//! Owns the questions about a saga's steps and their order: which may start, which are to be undone, whether
+//! there is a way back. Promises to look at each step once for each question: the paths through a graph of
+//! steps can be more than there is time for. Does not change anything.
 
 use super::Saga;
 use super::definition::Role;
@@ -38,8 +38,8 @@ impl Saga {
         self.definition.order().iter().all(|step| self.is_clear(*step))
     }
 
-    /// The steps that have not started although everything before them, directly or not, is done. Not only directly: a
-    /// step may be skipped ahead of its turn, and lets nothing through before that.
+    /// The steps that have not started although everything before them, directly or not, is done. Not only
+    /// directly: a step may be skipped ahead of its turn, and lets nothing through before that.
     pub(super) fn startable(&self) -> StepSet {
         let mut is_through = StepSet::default();
         let mut startable = StepSet::default();
@@ -85,8 +85,9 @@ impl Saga {
         due
     }
 
-    /// Whether the pivot was ever sent: then neither limits nor `cancel` turn the saga back. A pivot that was skipped
-    /// ahead of its turn counts from when its turn has come: what follows it may have been sent since.
+    /// Whether the pivot was ever sent: then neither limits nor `cancel` turn the saga back. A pivot that was
+    /// skipped ahead of its turn counts from when its turn has come: what follows it may have been sent
+    /// since.
     pub(super) fn is_past_return(&self) -> bool {
         let is_before = |step: &StepIndex| self.definition.step(*step).role == Role::BeforePivot;
         self.definition.pivot().is_some_and(|pivot| match &self.steps[pivot.at()].state {

@@ -1,7 +1,8 @@
 //! What holds for every saga after every event.
 //!
-//! Owns the assertions that [`crate::Saga::apply`] runs, in release builds too: stopping one transaction beats writing
-//! a wrong fact. Promises one condition per assertion, each saying its rule. Does not repair anything.
+//! Owns the assertions that [`crate::Saga::apply`] runs, in release builds too: stopping one transaction
+//! beats writing a wrong fact. Promises one condition per assertion, each saying its rule. Does not repair
+//! anything.
 
 use super::step_state::Failure;
 use super::{Saga, Status, StepRun, StepState};

@@ -1,8 +1,9 @@
 //! Sagas: one mode of transaction.
 //!
-//! Owns [`Saga`], the state of one run of a [`definition::SagaDefinition`], and what the parts of this folder do with it:
-//! `decide.rs` and `operate.rs` choose events, `apply.rs` takes them in, `graph.rs` answers who may go next, `owed.rs` says
-//! what is to be done. Promises that the state is a function of the events alone. Start reading at [`Saga::handle`].
+//! Owns [`Saga`], the state of one run of a [`definition::SagaDefinition`], and what the parts of this folder
+//! do with it: `decide.rs` and `operate.rs` choose events, `apply.rs` takes them in, `graph.rs` answers who
+//! may go next, `owed.rs` says what is to be done. Promises that the state is a function of the events alone.
+//! Start reading at [`Saga::handle`].
 
 mod apply;
 mod decide;

@@ -1,7 +1,8 @@
 //! What an operator may ask of a saga.
 //!
-//! Owns the rules of the verbs: what each needs of the state, and what it records. Promises that a verb that does not fit
-//! changes nothing and says what would have to be otherwise. What follows from a verb is decided as always, in `decide.rs`.
+//! Owns the rules of the verbs: what each needs of the state, and what it records. Promises that a verb that
+//! does not fit changes nothing and says what would have to be otherwise. What follows from a verb is decided
+//! as always, in `decide.rs`.
 
 use bytes::Bytes;
 
@@ -169,7 +170,8 @@ impl Decision<'_> {
     }
 }
 
-/// Whether the call waits for a moment. A participant that works is not disturbed, unless asking it is what parked the saga.
+/// Whether the call waits for a moment. A participant that works is not disturbed, unless asking it is what
+/// parked the saga.
 const fn is_idle(phase: Phase, too_large: bool) -> bool {
     match phase {
         Phase::Resting { .. } => true,

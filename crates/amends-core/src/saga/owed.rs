@@ -1,8 +1,8 @@
 //! What a saga owes the world.
 //!
-//! Owns [`Saga::owed`] and [`Saga::wake_at`]: what must be under way and the moment to look again. Promises that both follow
-//! from the state alone, so that a saga read back from its journal owes exactly what it owed before. Does not remember what
-//! was sent: the shard does, and begins only what is owed and not under way.
+//! Owns [`Saga::owed`] and [`Saga::wake_at`]: what must be under way and the moment to look again. Promises
+//! that both follow from the state alone, so that a saga read back from its journal owes exactly what it owed
+//! before. Does not remember what was sent: the shard does, and begins only what is owed and not under way.
 
 use super::definition::{Calls, Patience};
 use super::step_state::{Acted, Phase};
@@ -37,7 +37,8 @@ impl Saga {
         self.is_owing() && self.steps.iter().any(is_calling)
     }
 
-    /// When to send the saga a [`crate::Command::Wake`]; [`Time::NEVER`] if only an answer or an operator moves it.
+    /// When to send the saga a [`crate::Command::Wake`]; [`Time::NEVER`] if only an answer or an operator
+    /// moves it.
     #[must_use]
     pub fn wake_at(&self) -> Time {
         if !self.is_owing() {

@@ -1,7 +1,7 @@
 //! Where a step of a saga stands.
 //!
-//! Owns [`StepRun`] and [`StepState`], whose variants hold just what that state has. Does not know what may follow: that is
-//! `transition.rs`.
+//! Owns [`StepRun`] and [`StepState`], whose variants hold just what that state has. Does not know what may
+//! follow: that is `transition.rs`.
 
 use bytes::Bytes;
 
@@ -78,7 +78,8 @@ pub enum StepState {
     CompensationFailed {
         /// What is known of the action.
         acted: Acted,
-        /// Whether an operator wants it asked again: it then waits until what followed it needs no undo once more.
+        /// Whether an operator wants it asked again: it then waits until what followed it needs no undo once
+        /// more.
         again: bool,
     },
     /// Undone.
@@ -90,7 +91,8 @@ pub enum StepState {
     Skipped {
         /// What following steps see.
         output: Bytes,
-        /// What is known of the action if it had been sent before: it is then owed its undo if the saga turns back.
+        /// What is known of the action if it had been sent before: it is then owed its undo if the saga turns
+        /// back.
         acted: Option<Acted>,
     },
 }
@@ -303,8 +305,8 @@ impl StepState {
         }
     }
 
-    /// What is known of an action that may have taken effect, however far its undo is. An operator's stand-in for an output is
-    /// nothing to undo by.
+    /// What is known of an action that may have taken effect, however far its undo is. An operator's stand-in
+    /// for an output is nothing to undo by.
     pub(super) fn acted(&self) -> Option<Acted> {
         match self {
             Self::Completed { output } => Some(Acted::Returned(output.clone())),

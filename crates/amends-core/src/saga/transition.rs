@@ -1,7 +1,8 @@
 //! Every legal transition, in one place.
 //!
 //! Owns the statuses that people see and the two tables of what may follow what. Promises that
-//! [`crate::Saga::apply`] makes no move that is not in them. Does not know why a move is made: that is `decide.rs`.
+//! [`crate::Saga::apply`] makes no move that is not in them. Does not know why a move is made: that is
+//! `decide.rs`.
 
 use std::fmt;
 
@@ -96,7 +97,8 @@ impl Status {
         }
     }
 
-    /// The status of a saga that stands there. None is *pending*: the first record of a saga starts its first steps.
+    /// The status of a saga that stands there. None is *pending*: the first record of a saga starts its first
+    /// steps.
     #[must_use]
     pub const fn of(standing: StandingKind) -> Self {
         match standing {

@@ -1,9 +1,10 @@
 //! Stories about one saga, told in words: what happens, line by line, and the events that follow.
 //!
-//! A line is `a ok`, `a no`, `a no:<code>`, `a lost`, `a lost:<code>`, `a lost+<ms>` (with a wish for when to be asked
-//! again), `a working`, `a working+<ms>`, `a conflict`: the answer to the last attempt of step `a`; `undo a …` answers its compensation,
-//! and `a#1 …` a certain attempt, late or twice. `wake` waits for the next wake-up, `wait <ms>` for so
-//! long, `crash` forgets all but the journal. Everything else is an operator's verb: `cancel`, `skip a`, `resolve a` …
+//! A line is `a ok`, `a no`, `a no:<code>`, `a lost`, `a lost:<code>`, `a lost+<ms>` (with a wish for when to
+//! be asked again), `a working`, `a working+<ms>`, `a conflict`: the answer to the last attempt of step `a`;
+//! `undo a …` answers its compensation, and `a#1 …` a certain attempt, late or twice. `wake` waits for the
+//! next wake-up, `wait <ms>` for so long, `crash` forgets all but the journal. Everything else is an
+//! operator's verb: `cancel`, `skip a`, `resolve a` …
 
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ fn twice() -> RetryPolicy {
     }
 }
 
-pub(crate) fn plan(pivot: Option<&str>, steps: impl IntoIterator<Item = StepSpec>) -> SagaDefinition {
+pub(crate) fn definition(pivot: Option<&str>, steps: impl IntoIterator<Item = StepSpec>) -> SagaDefinition {
     SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new("Story"),
         version: 1,
@@ -58,7 +59,7 @@ pub(crate) fn plan(pivot: Option<&str>, steps: impl IntoIterator<Item = StepSpec
         pivot: pivot.map(str::to_owned),
         steps: steps.into_iter().collect(),
     })
-    .expect("the plan is sound")
+    .expect("the definition is sound")
 }
 
 /// Tells a story and compares what followed from each line.

@@ -1,7 +1,8 @@
 //! How many calls one participant has under way together.
 //!
-//! Owns the count of calls under way and the queue of those that wait for a place. Promises that they leave in the
-//! order they came. Bounded by the live transactions: each has at most one call per step. Does not send anything.
+//! Owns the count of calls under way and the queue of those that wait for a place. Promises that they leave
+//! in the order they came. Bounded by the live transactions: each has at most one call per step. Does not
+//! send anything.
 
 use std::collections::VecDeque;
 
@@ -51,7 +52,8 @@ impl Gate {
         self.taken -= 1;
     }
 
-    /// The next attempt to try with a free place. It has no place yet: it may have become pointless while it waited.
+    /// The next attempt to try with a free place. It has no place yet: it may have become pointless while it
+    /// waited.
     pub(crate) fn next(&mut self) -> Option<(TransactionId, AttemptId)> {
         if self.has_place() { self.queue.pop_front() } else { None }
     }

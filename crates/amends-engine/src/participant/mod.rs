@@ -1,8 +1,8 @@
 //! A call, and who answers it.
 //!
-//! Owns [`Call`] (everything a participant is told) and [`Participant`] (who is told). Promises nothing about how often
-//! a call arrives: the same key may come again, with the same payload, and the first answer must be given again. Does not
-//! time or repeat calls: the shard does.
+//! Owns [`Call`] (everything a participant is told) and [`Participant`] (who is told). Promises nothing about
+//! how often a call arrives: the same key may come again, with the same payload, and the first answer must be
+//! given again. Does not time or repeat calls: the shard does.
 
 pub(crate) mod gate;
 
@@ -19,8 +19,8 @@ pub type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Whoever carries out actions and compensations.
 pub trait Participant: Send + Sync {
-    /// Takes one attempt. What the future does before its first wait runs on the engine's own task: blocking work
-    /// belongs on a thread of its own.
+    /// Takes one attempt. What the future does before its first wait runs on the engine's own task: blocking
+    /// work belongs on a thread of its own.
     fn call(&self, call: Call) -> Answer;
 }
 

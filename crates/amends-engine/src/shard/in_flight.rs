@@ -1,7 +1,7 @@
 //! Appends that were handed out and are not answered.
 //!
-//! Owns their order, and those that met a full disk and are tried again. Promises that each answer meets the append it is
-//! for: the journal answers in order. Does not write.
+//! Owns their order, and those that met a full disk and are tried again. Promises that each answer meets the
+//! append it is for: the journal answers in order. Does not write.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,8 @@
 //! What goes into a shard and what comes out.
 //!
-//! Owns the types at the shard's border. Promises that they hold data only: no channel, socket, clock or task. `T` is
-//! whatever the caller uses to find back who asked (a reply channel in production, a number in tests).
+//! Owns the types at the shard's border. Promises that they hold data only: no channel, socket, clock or
+//! task. `T` is whatever the caller uses to find back who asked (a reply channel in production, a number in
+//! tests).
 
 use std::sync::Arc;
 

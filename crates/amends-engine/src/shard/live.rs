@@ -19,8 +19,8 @@ pub(crate) struct Live<T> {
     pub(crate) runnable: Arc<Runnable>,
     /// How many of its records are durable.
     pub(crate) sequence: u64,
-    /// Whether a record is on its way to the disk. Everything else waits in the backlog meanwhile, so at most one is,
-    /// and whatever is said or sent follows from durable records.
+    /// Whether a record is on its way to the disk. Everything else waits in the backlog meanwhile, so at most
+    /// one is, and whatever is said or sent follows from durable records.
     pub(crate) appending: bool,
     /// Where the journal has it standing, as of its last durable record.
     pub(crate) standing: Standing,
@@ -91,8 +91,8 @@ impl<T> Live<T> {
         }
     }
 
-    /// Adds one who waits for the transaction to rest. Those who gave up are let go whenever the list has doubled: clients that
-    /// come and go must not fill memory.
+    /// Adds one who waits for the transaction to rest. Those who gave up are let go whenever the list has
+    /// doubled: clients that come and go must not fill memory.
     pub(crate) fn wait(&mut self, ticket: T)
     where
         T: Ticket,
@@ -126,8 +126,9 @@ impl<T> Live<T> {
         self.under_way.is_empty() && !self.transaction.owes()
     }
 
-    /// What the journal is to know of where it stands: *asleep* if it may leave memory, because there is nothing to do for a good
-    /// while. That somebody waits for its end is for memory to know, not for the journal.
+    /// What the journal is to know of where it stands: *asleep* if it may leave memory, because there is
+    /// nothing to do for a good while. That somebody waits for its end is for memory to know, not for the
+    /// journal.
     pub(crate) fn standing_from(&self, now: Time) -> Standing {
         let standing = self.transaction.standing();
         match standing {

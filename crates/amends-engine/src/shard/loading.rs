@@ -1,7 +1,8 @@
 //! Transactions that are being read.
 //!
-//! Owns who waits for a read, which reads are out of date, and which failed and are to be tried again. Promises that what is
-//! older than what memory knew never replaces it. Does not read: the shell does, and answers each read once.
+//! Owns who waits for a read, which reads are out of date, and which failed and are to be tried again.
+//! Promises that what is older than what memory knew never replaces it. Does not read: the shell does, and
+//! answers each read once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +14,8 @@ use crate::shard::live::Backlog;
 #[derive(Debug)]
 pub(crate) struct Loads<T> {
     under_way: HashMap<TransactionId, Loading<T>, IdHash>,
-    /// Transactions that left memory while recovery reads: what it brings of them is older than what memory knew.
+    /// Transactions that left memory while recovery reads: what it brings of them is older than what memory
+    /// knew.
     left_while_recovering: Option<HashSet<TransactionId, IdHash>>,
     /// Transactions that must be loaded but could not be read, and when to try them again.
     failed: Vec<TransactionId>,
@@ -24,7 +26,8 @@ pub(crate) struct Loads<T> {
 pub(crate) struct Loading<T> {
     /// Whether the transaction itself must be in memory: its timer is due, or it was there before.
     pub(crate) is_wanted: bool,
-    /// Whether it has been in memory since the read was asked for: what is read may be older than what was answered.
+    /// Whether it has been in memory since the read was asked for: what is read may be older than what was
+    /// answered.
     pub(crate) is_outdated: bool,
     pub(crate) questions: Vec<Backlog<T>>,
 }

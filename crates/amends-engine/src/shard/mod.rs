@@ -1,9 +1,10 @@
 //! A shard: one synchronous state machine over many transactions.
 //!
-//! Owns the transactions in memory, the agenda of their timers and the gates before their participants. Promises the one
-//! rule: a call leaves, and a reply is given, only after the records behind it are durable; and that the same inputs in
-//! the same order give the same outputs. Does not know a runtime, socket, clock or disk, nor what a transaction's mode is:
-//! production, tests and the simulation drive this very type. Start reading at [`Shard::handle`].
+//! Owns the transactions in memory, the agenda of their timers and the gates before their participants.
+//! Promises the one rule: a call leaves, and a reply is given, only after the records behind it are durable;
+//! and that the same inputs in the same order give the same outputs. Does not know a runtime, socket, clock
+//! or disk, nor what a transaction's mode is: production, tests and the simulation drive this very type.
+//! Start reading at [`Shard::handle`].
 
 mod in_flight;
 pub mod input;
@@ -125,7 +126,8 @@ impl<T: Ticket> Shard<T> {
         self.loads.len()
     }
 
-    /// Under which the transaction's partition is held. Under the one for partitions that are not, every append is fenced.
+    /// Under which the transaction's partition is held. Under the one for partitions that are not, every
+    /// append is fenced.
     fn epoch_of(&self, id: TransactionId) -> Epoch {
         const NOT_HELD: Epoch = Epoch(0);
         self.leases.epoch(id).unwrap_or(NOT_HELD)
@@ -185,7 +187,8 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
-    /// A page of recovery may be older than what happened since it was read: to a transaction that is, or was, in memory.
+    /// A page of recovery may be older than what happened since it was read: to a transaction that is, or
+    /// was, in memory.
     fn recovered(&mut self, id: TransactionId, found: Found, moment: Moment) {
         if self.live.contains_key(&id) || self.loads.is_under_way(id) || self.loads.has_left(id) {
             return self.ensure_loaded(id);
@@ -269,8 +272,8 @@ impl<T: Ticket> Shard<T> {
 
     fn answered(&mut self, id: TransactionId, attempt: AttemptId, outcome: Outcome, moment: Moment) {
         let Some(live) = self.live.get_mut(&id) else {
-            // It rests, or sleeps: its places at the gates were given back when it left memory. What is certain counts
-            // all the same, however late it comes.
+            // It rests, or sleeps: its places at the gates were given back when it left memory. What is
+            // certain counts all the same, however late it comes.
             match outcome {
                 Outcome::Completed { .. } | Outcome::Refused(_) | Outcome::Conflict { .. } => {
                     self.load(id).questions.push(Backlog::own(Command::Answer { attempt, outcome }));
@@ -333,8 +336,8 @@ impl<T: Ticket> Shard<T> {
         let Start { ticket, until, id, fingerprint, .. } = start;
         let reply = match answer {
             AppendAnswer::Committed => {
-                // Recovery, or somebody who knew the id, may have had it read before this answer came: then memory has
-                // gone on from there.
+                // Recovery, or somebody who knew the id, may have had it read before this answer came: then
+                // memory has gone on from there.
                 self.live.entry(id).or_insert(live);
                 return self.enqueue(id, Backlog::Ask { ticket, until }, moment);
             }
@@ -410,7 +413,8 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
-    /// Works the backlog off as far as durable state goes, then lets the transaction rest or begins what it owes.
+    /// Works the backlog off as far as durable state goes, then lets the transaction rest or begins what it
+    /// owes.
     fn advance(&mut self, id: TransactionId, moment: Moment) {
         loop {
             let Some(live) = self.live.get_mut(&id) else { return };
@@ -524,7 +528,8 @@ impl<T: Ticket> Shard<T> {
                                 continue;
                             }
                         };
-                    // Most transactions have one call at a time: room for more would be half of what they take.
+                    // Most transactions have one call at a time: room for more would be half of what they
+                    // take.
                     under_way.reserve_exact(1);
                     under_way.push(UnderWay { call, deadline });
                 }
@@ -546,7 +551,8 @@ impl<T: Ticket> Shard<T> {
         }
         // Never immediately: a moment that changes nothing must not spin.
         let due = due.max(moment.now.after(Duration::from_millis(1)));
-        // One that has become later is left: the transaction is looked at once too often, which is rarer than a step.
+        // One that has become later is left: the transaction is looked at one time too often, which is rarer than
+        // a step.
         if due < live.agenda_at {
             self.agenda.remove(&(live.agenda_at, id));
             live.agenda_at = due;
@@ -642,7 +648,8 @@ impl<T: Ticket> Shard<T> {
 
 const IN_MEMORY: &str = "whoever has the id here has the transaction in memory";
 
-/// What a command leads to; the transaction is then ahead of the journal. A broken invariant stops this one, not the others.
+/// What a command leads to; the transaction is then ahead of the journal. A broken invariant stops this one,
+/// not the others.
 fn handle(
     transaction: &mut Transaction,
     command: Command,

@@ -35,7 +35,7 @@ fn two_steps(limit: Duration) -> SagaDefinition {
             StepSpec::new("b", "p", "do_b").undone_by("undo_b").retry(quick),
         ],
     })
-    .expect("the plan is sound")
+    .expect("the definition is sound")
 }
 
 fn done() -> Outcome {

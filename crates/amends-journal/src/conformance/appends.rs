@@ -98,7 +98,8 @@ fn every_batch_is_answered_even_an_empty_one(journal: &dyn Journal) {
 }
 
 fn an_answer_may_submit_the_next_append(journal: &dyn Journal) {
-    // A callback outlives the borrow of the journal, so it cannot hold one here; it hands the word on instead.
+    // A callback outlives the borrow of the journal, so it cannot hold one here; it hands the word on
+    // instead.
     let (told, tell) = channel();
     for number in 0..50 {
         let told = told.clone();

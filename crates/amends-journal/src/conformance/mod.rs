@@ -1,8 +1,8 @@
 //! The suite that every backend passes.
 //!
-//! Owns one check for each promise of [`Journal`], named as the claim it proves. A backend's tests call [`run`] with a
-//! way to open an empty journal. Promises to panic with the claim's name when one does not hold. Does not look at
-//! durability, locking or damage: those are each store's own, and tested beside it.
+//! Owns one check for each promise of [`Journal`], named as the claim it proves. A backend's tests call
+//! [`run`] with a way to open an empty journal. Promises to panic with the claim's name when one does not
+//! hold. Does not look at durability, locking or damage: those are each store's own, and tested beside it.
 
 /// Makes a list of checks from functions, each named as its claim.
 macro_rules! suite {

@@ -1,12 +1,13 @@
 //! How facts are written down.
 //!
 //! Owns [`Record`] and its frame: a format byte, a checksum, a body of the format's own stored shapes (`v1`).
-//! Promises that what decodes is what was encoded for this transaction and this place: the checksum covers both, and
-//! anything missing, unknown or left over is an error that says "damaged" or "written by a newer version", never a
-//! default. Payloads are slices of the frame, not copies. Does not know where frames are kept.
+//! Promises that what decodes is what was encoded for this transaction and this place: the checksum covers
+//! both, and anything missing, unknown or left over is an error that says "damaged" or "written by a newer
+//! version", never a default. Payloads are slices of the frame, not copies. Does not know where frames are
+//! kept.
 //!
-//! A frame is `format (1) | CRC32C (4, little-endian) | body`. This envelope is the same for every format to come, so
-//! that an old program tells a newer record from a damaged one.
+//! A frame is `format (1) | CRC32C (4, little-endian) | body`. This envelope is the same for every format to
+//! come, so that an old program tells a newer record from a damaged one.
 
 mod v1;
 
@@ -172,7 +173,8 @@ fn unseal(seed: u32, mut frame: Bytes) -> Result<Bytes, Flaw> {
     }
 }
 
-/// The message in a body, and nothing besides: what a protobuf decoder would skip as unknown is not skipped here.
+/// The message in a body, and nothing besides: what a protobuf decoder would skip as unknown is not skipped
+/// here.
 fn body_of<M: Message + Default>(body: Bytes) -> Result<M, Flaw> {
     let length = body.len();
     let message = M::decode(body).map_err(|error| Flaw::damaged(error.to_string()))?;

@@ -1,7 +1,8 @@
 //! What makes a definition sound.
 //!
-//! Owns the checks and their [`Finding`]s. Promises every finding, not only the first, and that what has none can be run to
-//! an end whatever happens. Does not fill in defaults: that is [`super::SagaDefinition::from_spec`].
+//! Owns the checks and their [`Finding`]s. Promises every finding, not only the first, and that what has none
+//! can be run to an end whatever happens. Does not fill in defaults: that is
+//! [`super::SagaDefinition::from_spec`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;

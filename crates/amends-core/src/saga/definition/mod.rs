@@ -1,8 +1,8 @@
 //! What a saga follows.
 //!
-//! Owns [`SagaDefinition`] (what runs: checked, indices, order), made of a [`SagaSpec`] (what people write: names). Promises
-//! that a definition has no finding of the checker: a plan that could strand a saga does not exist. Does not read files or
-//! make payloads. Start reading at [`SagaDefinition::from_spec`].
+//! Owns [`SagaDefinition`] (what runs: checked, indices, order), made of a [`SagaSpec`] (what people write:
+//! names). Promises that a definition has no finding of the checker: one that could strand a saga does not
+//! exist. Does not read files or make payloads. Start reading at [`SagaDefinition::from_spec`].
 
 mod check;
 mod spec;

@@ -1,6 +1,7 @@
 //! A saga's definition as people write it.
 //!
-//! Owns [`SagaSpec`] and what it consists of: names, not indices. Does not judge anything: that is `check.rs`.
+//! Owns [`SagaSpec`] and what it consists of: names, not indices. Does not judge anything: that is
+//! `check.rs`.
 
 use std::time::Duration;
 
@@ -57,8 +58,8 @@ pub enum StepKind {
 pub struct CallStep {
     /// The step's effect.
     pub action: CallSpec,
-    /// How long all attempts of the action may take; `None`: attempts times their limit and the longest rests between
-    /// them, at most the saga's limit.
+    /// How long all attempts of the action may take; `None`: attempts times their limit and the longest rests
+    /// between them, at most the saga's limit.
     pub limit: Option<Duration>,
     /// The step's undo.
     pub compensation: CompensationSpec,
@@ -132,8 +133,8 @@ impl CallSpec {
 }
 
 impl StepSpec {
-    /// A step that calls a participant, with default patience, an attempt limit of two seconds, the saga's input as payload
-    /// and no word yet about its undo.
+    /// A step that calls a participant, with default patience, an attempt limit of two seconds, the saga's
+    /// input as payload and no word yet about its undo.
     pub fn new(
         name: impl Into<String>,
         participant: impl Into<String>,
@@ -166,8 +167,8 @@ impl StepSpec {
         self
     }
 
-    /// Declares the undo at the same participant: with the saga's input as payload, without need of the action's output, with
-    /// default patience.
+    /// Declares the undo at the same participant: with the saga's input as payload, without need of the
+    /// action's output, with default patience.
     ///
     /// # Panics
     /// When the step is not a call, here and in the methods that follow.

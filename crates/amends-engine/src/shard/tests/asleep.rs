@@ -1,7 +1,7 @@
 //! Sagas that have nothing to do for a long time.
 //!
-//! Owns the stories of who may keep them in memory, and for how long: it harms nothing but memory, so nothing else would
-//! notice.
+//! Owns the stories of who may keep them in memory, and for how long: it harms nothing but memory, so nothing
+//! else would notice.
 
 use std::cell::Cell;
 use std::rc::Rc;

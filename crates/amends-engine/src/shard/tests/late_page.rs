@@ -1,7 +1,8 @@
 //! A page of recovery that comes late.
 //!
-//! Owns the one story that the simulation is too unlikely to tell: the page was read while the saga was paused, and is
-//! handed over when an operator has long sent the saga on. Taken at its word it would stay paused in memory for ever.
+//! Owns the one story that the simulation is too unlikely to tell: the page was read while the saga was
+//! paused, and is handed over when an operator has long sent the saga on. Taken at its word it would stay
+//! paused in memory for ever.
 
 use std::sync::Arc;
 use std::time::Duration;

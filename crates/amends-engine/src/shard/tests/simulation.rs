@@ -1,10 +1,10 @@
 //! The shard in a world of faults, from a seed.
 //!
-//! Owns a virtual clock, a journal that answers late, refuses for want of space or does not know, participants behind
-//! a barrier that lose and repeat answers, and crashes at any point. Checks safety at every output (no effect before
-//! its fact is durable; no reply but durable state) and liveness once the faults stop (every saga ends or is parked,
-//! and what the participants hold agrees). A failing seed is printed; `SIMULATION_SEED=n cargo test -p amends-engine
-//! simulation` replays it.
+//! Owns a virtual clock, a journal that answers late, refuses for want of space or does not know,
+//! participants behind a barrier that lose and repeat answers, and crashes at any point. Checks safety at
+//! every output (no effect before its fact is durable; no reply but durable state) and liveness once the
+//! faults stop (every saga ends or is parked, and what the participants hold agrees). A failing seed is
+//! printed; `SIMULATION_SEED=n cargo test -p amends-engine simulation` replays it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -530,7 +530,8 @@ impl World {
         self.recovery = Recovery::After(None);
         self.sleeper_looks_at = self.earliest_timer();
         if self.faults && self.one_in(4) {
-            // The clock is set back while the process is down: whoever sleeps is looked at, as the sleeper does.
+            // The clock is set back while the process is down: whoever sleeps is looked at, as the sleeper
+            // does.
             let by = Duration::from_millis(self.below(1_000_000) as u64);
             self.now = self.now.before(by).max(Time::from_milliseconds(1_000_000));
             self.is_set_back = true;

@@ -1,8 +1,9 @@
 //! The stored shapes of format 1.
 //!
-//! Owns the messages of a record and of a definition, a field for each mode, and what the modes share. A field's number is
-//! never used for anything else. A field may be added within the format as long as its absence means what was meant before:
-//! a program that does not know the field refuses the record as newer. Does not frame or check sums.
+//! Owns the messages of a record and of a definition, a field for each mode, and what the modes share. A
+//! field's number is never used for anything else. A field may be added within the format as long as its
+//! absence means what was meant before: a program that does not know the field refuses the record as newer.
+//! Does not frame or check sums.
 
 #[cfg(feature = "errand")]
 mod errand;
@@ -122,7 +123,8 @@ impl TryFrom<Duration> for Span {
     type Error = Flaw;
 
     fn try_from(stored: Duration) -> Result<Self, Flaw> {
-        // More than a second of nanoseconds was never written, and `Duration::new` would panic on some of them.
+        // More than a second of nanoseconds was never written, and `Duration::new` would panic on some of
+        // them.
         if stored.nanoseconds < 1_000_000_000 {
             Ok(Self::new(stored.seconds, stored.nanoseconds))
         } else {

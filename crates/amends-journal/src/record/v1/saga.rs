@@ -1,7 +1,8 @@
 //! The stored shapes of the facts about a saga.
 //!
-//! Owns one protobuf message per kind of event, written out by hand. Promises that absence is never a value: what must be
-//! there is checked here, and what may be zero may legally be zero. Does not frame or check sums.
+//! Owns one protobuf message per kind of event, written out by hand. Promises that absence is never a value:
+//! what must be there is checked here, and what may be zero may legally be zero. Does not frame or check
+//! sums.
 
 use amends_core::{
     AttemptId, By, CallId, Cause, DefinitionName, Direction, Event as Fact, GivenUp, ParkReason,

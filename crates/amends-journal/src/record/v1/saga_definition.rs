@@ -1,7 +1,8 @@
 //! The stored shape of a saga's definition.
 //!
-//! Owns the messages of [`SagaSpec`], the definition as written. Promises to read back exactly what was written: the
-//! content of a version never changes. Does not judge it: that is the checker's work, each time it is loaded.
+//! Owns the messages of [`SagaSpec`], the definition as written. Promises to read back exactly what was
+//! written: the content of a version never changes. Does not judge it: that is the checker's work, each time
+//! it is loaded.
 
 use std::time::Duration as Span;
 
