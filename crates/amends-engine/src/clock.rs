@@ -103,7 +103,9 @@ impl Clock {
 
     /// Ids made from here on sort after those made at `newest`; by how much the clock lies before that.
     pub(crate) fn start_after(&self, newest: Time) -> Duration {
-        self.0.id_floor.fetch_max(newest.milliseconds(), Ordering::Relaxed);
+        // Ids of one millisecond are in no order.
+        let later = newest.after(Duration::from_millis(1));
+        self.0.id_floor.fetch_max(later.milliseconds(), Ordering::Relaxed);
         newest.since(self.now())
     }
 
