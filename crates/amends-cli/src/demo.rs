@@ -83,7 +83,7 @@ fn cannot_run(data: &Path, error: StartUpError) -> String {
         StartUpError::DefinitionChanged { .. } => {
             format!("{journal}: {error}. If no program changed it, the file is damaged: restore a backup")
         }
-        StartUpError::Missing(_) => error.to_string(),
+        StartUpError::Missing(_) | StartUpError::SagaBytesMax { .. } => error.to_string(),
     }
 }
 

@@ -137,7 +137,13 @@ pub enum Rejected {
         /// The key.
         key: String,
     },
-    /// Nothing will ever wait for the signal.
+    /// Every step that waits for the signal has one, or is past.
+    #[error("no step will wait for another signal {name:?}: each has one already, or is past")]
+    NotWaited {
+        /// The name.
+        name: String,
+    },
+    /// Nothing will ever wait for a signal.
     #[error("no signals are taken while {status}: it will wait for none")]
     NotListening {
         /// The status's word.

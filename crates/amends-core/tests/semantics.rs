@@ -1391,7 +1391,8 @@ fn a_signal_that_nothing_waits_for_is_rejected() {
 
 #[test]
 fn no_more_signals_are_kept_than_there_is_room_for() {
-    let mut run = Run::start(definition(None, [step("a"), approval("ok")]));
+    let waits = (0..101).map(|at| approval(&format!("ok{at}")));
+    let mut run = Run::start(definition(None, [step("a")].into_iter().chain(waits)));
     for key in 0..100 {
         run.signal("approved", &key.to_string(), b"true").unwrap();
     }
@@ -1401,7 +1402,7 @@ fn no_more_signals_are_kept_than_there_is_room_for() {
     run.sizes.payload_bytes_max = 3;
     let call = *run.under_way.values().next().unwrap();
     run.answer(call, Outcome::Completed { output: "1".into() }, 1);
-    assert_eq!(run.saga.status(), Status::Completed, "99 were for nobody");
+    assert!(run.saga.kept_signals().is_empty(), "each was taken by a step of its own");
     assert!(!run.signal("approved", "7", b"true").unwrap(), "a repeat changes nothing, however late");
 }
 
@@ -1495,7 +1496,7 @@ fn an_output_that_is_sought_and_too_large_leaves_the_undo_to_an_operator() {
             start: saga started, a started
             a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), output of a sought
             big 5: -
-            a ok: undo of a failed, saga parked (CompensationFailed)
+            a ok: output of a too large (11 > 5), undo of a failed, saga parked (CompensationFailed)
             resolve a: undo of a resolved by ann, saga compensated
             = compensated
         "#]],
@@ -1660,4 +1661,105 @@ fn a_participant_that_works_is_asked_ever_more_rarely() {
     }
     // Every 100 ms it would be 600 times until the saga's limit of a minute.
     assert!((100..130).contains(&asked), "{asked}");
+}
+
+// What a reviewer found.
+
+#[test]
+fn what_took_effect_for_certain_is_never_taken_for_undone() {
+    check(
+        definition(None, [step_with_output("a")]),
+        "big 5
+         a ok
+         cancel
+         a no
+         resolve a",
+        expect![[r#"
+            start: saga started, a started
+            big 5: -
+            a ok: output of a too large (11 > 5), saga parked (OutputTooLarge { step: StepIndex(0), bytes: 11, limit: 5 })
+            cancel: cancel requested by ann, turned back (cancelled), output of a sought
+            a no: undo of a failed, saga parked (CompensationFailed)
+            resolve a: undo of a resolved by ann, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        definition(None, [step_with_output("a")]),
+        "a lost:hopeless
+         big 5
+         a ok
+         retry
+         a no",
+        expect![[r#"
+            start: saga started, a started
+            a lost:hopeless: a unknown #1, a given up (Exhausted), turned back (a was exhausted), output of a sought
+            big 5: -
+            a ok: output of a too large (11 > 5), undo of a failed, saga parked (CompensationFailed)
+            retry: saga retried by ann, a retried, output of a sought
+            a no: undo of a failed, saga parked (CompensationFailed)
+            = failed
+        "#]],
+    );
+}
+
+#[test]
+fn what_an_operator_supplied_is_seen_by_every_attempt_of_every_undo() {
+    let mut run = Run::start(definition(None, [step("a"), step("b"), step("c")]));
+    let answer = |run: &mut Run, outcome| {
+        let call = *run.under_way.values().next().expect("something is asked");
+        run.answer(call, outcome, 1);
+        call
+    };
+    answer(&mut run, Outcome::Conflict { message: "another payload".to_owned() });
+    let output = bytes::Bytes::from_static(b"{\"id\":7}");
+    run.operate(amends_core::Verb::Skip { step: StepIndex(0), output: output.clone() }).unwrap();
+    answer(&mut run, completed());
+    answer(&mut run, Outcome::refused("no", "not today"));
+    let seen = |run: &Run, call| run.saga.with_scope(call, |scope| scope.output_of("a").cloned());
+    let undo = answer(&mut run, Outcome::refused("no", "cannot be undone")).attempt.call;
+    assert_eq!(undo.step, StepIndex(1));
+    assert_eq!(seen(&run, undo), Some(output.clone()));
+    answer(&mut run, completed());
+    run.operate(amends_core::Verb::Retry).unwrap();
+    assert_eq!(seen(&run, undo), Some(output), "whatever has become of a meanwhile");
+}
+
+#[test]
+fn a_signal_that_no_step_will_take_is_rejected_and_starves_no_other() {
+    let wait = |name: &str, signal: &str| StepSpec::wait(name, signal, Duration::from_secs(10));
+    check(
+        definition(None, [wait("x", "ping"), wait("y", "approve").or_go_on(), step("a")]),
+        "signal ping 1
+         signal ping 2
+         signal ping 1
+         wait 10000
+         signal approve
+         a ok",
+        expect![[r#"
+            start: saga started, x started
+            signal ping 1: signal ping received, x took its signal, y started
+            signal ping 2: no step will wait for another signal "ping": each has one already, or is past
+            signal ping 1: -
+            wait 10000: y timed out, a started
+            signal approve: no step will wait for another signal "approve": each has one already, or is past
+            a ok: a completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn why_a_saga_turned_back_is_not_forgotten_on_the_way_back() {
+    let mut run = Run::start(definition(None, [step_with_output("a")]));
+    let answer = |run: &mut Run, outcome| {
+        let call = *run.under_way.values().next().expect("something is asked");
+        run.answer(call, outcome, 1);
+    };
+    answer(&mut run, Outcome::unknown("reset", "connection reset"));
+    run.now = run.now.max(run.saga.wake_at());
+    run.give(amends_core::Command::Wake, 1).unwrap();
+    answer(&mut run, Outcome::refused("card_declined", "no money"));
+    run.crash();
+    assert_eq!(run.saga.failure().unwrap().1.code, "card_declined");
 }

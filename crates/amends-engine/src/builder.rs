@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use amends_core::limits::CLOCK_SET_BACK_MIN;
 use amends_core::{Definition, Mapping, Partitions};
+use amends_journal::limits::TRANSACTION_BYTES_MAX;
 use amends_journal::{Journal, Lease, PutDefinition};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,6 +30,7 @@ use crate::participant::Participant;
 use crate::recovery::Recovery;
 use crate::registry::{Registered, Registry};
 use crate::retention;
+use crate::scope::Scope;
 use crate::shard::Shard;
 use crate::shell::{Shared, Shell};
 use crate::sleeper::Sleeper;
@@ -117,6 +119,10 @@ impl EngineBuilder {
     pub fn open(self) -> Result<Engine, StartUpError> {
         let Self { journal, definitions, participants, mappings, options, clock } = self;
         assert!(options.shards > 0, "an engine has at least one shard");
+        let (given, limit) = (options.sizes.saga_bytes_max, TRANSACTION_BYTES_MAX / 2);
+        if given > limit {
+            return Err(StartUpError::SagaBytesMax { given, limit });
+        }
         let registry = registry(&*journal, definitions, participants, mappings)?;
         let leases = journal.acquire(&Partitions::ALL)?;
         let clock = clock.unwrap_or_else(Clock::system);
@@ -186,7 +192,7 @@ fn is_set_back(journal: &dyn Journal, clock: &Clock) -> Result<bool, StartUpErro
 fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: bool) -> Engine {
     let partitions: Partitions = leases.iter().map(|lease| lease.partition).collect();
     let held = Arc::new(Leases::new(leases));
-    let mut tasks = JoinSet::new();
+    let mut scope = Scope::new();
     let mut mailboxes = Vec::new();
     for population in &shared.populations.of_shards {
         let (mailbox, messages): (Mailbox, Messages) = mpsc::unbounded_channel();
@@ -205,13 +211,13 @@ fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: 
             messages,
             tasks: JoinSet::new(),
         };
-        tasks.spawn(shell.run());
+        scope.spawn("shard", shell.run());
         mailboxes.push(mailbox);
     }
     let done = Arc::new(AtomicBool::new(false));
     let recovery =
         Recovery { shared: shared.clone(), mailboxes: mailboxes.clone(), partitions, done: done.clone() };
-    tasks.spawn(recovery.run());
+    scope.spawn("recovery", recovery.run());
     let sleeper = Sleeper {
         shared: shared.clone(),
         mailboxes: mailboxes.clone(),
@@ -219,12 +225,15 @@ fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: 
         live_max: options.live_max,
         is_set_back,
     };
-    tasks.spawn(sleeper.run());
-    tasks.spawn(watch_clock(shared.clone(), mailboxes.clone()));
+    scope.spawn("sleeper", sleeper.run());
+    scope.spawn("clock", watch_clock(shared.clone(), mailboxes.clone()));
     if let Some(keep) = options.retention {
-        tasks.spawn(retention::run(shared.clone(), partitions, keep));
+        scope.spawn("retention", retention::run(shared.clone(), partitions, keep));
     }
-    Engine::new(shared.clone(), mailboxes, done, options, tasks)
+    let broken = scope.broken();
+    let engine = Engine::new(shared.clone(), mailboxes, done, options, scope);
+    engine.halt_when(broken);
+    engine
 }
 
 /// Follows the system's clock, and says so when it was set.

@@ -4,8 +4,8 @@
 //! durable, and that a full engine says so instead of growing. Does not speak HTTP. Start reading at
 //! [`Engine::start`]; for how it comes to be, at [`crate::EngineBuilder::open`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use amends_core::limits::SIGNAL_KEY_BYTES_MAX;
@@ -14,8 +14,7 @@ use amends_journal::{
     Cursor, Filter, Fingerprint, Journal, JournalError, Page, Presence, StartKey, Stats, Summary,
 };
 use bytes::Bytes;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::admission::{Place, Questions};
 use crate::clock::Clock;
@@ -26,6 +25,7 @@ use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
 use crate::mailbox::{Mailbox, Message};
 use crate::options::Options;
 use crate::registry::Runnable;
+use crate::scope::{self, Scope};
 use crate::shard::input::{Input, Reply, Start, Until};
 use crate::shell::Shared;
 
@@ -43,13 +43,7 @@ struct Inner {
     stopped: AtomicBool,
     recovered: Arc<AtomicBool>,
     options: Options,
-    tasks: Mutex<JoinSet<()>>,
-}
-
-impl Inner {
-    fn lock_tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().expect("no task panics while it holds the lock")
-    }
+    scope: Mutex<Scope>,
 }
 
 /// A transaction's durable state.
@@ -99,7 +93,7 @@ impl Engine {
         mailboxes: Vec<Mailbox>,
         recovered: Arc<AtomicBool>,
         options: Options,
-        tasks: JoinSet<()>,
+        scope: Scope,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -110,7 +104,7 @@ impl Engine {
                 stopped: AtomicBool::new(false),
                 recovered,
                 options,
-                tasks: Mutex::new(tasks),
+                scope: Mutex::new(scope),
             }),
         }
     }
@@ -402,26 +396,30 @@ impl Engine {
             // A shard that is gone already needs no word.
             drop(mailbox.send(Message::Stop));
         }
-        let mut tasks = std::mem::take(&mut *self.inner.lock_tasks());
-        tasks.shutdown().await;
+        scope::shut_down(&self.inner.scope).await;
         self.inner.shared.blocking.none_left().await;
         self.inner.stopped.store(true, Ordering::Release);
     }
 
-    /// Has the engine stop immediately, without grace, when this resolves: whoever waits is answered
-    /// *stopping*. For a journal that has failed: nothing more can be made durable, and so nothing more may
-    /// be done.
+    /// Has the engine stop immediately, without grace, when this resolves: whoever waits is answered *stopping*. For a journal
+    /// that has failed: nothing more can be made durable, and so nothing more may be done.
+    ///
+    /// # Panics
+    /// Once the engine is being stopped.
     pub fn halt_when(&self, failed: impl Future<Output = ()> + Send + 'static) {
         let inner = Arc::downgrade(&self.inner);
         let watch = async move {
             failed.await;
             if let Some(inner) = inner.upgrade() {
                 inner.closing.store(true, Ordering::Release);
-                inner.stopped.store(true, Ordering::Release);
-                inner.lock_tasks().abort_all();
+                // Whoever has the lock ends everything already.
+                if let Ok(mut scope) = inner.scope.try_lock() {
+                    scope.abort();
+                }
             }
         };
-        self.inner.lock_tasks().spawn(watch);
+        let mut scope = self.inner.scope.try_lock().expect("nobody stops an engine that is being set up");
+        scope.spawn("halt", watch);
     }
 
     fn mailbox(&self, id: TransactionId) -> &Mailbox {

@@ -26,6 +26,16 @@ pub enum StartUpError {
         /// Its version.
         version: u32,
     },
+    /// The limit of a saga's records leaves no room for what an operator does about a saga that has reached it.
+    #[error(
+        "saga_bytes_max is {given}; {limit} are allowed, half of what the journal takes of one transaction"
+    )]
+    SagaBytesMax {
+        /// What was given.
+        given: u64,
+        /// How large it may be.
+        limit: u64,
+    },
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -23,6 +23,7 @@ pub mod participant;
 mod recovery;
 mod registry;
 mod retention;
+mod scope;
 pub mod shard;
 mod shell;
 mod sleeper;

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use amends_core::{Moment, Outcome, SizeLimits, TransactionId};
 use amends_journal::{Append, Journal, Quarantined};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
@@ -21,13 +22,13 @@ use crate::admission::{Population, Populations};
 use crate::alarm::Alarm;
 use crate::blocking::Blocking;
 use crate::clock::Clock;
-use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX};
+use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX, READ_RETRY};
 use crate::loader;
 use crate::mailbox::{Message, Messages, Ticket, WeakMailbox};
 use crate::participant::{Answer, Call, ParticipantIndex};
 use crate::registry::Registry;
 use crate::shard::Shard;
-use crate::shard::input::{Input, Output, Quarantine};
+use crate::shard::input::{Found, Input, Output, Quarantine};
 
 /// What all shards of an engine share.
 pub(crate) struct Shared {
@@ -199,7 +200,10 @@ impl Shell {
         let mailbox = self.mailbox.clone();
         self.shared.blocking.clone().spawn(move || {
             for id in ids {
-                let found = loader::load(&*shared.journal, &shared.registry, id);
+                let load = || loader::load(&*shared.journal, &shared.registry, id);
+                // Whoever waits for the read would wait for ever.
+                let found = catch_unwind(AssertUnwindSafe(load))
+                    .unwrap_or_else(|_| Found::Failed { why: "reading it panicked".to_owned() });
                 if let Some(mailbox) = mailbox.upgrade() {
                     drop(mailbox.send(Message::Input(Input::Loaded { id, found })));
                 }
@@ -211,12 +215,27 @@ impl Shell {
         let Quarantine { id, records, epoch, why } = quarantine;
         error!(%id, %why, "the transaction is parked: its records cannot be read");
         let shared = self.shared.clone();
-        self.shared.blocking.clone().spawn(move || match shared.journal.quarantine(id, records, epoch, &why) {
-            Ok(Quarantined::Parked) => {}
-            Ok(left_alone @ (Quarantined::MovedOn(_) | Quarantined::Ended | Quarantined::Fenced)) => {
-                warn!(%id, ?left_alone, "the transaction was not marked as unreadable: it has changed since it was read");
+        let mailbox = self.mailbox.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let (journal, why) = (shared.journal.clone(), why.clone());
+                let mark = move || journal.quarantine(id, records, epoch, &why);
+                let error = match shared.blocking.spawn(mark).await {
+                    Ok(Ok(Quarantined::Parked | Quarantined::Ended | Quarantined::Fenced)) => return,
+                    Ok(Ok(Quarantined::MovedOn(_))) => {
+                        warn!(%id, "the transaction has changed since it was read, and is read again");
+                        let (done, _) = oneshot::channel();
+                        if let Some(mailbox) = mailbox.upgrade() {
+                            drop(mailbox.send(Message::Awaken(vec![id], done)));
+                        }
+                        return;
+                    }
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                error!(%id, %error, "the transaction could not be marked as unreadable; trying again");
+                tokio::time::sleep(READ_RETRY).await;
             }
-            Err(error) => error!(%id, %error, "the transaction could not be marked as unreadable"),
         });
     }
 

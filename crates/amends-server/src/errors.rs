@@ -79,6 +79,7 @@ fn rejection(rejected: &Rejected, detail: String) -> Problem {
         Rejected::Verb { status, .. } | Rejected::NotListening { status } => {
             Problem::new(ErrorKind::StateConflict, detail).with("status", *status)
         }
+        Rejected::NotWaited { .. } => Problem::new(ErrorKind::StateConflict, detail),
         Rejected::UnknownSignal { .. } => Problem::new(ErrorKind::NotFound, detail),
         Rejected::SignalKeyReused { .. } => Problem::new(ErrorKind::KeyReused, detail),
         Rejected::TooManySignals { .. } => Problem::new(ErrorKind::TooManySignals, detail),

@@ -100,6 +100,14 @@ impl Saga {
             Event::StepCompleted { step, output } => {
                 self.decide_asked(*step, StepState::Completed { output: output.clone() }, None, at)
             }
+            // While it was sought: it is known then that there is something to undo.
+            Event::OutputTooLarge { step, .. } if self.run(*step)?.state.is_being_undone() => {
+                let StepState::Seeking { acted, .. } = &mut self.run_mut(*step)?.state else {
+                    return Err("an output is too large where it was sought, or asked for first");
+                };
+                *acted = Acted::Surely;
+                Ok(())
+            }
             Event::OutputTooLarge { step, bytes, limit } => {
                 let failure = Failure::OutputTooLarge { bytes: *bytes, limit: *limit };
                 let message = format!("the output would take {bytes} bytes; {limit} are allowed");
@@ -136,6 +144,9 @@ impl Saga {
             }
             Event::NothingToUndo { step } => {
                 self.require_seeking(*step)?;
+                if self.run(*step)?.state.acted() == Some(Acted::Surely) {
+                    return Err("what took effect for certain is there to undo");
+                }
                 self.move_step(*step, StepState::Failed { because: Failure::NothingToUndo })
             }
             Event::CompensationStarted { step } => {
@@ -235,7 +246,7 @@ impl Saga {
         asking.unanswered = asking.unanswered.saturating_add(1);
         asking.unknown = true;
         asking.phase = Phase::Resting { until: retry_at };
-        *self.run_mut(attempt.step())?.error_mut(attempt.direction()) = Some(Box::new(reason.clone()));
+        *self.run_mut(attempt.step())?.error_mut() = Some(Box::new(reason.clone()));
         Ok(())
     }
 
@@ -312,14 +323,15 @@ impl Saga {
 
     /// The action is asked again; the attempt is its own, and its number goes on.
     fn seek_output(&mut self, step: StepIndex) -> Taken {
-        let run = self.run(step)?;
-        let has_output = run.state.acted().is_some_and(|acted| acted.output().is_some());
-        if has_output || !self.is_owed_undo(step) {
+        let acted =
+            self.run(step)?.state.acted().ok_or("an output is sought for a step that may have acted")?;
+        if acted.output().is_some() || !self.is_owed_undo(step) {
             return Err("an output is sought for a step that may have taken effect and has none");
         }
         let run = self.run_mut(step)?;
         run.attempts = next_attempt(run.attempts)?;
-        self.move_step(step, StepState::Seeking { asking: Asking { unknown: true, ..Asking::FIRST } })
+        let asking = Asking { unknown: true, ..Asking::FIRST };
+        self.move_step(step, StepState::Seeking { acted, asking })
     }
 
     fn require_seeking(&self, step: StepIndex) -> Taken {
@@ -364,15 +376,18 @@ impl Saga {
                 asking: Asking { unknown: asking.unknown, ..rested },
                 deadline: *deadline,
             },
-            StepState::Seeking { .. } => StepState::Seeking { asking: Asking { unknown: true, ..rested } },
+            StepState::Seeking { acted, .. } => {
+                StepState::Seeking { acted: acted.clone(), asking: Asking { unknown: true, ..rested } }
+            }
             StepState::Compensating { acted, .. } => StepState::Compensating {
                 acted: acted.clone(),
                 asking: Box::new(Asking { unknown: true, ..rested }),
             },
-            StepState::Failed { because } => StepState::InProgress {
-                asking: Asking { unknown: because.acted().is_some(), ..rested },
-                deadline: at.after(limit),
-            },
+            StepState::Failed { because } => {
+                let asking = Asking { unknown: because.acted().is_some(), ..rested };
+                run.finished_at = None;
+                StepState::InProgress { asking, deadline: at.after(limit) }
+            }
             StepState::CompensationFailed { acted, .. } => {
                 StepState::CompensationFailed { acted: acted.clone(), again: true }
             }
@@ -383,7 +398,6 @@ impl Saga {
             | StepState::Compensated { .. }
             | StepState::Skipped { .. } => return Err("there is nothing to ask again"),
         };
-        run.finished_at = None;
         self.move_step(step, state)
     }
 
@@ -408,6 +422,7 @@ impl Saga {
                 return Err("only a step that calls nobody now and is not done is skipped");
             }
         };
+        self.run_mut(step)?.supplied = Some(Box::new(output.clone()));
         self.finish_step(step, StepState::Skipped { output: output.clone(), acted }, at)?;
         self.unpark_if_parked(at)
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::definition::{Role, SagaDefinition};
 use super::event::{Cause, Event, GivenUp, ParkReason};
 use super::failure::Consequence;
-use super::step_state::Phase;
+use super::step_state::{Acted, Phase};
 use super::{Saga, StepRun, StepState};
 use crate::attempt::{AttemptId, Direction, StepIndex};
 use crate::command::{Command, Rejected, Signal};
@@ -330,6 +330,7 @@ impl Decision<'_> {
         let is_sought = self.state(step).is_being_undone();
         match self.too_large(output.len() as u64) {
             Some((bytes, limit)) if is_sought => {
+                self.record(Event::OutputTooLarge { step, bytes, limit });
                 let message =
                     format!("the output that the undo needs would take {bytes} bytes; {limit} are allowed");
                 let reason = Reason::new(Reason::OUTPUT_TOO_LARGE, message);
@@ -369,7 +370,12 @@ impl Decision<'_> {
         if is_undo {
             self.record(Event::CompensationFailed { step, reason: refusal.reason() });
         } else if self.state(step).is_being_undone() {
-            self.record(Event::NothingToUndo { step });
+            // It had completed once: whoever refuses now does not know.
+            let is_certain = self.state(step).acted() == Some(Acted::Surely);
+            self.record(match is_certain {
+                true => Event::CompensationFailed { step, reason: refusal.reason() },
+                false => Event::NothingToUndo { step },
+            });
         } else {
             self.record(Event::StepRefused { step, refusal });
             self.follow_failure();
@@ -403,13 +409,14 @@ impl Decision<'_> {
     fn exhausted(&mut self, step: StepIndex, why: GivenUp) {
         let state = self.state(step);
         if state.is_being_undone() {
-            let run = &self.saga.steps[step.at()];
-            let error = match state.asking() {
-                Some((Direction::Compensation, _)) => &run.compensation_error,
-                Some((Direction::Action, _)) | None => &run.error,
-            };
+            let error = &self.saga.steps[step.at()].compensation_error;
             let last = error.as_ref().map_or("no answer", |reason| reason.message.as_str());
-            let reason = Reason::new(Reason::EXHAUSTED, format!("the undo ran out of attempts: {last}"));
+            let what = match state.asking() {
+                Some((Direction::Compensation, _)) => "the undo",
+                Some((Direction::Action, _)) | None => "the search for the output that the undo needs",
+            };
+            let exhausted = || Reason::new(Reason::EXHAUSTED, format!("{what} ran out of attempts: {last}"));
+            let reason = why.reason().unwrap_or_else(exhausted);
             return self.record(Event::CompensationFailed { step, reason: reason.bounded() });
         }
         // After the pivot a step is asked until it succeeds.
@@ -527,6 +534,9 @@ impl Decision<'_> {
         }
         if !self.saga.is_forward() || self.saga.standing().is_ended() {
             return Err(Rejected::NotListening { status: self.saga.status.as_str() });
+        }
+        if self.saga.is_overheard(&signal.name) {
+            return Err(Rejected::NotWaited { name: signal.name });
         }
         let kept = self.saga.kept_signals().len();
         if kept >= SIGNALS_KEPT_MAX {

@@ -33,6 +33,17 @@ impl Saga {
         }
     }
 
+    /// Whether a further signal of this name would never be taken: each step that may still wait for one has one already.
+    pub(super) fn is_overheard(&self, signal: &str) -> bool {
+        let may_wait = |step: &&StepIndex| {
+            let is_ahead =
+                matches!(self.steps[step.at()].state, StepState::Pending | StepState::Waiting { .. });
+            is_ahead && self.definition.wait(**step).is_some_and(|wait| wait.signal == signal)
+        };
+        let waits = self.definition.order().iter().filter(may_wait).count();
+        self.kept_signals().iter().filter(|kept| kept.name == signal).count() >= waits
+    }
+
     /// Whether nothing is left to do on the way back.
     pub(super) fn is_all_clear(&self) -> bool {
         self.definition.order().iter().all(|step| self.is_clear(*step))

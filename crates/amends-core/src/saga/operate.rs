@@ -91,7 +91,7 @@ impl Decision<'_> {
             StepState::Failed { because } => parked && forward && can_be_asked_again(*because),
             // While others are still being undone, what follows them is not begun anew.
             StepState::CompensationFailed { .. } => parked && !too_large,
-            StepState::InProgress { asking, .. } | StepState::Seeking { asking } => {
+            StepState::InProgress { asking, .. } | StepState::Seeking { asking, .. } => {
                 is_idle(asking.phase, too_large)
             }
             StepState::Compensating { asking, .. } => is_idle(asking.phase, too_large),

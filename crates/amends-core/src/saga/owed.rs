@@ -51,7 +51,7 @@ impl Saga {
                 StepState::InProgress { asking, deadline } => {
                     due(asking.phase).min(if has_limits { *deadline } else { Time::NEVER })
                 }
-                StepState::Seeking { asking } => due(asking.phase),
+                StepState::Seeking { asking, .. } => due(asking.phase),
                 StepState::Compensating { asking, .. } => due(asking.phase),
                 StepState::Sleeping { until } | StepState::Waiting { until } => *until,
                 StepState::Pending
@@ -95,7 +95,7 @@ impl Saga {
     pub fn with_scope<R>(&self, call: CallId, look: impl FnOnce(&Scope<'_>) -> R) -> R {
         let output = match call.direction {
             Direction::Action => None,
-            Direction::Compensation => self.steps[call.step.at()].output(),
+            Direction::Compensation => self.steps[call.step.at()].state.returned(),
         };
         let outputs = &OutputsOfAncestors { saga: self, call };
         let Self { id: transaction, started_at, ref input, .. } = *self;

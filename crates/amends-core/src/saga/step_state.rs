@@ -26,8 +26,10 @@ pub struct StepRun {
     pub finished_at: Option<Time>,
     /// The last thing that went wrong with the action.
     pub error: Option<Box<Reason>>,
-    /// The last thing that went wrong with the compensation.
+    /// The last thing that went wrong with the compensation, or with the search for the output it needs.
     pub compensation_error: Option<Box<Reason>>,
+    /// What an operator supplied in place of an output: what followed the step saw it, and so must be undone by it.
+    pub supplied: Option<Box<Bytes>>,
 }
 
 /// Where a step stands.
@@ -64,6 +66,8 @@ pub enum StepState {
     },
     /// The action is asked again for the output that the undo needs.
     Seeking {
+        /// What is known of the action.
+        acted: Acted,
         /// The call.
         asking: Asking,
     },
@@ -228,7 +232,9 @@ impl StepState {
     #[must_use]
     pub const fn asking(&self) -> Option<(Direction, &Asking)> {
         match self {
-            Self::InProgress { asking, .. } | Self::Seeking { asking } => Some((Direction::Action, asking)),
+            Self::InProgress { asking, .. } | Self::Seeking { asking, .. } => {
+                Some((Direction::Action, asking))
+            }
             Self::Compensating { asking, .. } => Some((Direction::Compensation, asking)),
             Self::Pending
             | Self::Sleeping { .. }
@@ -243,7 +249,9 @@ impl StepState {
 
     pub(super) fn asking_mut(&mut self) -> Option<(Direction, &mut Asking)> {
         match self {
-            Self::InProgress { asking, .. } | Self::Seeking { asking } => Some((Direction::Action, asking)),
+            Self::InProgress { asking, .. } | Self::Seeking { asking, .. } => {
+                Some((Direction::Action, asking))
+            }
             Self::Compensating { asking, .. } => Some((Direction::Compensation, asking)),
             Self::Pending
             | Self::Sleeping { .. }
@@ -305,6 +313,23 @@ impl StepState {
         }
     }
 
+    /// What the action itself returned, where that is known: an undo goes by that.
+    pub(super) const fn returned(&self) -> Option<&Bytes> {
+        match self {
+            Self::Completed { output } => Some(output),
+            Self::Seeking { acted, .. }
+            | Self::Compensating { acted, .. }
+            | Self::CompensationFailed { acted, .. }
+            | Self::Compensated { acted } => acted.output(),
+            Self::Pending
+            | Self::InProgress { .. }
+            | Self::Sleeping { .. }
+            | Self::Waiting { .. }
+            | Self::Failed { .. }
+            | Self::Skipped { .. } => None,
+        }
+    }
+
     /// What is known of an action that may have taken effect, however far its undo is. An operator's stand-in
     /// for an output is nothing to undo by.
     pub(super) fn acted(&self) -> Option<Acted> {
@@ -312,10 +337,10 @@ impl StepState {
             Self::Completed { output } => Some(Acted::Returned(output.clone())),
             Self::Failed { because } => because.acted(),
             Self::Skipped { acted, .. } => acted.clone(),
-            Self::Compensating { acted, .. }
+            Self::Seeking { acted, .. }
+            | Self::Compensating { acted, .. }
             | Self::CompensationFailed { acted, .. }
             | Self::Compensated { acted } => Some(acted.clone()),
-            Self::Seeking { .. } => Some(Acted::Perhaps),
             Self::Pending | Self::InProgress { .. } | Self::Sleeping { .. } | Self::Waiting { .. } => None,
         }
     }
@@ -330,6 +355,7 @@ impl StepRun {
         finished_at: None,
         error: None,
         compensation_error: None,
+        supplied: None,
     };
 
     /// How many attempts of `direction` became durable.
@@ -348,11 +374,9 @@ impl StepRun {
         }
     }
 
-    pub(super) fn error_mut(&mut self, direction: Direction) -> &mut Option<Box<Reason>> {
-        match direction {
-            Direction::Action => &mut self.error,
-            Direction::Compensation => &mut self.compensation_error,
-        }
+    /// Where what goes wrong now is noted: with the action, or with its undo.
+    pub(super) const fn error_mut(&mut self) -> &mut Option<Box<Reason>> {
+        if self.state.is_being_undone() { &mut self.compensation_error } else { &mut self.error }
     }
 
     /// The step's call of `direction`.
@@ -360,20 +384,10 @@ impl StepRun {
         CallId::first(step, direction)
     }
 
-    /// The action's output, wherever the step stands.
+    /// The step's output as those that follow it see it, wherever the step stands: the same for as long as they are asked or
+    /// undone.
     #[must_use]
-    pub const fn output(&self) -> Option<&Bytes> {
-        match &self.state {
-            StepState::Completed { output } | StepState::Skipped { output, .. } => Some(output),
-            StepState::Compensating { acted, .. }
-            | StepState::CompensationFailed { acted, .. }
-            | StepState::Compensated { acted } => acted.output(),
-            StepState::Pending
-            | StepState::InProgress { .. }
-            | StepState::Sleeping { .. }
-            | StepState::Waiting { .. }
-            | StepState::Failed { .. }
-            | StepState::Seeking { .. } => None,
-        }
+    pub fn output(&self) -> Option<&Bytes> {
+        self.supplied.as_deref().or_else(|| self.state.returned())
     }
 }

@@ -1,7 +1,7 @@
 //! How many calls one participant has under way together.
 //!
 //! Owns the count of calls under way and the queue of those that wait for a place. Promises that they leave
-//! in the order they came. Bounded by the live transactions: each has at most one call per step. Does not
+//! in the order they came. An attempt that was given up meanwhile stays in the queue until its turn. Does not
 //! send anything.
 
 use std::collections::VecDeque;

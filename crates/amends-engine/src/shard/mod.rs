@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{
-    AttemptId, Command, Effect, EffectId, Facts, Moment, Outcome, OwedCall, Reason, Rejected, Standing, Time,
-    Transaction, TransactionId,
+    AttemptId, Command, Effect, EffectId, Facts, Moment, Outcome, OwedCall, Partition, Partitions, Reason,
+    Rejected, Standing, Time, Transaction, TransactionId,
 };
 use amends_journal::record::{self, Record};
 use amends_journal::{Append, AppendAnswer, Conflict, Epoch, Expected, IdHash, NewTransaction, Presence};
@@ -46,6 +46,8 @@ pub struct Shard<T> {
     agenda: BTreeSet<(Time, TransactionId)>,
     gates: Vec<Gate>,
     leases: Arc<Leases>,
+    /// Partitions that another coordinator has taken since.
+    lost: Partitions,
     output: Output<T>,
     /// Releases calls before their records are durable, for the crash campaign to catch.
     #[cfg(any(test, feature = "sabotage"))]
@@ -73,6 +75,7 @@ impl<T: Ticket> Shard<T> {
             agenda: BTreeSet::new(),
             gates,
             leases,
+            lost: Partitions::NONE,
             output: Output::new(),
             #[cfg(any(test, feature = "sabotage"))]
             sabotage_early_effects: false,
@@ -130,7 +133,17 @@ impl<T: Ticket> Shard<T> {
     /// append is fenced.
     fn epoch_of(&self, id: TransactionId) -> Epoch {
         const NOT_HELD: Epoch = Epoch(0);
-        self.leases.epoch(id).unwrap_or(NOT_HELD)
+        if self.is_held(id) { self.leases.epoch(id).unwrap_or(NOT_HELD) } else { NOT_HELD }
+    }
+
+    fn is_held(&self, id: TransactionId) -> bool {
+        !self.lost.contains(Partition::of(id))
+    }
+
+    /// The transaction's partition belongs to another coordinator, which goes on with it.
+    fn lose(&mut self, id: TransactionId) {
+        self.lost.insert(Partition::of(id));
+        self.output.fenced.push(id);
     }
 
     fn start(&mut self, start: Start<T>, moment: Moment) {
@@ -238,21 +251,34 @@ impl<T: Ticket> Shard<T> {
                 self.reply_all(questions, || Reply::Unreadable { id, why: why.clone() });
             }
             Found::Transaction { transaction, sequence, runnable, standing } => {
-                let is_commanded =
-                    questions.iter().any(|item| matches!(item, Backlog::Command { ticket: Some(_), .. }));
+                let is_command = |item: &Backlog<T>| matches!(item, Backlog::Command { ticket: Some(_), .. });
+                let is_answer = |item: &Backlog<T>| matches!(item, Backlog::Command { ticket: None, .. });
+                let is_commanded = questions.iter().any(is_command);
+                let is_answered = questions.iter().any(is_answer);
                 let is_only_looked_at =
                     questions.iter().all(|item| matches!(item, Backlog::Ask { until: Until::Now, .. }));
-                let is_at_rest = transaction.standing().is_at_rest();
-                let stays = if is_at_rest { is_commanded } else { is_wanted || !is_only_looked_at };
+                let stays = match transaction.standing() {
+                    _ if !self.is_held(id) => false,
+                    Standing::Ended(_) => is_commanded,
+                    // What is certain is recorded, and not asked for again when an operator sends the rest on.
+                    Standing::Parked => is_commanded || is_answered,
+                    Standing::Active(_) | Standing::Asleep { .. } => is_wanted || !is_only_looked_at,
+                };
+                if !self.is_held(id) && !is_only_looked_at {
+                    return self.reply_all(questions, || Reply::Fenced);
+                }
                 if !stays {
                     let state = || Reply::State { transaction: transaction.clone(), sequence };
                     return self.reply_all(questions, state);
                 }
                 let mut live = Live::new(*transaction, runnable, sequence, standing);
+                // An answer first: recovery takes the call for one that is not answered.
+                let (answers, others): (Vec<_>, Vec<_>) = questions.into_iter().partition(is_answer);
+                live.backlog.extend(answers);
                 if !live.transaction.standing().is_ended() {
                     live.backlog.push_back(Backlog::own(Command::Recover));
                 }
-                live.backlog.extend(questions);
+                live.backlog.extend(others);
                 self.live.insert(id, Box::new(live));
                 self.advance(id, moment);
             }
@@ -275,10 +301,16 @@ impl<T: Ticket> Shard<T> {
             // It rests, or sleeps: its places at the gates were given back when it left memory. What is
             // certain counts all the same, however late it comes.
             match outcome {
-                Outcome::Completed { .. } | Outcome::Refused(_) | Outcome::Conflict { .. } => {
+                Outcome::Completed { .. } | Outcome::Refused(_) | Outcome::Conflict { .. }
+                    if self.is_held(id) =>
+                {
                     self.load(id).questions.push(Backlog::own(Command::Answer { attempt, outcome }));
                 }
-                Outcome::Working { .. } | Outcome::Unknown { .. } => {}
+                Outcome::Completed { .. }
+                | Outcome::Refused(_)
+                | Outcome::Conflict { .. }
+                | Outcome::Working { .. }
+                | Outcome::Unknown { .. } => {}
             }
             return;
         };
@@ -350,7 +382,7 @@ impl<T: Ticket> Shard<T> {
                 }
             }
             AppendAnswer::Fenced => {
-                self.output.fenced.push(id);
+                self.lose(id);
                 Reply::Fenced
             }
             AppendAnswer::NoSpace => Reply::NoSpace,
@@ -389,7 +421,7 @@ impl<T: Ticket> Shard<T> {
                     self.output.replies.push((ticket, Reply::Fenced));
                 }
                 self.reply_all(live.backlog, || Reply::Fenced);
-                self.output.fenced.push(id);
+                self.lose(id);
             }
             AppendAnswer::TooLarge { bytes } => {
                 let why = format!("its records would have {bytes} bytes, more than the journal takes");

@@ -180,3 +180,46 @@ async fn the_records_of_one_saga_are_bounded_together() {
     assert_eq!(view.saga().unwrap().status(), Status::Compensated);
     engine.stop(Duration::from_secs(1)).await;
 }
+
+#[tokio::test]
+async fn a_certain_answer_that_comes_while_its_saga_is_parked_is_recorded() {
+    let may_answer = Arc::new(Notify::new());
+    let answer = may_answer.clone();
+    let participant = local(move |call: Call| {
+        let answer = answer.clone();
+        async move {
+            match call.operation() {
+                "a" => Outcome::Conflict { message: "another payload".to_owned() },
+                "b" => {
+                    answer.notified().await;
+                    done()
+                }
+                _ => done(),
+            }
+        }
+    });
+    let engine = EngineBuilder::new(memory())
+        .definition(beside())
+        .mapping("everything", everything())
+        .participant("p", participant)
+        .open()
+        .unwrap();
+    let view = engine.start(request(None, Wait::Rest)).await.unwrap();
+    assert_eq!(view.saga().unwrap().status(), Status::Parked);
+    may_answer.notify_one();
+    let id = view.transaction.id();
+    while engine.look(id).await.unwrap().unwrap().sequence == view.sequence {
+        tokio::task::yield_now().await;
+    }
+    let view = engine.look(id).await.unwrap().unwrap();
+    let saga = view.saga().unwrap();
+    assert_eq!((saga.status(), saga.steps()[1].attempts), (Status::Parked, 1), "it is not asked again");
+    assert_eq!(saga.steps()[1].state.status().as_str(), "completed");
+}
+
+#[tokio::test]
+async fn a_limit_that_leaves_operators_no_room_stops_the_start() {
+    let sizes = SizeLimits { saga_bytes_max: 65 << 20, ..SizeLimits::default() };
+    let engine = EngineBuilder::new(memory()).options(Options { sizes, ..Options::default() }).open();
+    assert!(matches!(engine, Err(StartUpError::SagaBytesMax { given: 68_157_440, limit: 67_108_864 })));
+}

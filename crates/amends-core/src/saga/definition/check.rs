@@ -282,7 +282,8 @@ fn check_roles(spec: &SagaSpec, roles: &[Role], findings: &mut Vec<Finding>) {
                 check_compensation(&step.name, &call.compensation, *role, findings);
                 continue;
             }
-            StepKind::Sleep { length } => *length,
+            // One that ends in the moment of the saga's limit ends too late.
+            StepKind::Sleep { length } => length.saturating_add(Duration::from_millis(1)),
             StepKind::Wait(wait) => {
                 if *role == Role::AfterPivot && wait.on_timeout == OnTimeout::TurnBack {
                     findings.push(Finding::WaitTurnsBackAfterPivot(step.name.clone()));
