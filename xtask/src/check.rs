@@ -38,17 +38,7 @@ pub(crate) fn findings() -> Result<Vec<String>, String> {
 }
 
 fn circles_of(package: &Package) -> Result<Vec<String>, String> {
-    let name = &package.name;
     let circles = Imports::read(&package.root)?.circles();
-    if !STILL_WITH_CIRCLES.contains(&name.as_str()) {
-        return Ok(circles.into_iter().map(|circle| format!("{name}: an import circle: {circle}")).collect());
-    }
-    let is_free = circles.is_empty();
-    Ok(is_free
-        .then(|| format!("{name} has no import circle any more: take it off the list in xtask/src/check.rs"))
-        .into_iter()
-        .collect())
+    let name = &package.name;
+    Ok(circles.into_iter().map(|circle| format!("{name}: an import circle: {circle}")).collect())
 }
-
-/// Crates that had circles when the check came. Nothing is added here.
-const STILL_WITH_CIRCLES: [&str; 2] = ["amends-journal-sqlite", "amends-log"];

@@ -92,8 +92,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1_000_000, value_name = "N",
           value_parser = clap::value_parser!(u64).range(1..=FINISHED_MAX))]
     finished: u64,
-    /// Whose ids those sagas have, for history: the engine makes them, or the caller gives random ones
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "made,given", value_name = "WHOSE,…")]
+    /// What callers choose, for history: nothing, random ids, or random idempotency keys
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "made,given,keyed", value_name = "WHOSE,…")]
     ids: Vec<Ids>,
     /// How many sagas wait for a day, for memory
     #[arg(long, default_value_t = 100_000, value_name = "N",

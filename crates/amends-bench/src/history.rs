@@ -210,7 +210,7 @@ mod tests {
     fn each_state_does_what_its_name_says() {
         let (parent, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let conditions = Conditions::brief(parent.path());
-        for ids in [Ids::Made, Ids::Given] {
+        for ids in [Ids::Made, Ids::Given, Ids::Keyed] {
             let before = look(full.path()).unwrap().0;
             fill(&conditions, full.path(), History { finished: 3_000, ids }).unwrap();
             assert_eq!(look(full.path()).unwrap().0, before + 3_000);

@@ -29,13 +29,15 @@ use super::workload::{self, Workload};
 /// How long the sagas under way at the end may take: they are waited for, so there are none.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Who chooses the sagas' ids.
+/// What callers choose to tell their sagas by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Ids {
-    /// The engine: ids that grow with time.
+    /// Nothing: the engine makes ids that grow with time.
     Made,
-    /// The caller: random ones.
+    /// Random ids.
     Given,
+    /// Random idempotency keys; the engine makes the ids.
+    Keyed,
 }
 
 impl Ids {
@@ -43,20 +45,25 @@ impl Ids {
         match self {
             Self::Made => "made",
             Self::Given => "given",
+            Self::Keyed => "keyed",
         }
     }
 
     /// What to ask for with the next start.
-    pub(super) fn next(self) -> Option<TransactionId> {
+    pub(super) fn next(self, request: &StartRequest) -> StartRequest {
+        let request = request.clone();
         match self {
-            Self::Made => None,
-            Self::Given => {
-                let mut random = [0; 16];
-                getrandom::fill(&mut random).expect("the system gives random bytes");
-                Some(TransactionId::from_bytes(random))
-            }
+            Self::Made => request,
+            Self::Given => StartRequest { id: Some(random_id()), ..request },
+            Self::Keyed => StartRequest { key: Some(random_id().to_string()), ..request },
         }
     }
+}
+
+fn random_id() -> TransactionId {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).expect("the system gives random bytes");
+    TransactionId::from_bytes(random)
 }
 
 /// What is run, and where.
@@ -76,7 +83,7 @@ struct Starting {
 
 impl Client for Starting {
     async fn turn(&mut self) -> Result<(), BenchError> {
-        let view = self.engine.start(StartRequest { id: self.ids.next(), ..self.request.clone() }).await?;
+        let view = self.engine.start(self.ids.next(&self.request)).await?;
         let (found, expected) = (ended_as(&view), self.workload.end());
         if found == expected { Ok(()) } else { Err(BenchError::WrongEnd { found, expected }) }
     }

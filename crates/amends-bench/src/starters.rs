@@ -62,7 +62,7 @@ async fn start_some(
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_ok() {
         // As they come from outside: each with an input of its own.
         let input = Bytes::copy_from_slice(&request.input);
-        start(&engine, StartRequest { input, id: ids.next(), ..request.clone() }).await?;
+        start(&engine, StartRequest { input, ..ids.next(&request) }).await?;
     }
     Ok(())
 }

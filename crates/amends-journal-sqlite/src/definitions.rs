@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use amends_core::{DefinitionName, Mode};
 use rusqlite::Connection;
 
+use super::failure::WriteError;
 use super::schema::mode_of;
-use super::settler::WriteError;
 
 #[derive(Debug)]
 pub(super) struct DefinitionNumbers {

@@ -11,13 +11,15 @@ mod archive;
 mod committer;
 mod definitions;
 mod entry;
-mod given_ids;
+mod failure;
 mod known;
+mod late_index;
 pub mod limits;
 mod linger;
 mod lock;
 mod look;
 mod lookup;
+mod names;
 mod open;
 mod queue;
 mod reader;
@@ -47,7 +49,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::limits::{
-    CHECKPOINT_PAGES, DISK_RESERVE_BYTES, IDS_INDEXED_AT_ONCE, LOG_BYTES_MAX, LOOKUP_CACHE_KIB,
+    CHECKPOINT_PAGES, DISK_RESERVE_BYTES, LOG_BYTES_MAX, LOOKUP_CACHE_KIB, NAMES_INDEXED_AT_ONCE,
     READER_CACHE_KIB,
 };
 
@@ -55,12 +57,15 @@ pub use open::OpenError;
 
 use absence::Absent;
 use committer::{Committer, InDatabase, Settling};
+use failure::{ReadError, WriteError, store_error};
 use lock::DirectoryLock;
+use look::Look;
 use lookup::Lookup;
+use names::{Hint, Name, Names, Tags};
 use open::Opened;
 use queue::{Ahead, Batch, Job, Question, Reply};
 use reader::Readers;
-use settler::{Done, Settler, Task, WriteError};
+use settler::{Done, Settler, Task};
 use shared::{OnFatal, Shared};
 use space::Space;
 
@@ -74,9 +79,9 @@ pub struct SqliteOptions {
     pub database_bytes_max: Option<u64>,
     /// How large the log may grow while the database cannot take it in; beyond, appends are answered *no space*.
     pub log_bytes_max: u64,
-    /// How many ids that callers gave are put into their index together. The more there are, the cheaper the index is to keep
-    /// up to date, at 60 bytes of memory each.
-    pub ids_indexed_at_once: usize,
+    /// How many names (ids that callers chose, idempotency keys) are put into their index together. The more there are, the
+    /// cheaper the index is to keep up to date, at some 40 bytes of memory each.
+    pub names_indexed_at_once: usize,
 }
 
 impl Default for SqliteOptions {
@@ -85,7 +90,7 @@ impl Default for SqliteOptions {
             disk_reserve_bytes: DISK_RESERVE_BYTES,
             database_bytes_max: None,
             log_bytes_max: LOG_BYTES_MAX,
-            ids_indexed_at_once: IDS_INDEXED_AT_ONCE,
+            names_indexed_at_once: NAMES_INDEXED_AT_ONCE,
         }
     }
 }
@@ -107,13 +112,19 @@ impl SqliteJournal {
     /// # Errors
     /// When the directory is in use, its data damaged, foreign or from a later version, or cannot be made durable.
     pub fn open(directory: &Path, options: SqliteOptions, on_fatal: OnFatal) -> Result<Self, OpenError> {
-        let Opened { connection, path, lock, log } = open::open(directory, &options)?;
+        let Opened { connection, path, lock, log, salt } = open::open(directory, &options)?;
         let space = Space::new(directory, options.disk_reserve_bytes);
-        let shared = Arc::new(Shared::new(path.clone(), space, Epoch(log.opening), on_fatal));
+        let shared = Arc::new(Shared::new(
+            path.clone(),
+            space,
+            Names::new(Tags::new(salt)),
+            Epoch(log.opening),
+            on_fatal,
+        ));
         let (tasks, to_do) = channel();
         let (done, results) = channel();
         let for_settler = Arc::clone(&shared);
-        let at_once = options.ids_indexed_at_once;
+        let at_once = options.names_indexed_at_once;
         let settler = start("amends-settler", &path, move |ready| {
             settle(connection, lock, &for_settler, at_once, &to_do, &done, ready);
         })?;
@@ -155,12 +166,27 @@ impl SqliteJournal {
         }
     }
 
+    /// Looks a name up in the database, with the numbers that memory has for it.
+    fn look_up<T>(
+        &self,
+        name: Name<'_>,
+        look: impl FnOnce(&Look<'_>, &Hint) -> Result<T, ReadError>,
+    ) -> Result<Found<T>, JournalError> {
+        let Shared { names, forgotten, .. } = &*self.shared;
+        // Memory first: what leaves it then is in the index of the moment that is taken next.
+        let (times, hint) = (forgotten.times(), names.hint(name));
+        let found = self.readers.read(|moment| look(moment, &hint))?;
+        // A transaction that was live when the committer was asked may have ended before the moment was taken: then memory has
+        // a number more. That number may have gone into the index since; but the committer says before it lets a number
+        // go that it forgets something. So memory is asked first here too, and only then how often it forgot.
+        let is_certain = names.hint(name) == hint && forgotten.times() == times;
+        Ok(Found { found, is_certain })
+    }
+
     fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, JournalError> {
         let (reply, answer) = sync_channel(1);
         self.shared.queue.push(job(reply));
-        answer
-            .recv()
-            .unwrap_or_else(|_| Err(settler::store_error(&self.shared.path, "its threads have ended".into())))
+        answer.recv().unwrap_or_else(|_| Err(store_error(&self.shared.path, "its threads have ended".into())))
     }
 }
 
@@ -187,8 +213,8 @@ impl Drop for SqliteJournal {
 
 impl Appends for SqliteJournal {
     fn submit(&self, batch: Vec<Append>, on_answers: OnAnswers) {
-        let Shared { given_ids, forgotten, .. } = &*self.shared;
-        let absent = Absent::look_up(&batch, &self.lookups, given_ids, forgotten);
+        let Shared { names, forgotten, .. } = &*self.shared;
+        let absent = Absent::look_up(&batch, &self.lookups, names, forgotten);
         self.shared.queue.push(Job::Batch(Batch::new(batch, absent, on_answers)));
     }
 
@@ -205,17 +231,11 @@ impl Reads for SqliteJournal {
                 true => self.ask(|reply| Job::Question(Question::Transaction { id, reply }))?,
                 false => None,
             };
-            let Shared { given_ids, forgotten, .. } = &*self.shared;
-            let (times, given_number) = (forgotten.times(), given_ids.number(id));
-            let loaded = self.readers.read(|look| look.load(id, given_number))?;
+            let Found { found: loaded, is_certain } =
+                self.look_up(Name::Id(id), |look, hint| look.load(id, hint))?;
             let is_stored = matches!(loaded, Loaded::Stored(_));
             match ahead {
-                None if is_last || is_stored => return Ok(loaded),
-                // Live when memory was asked, it may have ended before the database was.
-                // The times last: before a number goes, one is added.
-                None if given_ids.number(id) == given_number && forgotten.times() == times => {
-                    return Ok(loaded);
-                }
+                None if is_last || is_stored || is_certain => return Ok(loaded),
                 None => {}
                 Some(ahead) if is_last || is_stored || ahead.stored == 0 => {
                     return Ok(Loaded::Stored(put_together(loaded.stored(), ahead)));
@@ -272,13 +292,20 @@ impl Reads for SqliteJournal {
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
-        if self.shared.is_ahead()
-            && let Some(entry) =
-                self.ask(|reply| Job::Question(Question::Key { key: key.to_owned(), reply }))?
-        {
-            return Ok(Some(entry));
+        for is_last in [false, true] {
+            if self.shared.is_ahead()
+                && let Some(entry) =
+                    self.ask(|reply| Job::Question(Question::Key { key: key.to_owned(), reply }))?
+            {
+                return Ok(Some(entry));
+            }
+            let name = Name::Key(key);
+            let Found { found, is_certain } = self.look_up(name, |look, hint| look.entry(name, hint))?;
+            if is_last || is_certain || found.is_some() {
+                return Ok(found);
+            }
         }
-        self.readers.read(|look| look.by_key(key))
+        unreachable!("the second look decides")
     }
 
     fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
@@ -347,6 +374,12 @@ impl Ownership for SqliteJournal {
     }
 }
 
+/// What a look at the database found, and whether it could have missed nothing.
+struct Found<T> {
+    found: T,
+    is_certain: bool,
+}
+
 /// Where recovery goes on behind what the committer knows: at the beginning of the database.
 const IN_DATABASE: Cursor = Cursor(0);
 
@@ -383,12 +416,12 @@ fn settle(
     mut connection: Connection,
     lock: DirectoryLock,
     shared: &Arc<Shared>,
-    ids_indexed_at_once: usize,
+    names_indexed_at_once: usize,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
     ready: Ready,
 ) {
-    if let Err(error) = settle_over(&mut connection, shared, ids_indexed_at_once, tasks, done, &ready) {
+    if let Err(error) = settle_over(&mut connection, shared, names_indexed_at_once, tasks, done, &ready) {
         // Nobody waits any more if the opener is gone.
         let _ = ready.send(Err(not_ready(&shared.path, error)));
     }
@@ -402,7 +435,7 @@ fn settle(
 fn settle_over(
     connection: &mut Connection,
     shared: &Arc<Shared>,
-    ids_indexed_at_once: usize,
+    names_indexed_at_once: usize,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
     ready: &Ready,
@@ -410,7 +443,7 @@ fn settle_over(
     let waiting = Arc::clone(shared);
     amends_sqlite::wait_for_locks(connection, &shared.path, move |waited| waiting.waits_for_a_lock(waited))?;
     let wal = Wal::watch(connection, CHECKPOINT_PAGES)?;
-    let settler = Settler::new(connection, wal, Arc::clone(shared), ids_indexed_at_once)?;
+    let settler = Settler::new(connection, wal, Arc::clone(shared), names_indexed_at_once)?;
     let _ = ready.send(Ok(()));
     let tell = |what: Done| {
         // Without a committer there is nobody to tell.
@@ -456,7 +489,7 @@ fn commit_over(
     let last_no = schema::last_no(connection)?;
     let newest_at = schema::newest_at(connection)??;
     let in_database = InDatabase { last_no, newest_at, settled_to: schema::settled(connection)?? };
-    let lookup = Lookup::prepare(connection, &shared.given_ids)?;
+    let lookup = Lookup::prepare(connection, &shared.names)?;
     let amends_log::Found { log, batches, opening: _ } = log;
     let mut committer = Committer::new(Arc::clone(shared), log, lookup, in_database, settler);
     for (number, batch) in batches {

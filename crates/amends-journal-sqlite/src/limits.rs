@@ -54,9 +54,10 @@ pub const NO_SPACE_RETRY: Duration = Duration::from_millis(200);
 /// Bytes of the buffer for archived records that are kept from one saga to the next.
 pub const ARCHIVE_BUFFER_KEPT_BYTES: usize = 64 << 10;
 
-/// Ids that callers gave which are put into their index together. With 10,000,000 of them in the index some nineteen fall on one
-/// of its pages, each of which is written twice. Both tables of those that wait are read when the journal is opened: 0.04 to 0.33 s.
-pub const IDS_INDEXED_AT_ONCE: usize = 800_000;
+/// Names (ids that callers chose, idempotency keys) that are put into their index together. With ten million in the index
+/// some twenty fall on one of its pages, each of which is written twice. Those that wait are read when the journal is
+/// opened, one and a half times as many at most.
+pub const NAMES_INDEXED_AT_ONCE: usize = 800_000;
 
 /// Connections for reading, at most. Reads are short; more would fight the writer for the processor.
 pub const READERS_MAX: usize = 4;
@@ -77,9 +78,9 @@ pub const PAGE_BYTES: u32 = 8 << 10;
 /// system's cache.
 pub const WRITER_CACHE_KIB: u32 = 8 << 10;
 
-/// The page cache of each connection that looks up whether an id was given before, in KiB (one of the committer's, and
-/// [`READERS_MAX`] at most of those who submit): the inner pages of an index of ten million given ids (some 2 MiB) stay in it, so
-/// that a look at a random id reads one page and not two.
+/// The page cache of each connection that looks up whether a name was used before, in KiB (one of the committer's, and
+/// [`READERS_MAX`] at most of those who submit): the inner pages of the index stay in it, so that a look at a random name
+/// reads one page and not two.
 pub const LOOKUP_CACHE_KIB: u32 = 4 << 10;
 
 /// One reader's page cache, in KiB.

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use amends_core::{
     DefinitionName, DefinitionSpec, Mode, Partition, Partitions, StandingKind, Time, TransactionId,
 };
-use amends_journal::{Cursor, Filter, KeyEntry, Loaded, Page, Stored, Summary, Timer, record};
+use amends_journal::{Cursor, Filter, KeyEntry, Loaded, Page, Presence, Stored, Summary, Timer, record};
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 
 use super::archive;
-use super::lookup::key_entry;
-use super::reader::ReadError;
+use super::failure::ReadError;
+use super::late_index::numbers_of;
+use super::names::{Hint, Name, Tag};
 use super::schema::{
     self, NEVER, Nonsense, cursor_at, mode_code, mode_of, number_after, row_limit, standing_code,
     standing_kind_of, standing_of, time_code, time_of,
@@ -55,57 +56,98 @@ impl<'m> Look<'m> {
         Self { moment, definitions: RefCell::default() }
     }
 
-    /// `given_number` is what [`super::given_ids::GivenIds`] says of the id, asked before this moment began.
-    pub(super) fn load(&self, id: TransactionId, given_number: Option<i64>) -> Result<Loaded, ReadError> {
+    /// The hint is what memory said of the id before this moment began.
+    pub(super) fn load(&self, id: TransactionId, hint: &Hint) -> Result<Loaded, ReadError> {
+        let bytes = id.to_bytes();
         let live = self.first(
             "SELECT no, id, definition, standing, unreadable, wake_at FROM live WHERE id = ?1",
-            [id.to_bytes().as_slice()],
+            [bytes.as_slice()],
             |row| self.live_row(row),
         )?;
         if let Some((no, live)) = live {
             return Ok(Loaded::Stored(self.with_records(no, live)?));
         }
-        let number = self.ended_number(id, given_number)?;
-        if let Some(ended) = self.load_ended(id, number)? {
-            return Ok(Loaded::Stored(ended));
+        for no in self.numbers(hint)? {
+            let given = "SELECT definition, standing, records FROM ended WHERE no = ?1 AND id = ?2";
+            if let Some(ended) =
+                self.first(given, params![no, bytes.as_slice()], |row| self.ended_row(id, row))?
+            {
+                return Ok(Loaded::Stored(ended));
+            }
+            let reserved = "SELECT 1 FROM reserved WHERE no = ?1 AND id = ?2 AND id_given <> 0";
+            if self.first(reserved, params![no, bytes.as_slice()], |_| Ok(()))?.is_some() {
+                return Ok(Loaded::Removed);
+            }
         }
-        let sql = "SELECT 1 FROM reserved WHERE no = ?1 AND id = ?2";
-        let reserved = self.first(sql, params![number, id.to_bytes().as_slice()], |_| Ok(()))?;
-        Ok(if reserved.is_some() { Loaded::Removed } else { Loaded::Nothing })
+        let made = "SELECT definition, standing, records FROM ended WHERE id = ?1 AND id_given = 0";
+        let made = self.first(made, [bytes.as_slice()], |row| self.ended_row(id, row))?;
+        Ok(made.map_or(Loaded::Nothing, Loaded::Stored))
     }
 
-    /// Whether a transaction has, or had, this id.
-    pub(super) fn is_taken(&self, id: TransactionId) -> Result<bool, ReadError> {
-        let taken = self.first(
-            "SELECT 1 WHERE EXISTS (SELECT 1 FROM given_id WHERE id = ?1) OR EXISTS (SELECT 1 FROM live WHERE id = ?1)
-                OR EXISTS (SELECT 1 FROM ended WHERE id = ?1 AND id_given = 0)",
-            [id.to_bytes().as_slice()],
-            |_| Ok(()),
-        )?;
-        Ok(taken.is_some())
+    fn ended_row(&self, id: TransactionId, row: &Row<'_>) -> Result<Stored, ReadError> {
+        let Runs { mode, definition, version } = self.definition(row.get(0)?)?;
+        let records = archive::split(Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))
+            .map_err(|Nonsense(details)| Nonsense(format!("the ended transaction {id}: {details}")))?;
+        let standing = standing_of(row.get(1)?, None)?;
+        Ok(Stored { id, mode, definition, version, standing, unreadable: None, records })
     }
 
-    /// The number of the newest ended transaction that has, or had, this id.
-    fn ended_number(&self, id: TransactionId, given_number: Option<i64>) -> Result<Option<i64>, ReadError> {
-        let newest = self.first(
-            "SELECT max(no) FROM (
-                SELECT ?2 AS no UNION ALL SELECT no FROM given_id WHERE id = ?1
-                UNION ALL SELECT no FROM ended WHERE id = ?1 AND id_given = 0)",
-            params![id.to_bytes().as_slice(), given_number],
-            |row| Ok(row.get(0)?),
-        )?;
-        Ok(newest.flatten())
+    /// Whoever has, or had, this name. The hint is what memory said of it before this moment began.
+    pub(super) fn entry(&self, name: Name<'_>, hint: &Hint) -> Result<Option<KeyEntry>, ReadError> {
+        if let Some(entry) = self.entry_beside_the_index(name)? {
+            return Ok(Some(entry));
+        }
+        for no in self.numbers(hint)? {
+            let entry = match name {
+                Name::Id(id) => self.first(
+                    "SELECT id, fingerprint, 0 FROM ended WHERE no = ?1 AND id = ?2
+                     UNION ALL SELECT id, fingerprint, 1 FROM reserved WHERE no = ?1 AND id = ?2 AND id_given <> 0",
+                    params![no, id.to_bytes().as_slice()],
+                    key_entry,
+                ),
+                Name::Key(key) => self.first(
+                    "SELECT id, fingerprint, 0 FROM ended WHERE no = ?1 AND key = ?2
+                     UNION ALL SELECT id, fingerprint, 1 FROM reserved WHERE no = ?1 AND key = ?2",
+                    params![no, key],
+                    key_entry,
+                ),
+            };
+            if let Some(entry) = entry? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
     }
 
-    fn load_ended(&self, id: TransactionId, number: Option<i64>) -> Result<Option<Stored>, ReadError> {
-        let sql = "SELECT definition, standing, records FROM ended WHERE no = ?1 AND id = ?2";
-        self.first(sql, params![number, id.to_bytes().as_slice()], |row| {
-            let Runs { mode, definition, version } = self.definition(row.get(0)?)?;
-            let records = archive::split(Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))
-                .map_err(|Nonsense(details)| Nonsense(format!("the ended transaction {id}: {details}")))?;
-            let standing = standing_of(row.get(1)?, None)?;
-            Ok(Stored { id, mode, definition, version, standing, unreadable: None, records })
-        })
+    /// Live transactions, and ended ones whose id we made, have indexes of their own.
+    fn entry_beside_the_index(&self, name: Name<'_>) -> Result<Option<KeyEntry>, ReadError> {
+        match name {
+            Name::Id(id) => self.first(
+                "SELECT id, fingerprint, 0 FROM live WHERE id = ?1
+                 UNION ALL SELECT id, fingerprint, 0 FROM ended WHERE id = ?1 AND id_given = 0",
+                [id.to_bytes().as_slice()],
+                key_entry,
+            ),
+            Name::Key(key) => {
+                self.first("SELECT id, fingerprint, 0 FROM live WHERE key = ?1", [key], key_entry)
+            }
+        }
+    }
+
+    /// Whether no transaction has, or had, this name, as far as the database knows.
+    pub(super) fn is_absent(&self, name: Name<'_>, hint: &Hint) -> Result<bool, ReadError> {
+        Ok(self.numbers(hint)?.is_empty() && self.entry_beside_the_index(name)?.is_none())
+    }
+
+    /// The numbers that a name may lead to.
+    pub(super) fn numbers(&self, hint: &Hint) -> Result<Vec<i64>, ReadError> {
+        let Tag(tag) = hint.tag;
+        let bucket = "SELECT pairs FROM named WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+        let indexed =
+            self.first(bucket, [tag], |row| Ok(numbers_of(row.get_ref(0)?.as_blob()?, hint.tag)?))?;
+        let mut numbers = indexed.unwrap_or_default();
+        numbers.extend(&hint.numbers);
+        Ok(numbers)
     }
 
     pub(super) fn recoverable(
@@ -307,14 +349,6 @@ impl<'m> Look<'m> {
         )
     }
 
-    pub(super) fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, ReadError> {
-        self.first(
-            "SELECT id, fingerprint, removed_at IS NOT NULL FROM start_key WHERE key = ?1",
-            [key],
-            key_entry,
-        )
-    }
-
     pub(super) fn definitions(&self) -> Result<Vec<DefinitionSpec>, ReadError> {
         self.all(
             "SELECT name, version, body FROM definition WHERE body IS NOT NULL ORDER BY name, version",
@@ -398,6 +432,14 @@ impl<'m> Look<'m> {
         let mut rows = statement.query(parameters)?;
         rows.next()?.map(read).transpose()
     }
+}
+
+/// Id, fingerprint, whether it was removed.
+fn key_entry(row: &Row<'_>) -> Result<KeyEntry, ReadError> {
+    let id = schema::id_of(row.get_ref(0)?.as_blob()?)?;
+    let fingerprint = schema::fingerprint_of(row.get_ref(1)?.as_blob_or_null()?)?;
+    let presence = if row.get(2)? { Presence::Removed } else { Presence::Kept };
+    Ok(KeyEntry { id, fingerprint, presence })
 }
 
 /// Adds a record; what is missing before it is filled with nothing.

@@ -150,6 +150,8 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) lock: DirectoryLock,
     pub(super) log: amends_log::Found,
+    /// The directory's own: in what it hashes.
+    pub(super) salt: u64,
 }
 
 pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, OpenError> {
@@ -173,14 +175,14 @@ pub(super) fn open(directory: &Path, options: &SqliteOptions) -> Result<Opened, 
 
     let found = Found { size, log_size, was_laid_out };
     let connection = prepare(&path, &found, &place, options).map_err(|error| error.at(&path))?;
-    let log = open_log(&place, &path, &found, &connection, options)?;
+    let (log, salt) = open_log(&place, &path, &found, &connection, options)?;
     amends_sqlite::accept(&connection).map_err(|error| from_sqlite(path.clone(), error))?;
     // The files' names must survive a power cut as well as their content.
     sync_directory(directory)?;
     if !was_laid_out {
         lock.mark().map_err(|error| lock_error(directory, error))?;
     }
-    Ok(Opened { connection, path, lock, log })
+    Ok(Opened { connection, path, lock, log, salt })
 }
 
 fn open_log(
@@ -189,7 +191,7 @@ fn open_log(
     found: &Found,
     connection: &Connection,
     options: &SqliteOptions,
-) -> Result<amends_log::Found, OpenError> {
+) -> Result<(amends_log::Found, u64), OpenError> {
     let directory = path.parent().unwrap_or(path);
     let read = |error| from_sqlite(path.to_owned(), error);
     let (changes, salt) = schema::changes_and_log(connection).map_err(read)?;
@@ -209,7 +211,7 @@ fn open_log(
         .map_err(|error| from_log(directory, error))?;
     match log.log.provide() {
         // Without space for another file what is there must do, until the first append that needs more is told so.
-        Ok(()) | Err(NoRoom::NoSpace | NoRoom::Full) => Ok(log),
+        Ok(()) | Err(NoRoom::NoSpace | NoRoom::Full) => Ok((log, salt)),
         Err(NoRoom::Io(source)) => Err(OpenError::Io { path: directory.to_owned(), source }),
     }
 }

@@ -5,37 +5,19 @@
 
 use std::path::{Path, PathBuf};
 
-use amends_journal::{JournalError, Unreadable};
-use amends_sqlite::{ReaderSettings, describe, is_damage, is_locked};
-use rusqlite::types::FromSqlError;
+use amends_journal::JournalError;
+use amends_sqlite::ReaderSettings;
 
 use crate::limits::{BUSY_WAIT_MAX, READERS_MAX, STATEMENTS_KEPT};
 
+use super::failure::ReadError;
 use super::look::Look;
-use super::schema::Nonsense;
 
 /// The pool of reading connections.
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
     pool: amends_sqlite::Readers,
-}
-
-/// What can go wrong while reading.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    #[error(transparent)]
-    Nonsense(#[from] Nonsense),
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-}
-
-impl From<FromSqlError> for ReadError {
-    fn from(error: FromSqlError) -> Self {
-        Self::Sqlite(error.into())
-    }
 }
 
 /// What a reading connection is opened with.
@@ -63,7 +45,7 @@ impl Readers {
         &self,
         query: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
     ) -> Result<T, JournalError> {
-        self.pool.read(|moment| query(&Look::at(moment))).map_err(|error| self.error(error))
+        self.pool.read(|moment| query(&Look::at(moment))).map_err(|error: ReadError| error.of(&self.path))
     }
 
     /// The same, unless all connections are in use: waiting for one may take as long as a long list.
@@ -72,19 +54,6 @@ impl Readers {
         query: impl FnOnce(&Look<'_>) -> Result<T, ReadError>,
     ) -> Option<Result<T, JournalError>> {
         let read = self.pool.read_if_free(|moment| query(&Look::at(moment)))?;
-        Some(read.map_err(|error| self.error(error)))
-    }
-
-    fn error(&self, error: ReadError) -> JournalError {
-        let what = self.path.display().to_string();
-        match error {
-            ReadError::Unreadable(unreadable) => unreadable.into(),
-            ReadError::Nonsense(nonsense) => JournalError::Damaged { what, details: nonsense.to_string() },
-            ReadError::Sqlite(error) if is_damage(&error) => {
-                JournalError::Damaged { what, details: describe(&error) }
-            }
-            ReadError::Sqlite(error) if is_locked(&error) => JournalError::Locked(what),
-            ReadError::Sqlite(error) => JournalError::Store { what, source: error.into() },
-        }
+        Some(read.map_err(|error: ReadError| error.of(&self.path)))
     }
 }

@@ -20,7 +20,7 @@ pub(super) const FORMAT: i64 = 2;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once released, any
 /// change here is a new format, with a step that upgrades the old one in place.
-const LAYOUT: [&str; 17] = [
+const LAYOUT: [&str; 15] = [
     // What transactions run, and of which mode they are: one number for both. `body` is NULL for a definition that
     // transactions name but that was never stored here.
     "CREATE TABLE definition (
@@ -47,6 +47,7 @@ const LAYOUT: [&str; 17] = [
     "CREATE INDEX live_asleep ON live (wake_at) WHERE wake_at IS NOT NULL",
     // Measured: 1.5 µs of the settler's 20 for each saga; without it a list of one standing walks all that sleep.
     "CREATE INDEX live_by_definition ON live (definition, standing)",
+    "CREATE UNIQUE INDEX live_by_key ON live (key) WHERE key IS NOT NULL",
     // The records of live transactions.
     "CREATE TABLE record (
     no   INTEGER NOT NULL,
@@ -70,48 +71,39 @@ const LAYOUT: [&str; 17] = [
     "CREATE INDEX ended_by_definition ON ended (definition, standing)",
     // Ids that we made: they grow with time, so this one grows at its end.
     "CREATE UNIQUE INDEX ended_by_made_id ON ended (id) WHERE id_given = 0",
-    // Ids that callers gave, of ended and removed transactions: an index that is brought up to date a stretch at a time
-    // (`given_ids.rs`), and two tables of what it does not have yet: ids and numbers, all of a round in one row. A number may
-    // lead nowhere any more; a negative one in a fresh table says that it does not. Rounds are counted across both tables.
-    "CREATE TABLE given_id (
-    id BLOB PRIMARY KEY,
-    no INTEGER NOT NULL
-) WITHOUT ROWID, STRICT",
-    "CREATE TABLE fresh_id_0 (
-    round INTEGER PRIMARY KEY,
-    ids BLOB NOT NULL
+    // Ids that callers gave and idempotency keys, of ended and removed transactions: an index that is brought up to date many
+    // at a time, and what it does not have yet (`late_index.rs`). `pairs`, `names`: a hash of the id or key and a number,
+    // eight bytes each; `first`: the first hash that belongs into the row.
+    "CREATE TABLE named (
+    first INTEGER PRIMARY KEY,
+    pairs BLOB NOT NULL
 ) STRICT",
-    "CREATE TABLE fresh_id_1 (
+    "CREATE TABLE fresh (
     round INTEGER PRIMARY KEY,
-    ids BLOB NOT NULL
+    names BLOB NOT NULL
 ) STRICT",
-    // Idempotency keys. `removed_at` is set when the transaction was removed: from then on the key may be forgotten.
-    "CREATE TABLE start_key (
-    key         TEXT PRIMARY KEY,
-    id          BLOB NOT NULL,
-    fingerprint BLOB,
-    removed_at  INTEGER
-) WITHOUT ROWID, STRICT",
-    "CREATE INDEX start_key_of_removed ON start_key (removed_at) WHERE removed_at IS NOT NULL",
-    // Removed transactions whose id was given: what of them says that the id is taken.
+    // Removed transactions whose id or key is still taken.
     "CREATE TABLE reserved (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL,
+    id_given    INTEGER NOT NULL,
+    key         TEXT,
     fingerprint BLOB,
     removed_at  INTEGER NOT NULL
 ) STRICT",
     "CREATE INDEX reserved_by_removal ON reserved (removed_at)",
     // The last batch of the log whose every record is here; the highest number that a transaction ever had (one is never
     // given again, though its transaction be removed); and the time of the newest record that there ever was. And how
-    // often the database was written, and which log is its own: the log says both too. And up to
-    // which id the older fresh table is in the index, if it has begun to be. One row.
+    // often the database was written, and which log is its own: the log says both too. And which rows of
+    // `fresh` are on their way into the index, and up to which hash they are there. One row.
     "CREATE TABLE settled (
     batch      INTEGER NOT NULL,
     last_no    INTEGER NOT NULL,
     newest_at  INTEGER,
     changes    INTEGER NOT NULL,
     log        INTEGER NOT NULL,
-    indexed_to BLOB
+    frozen_to  INTEGER,
+    merged_to  INTEGER
 ) STRICT",
     // How many transactions there are, so that nobody has to count them.
     "CREATE TABLE tally (

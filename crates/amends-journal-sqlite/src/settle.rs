@@ -9,9 +9,11 @@ use bytes::Bytes;
 use crate::limits::ARCHIVE_BUFFER_KEPT_BYTES;
 
 use super::archive;
+use super::failure::WriteError;
 use super::known::{Held, Origin, Row};
+use super::names::Name;
 use super::schema::{Nonsense, count_of, mode_code, standing_code, wake_code};
-use super::settler::{Settler, WriteError};
+use super::settler::Settler;
 
 impl Settler<'_> {
     pub(super) fn settle_row(&mut self, row: &Row) -> Result<(), WriteError> {
@@ -21,11 +23,6 @@ impl Settler<'_> {
             row.before.map(|before| before.standing.kind()),
             Some(row.standing.kind()),
         );
-        if row.before.is_none()
-            && let Some(key) = row.origin.key()
-        {
-            self.insert_key(key, row)?;
-        }
         let was_ended = row.before.is_some_and(|before| before.standing.is_ended());
         match (row.before, row.standing.is_ended()) {
             (None, true) => self.insert_ended(row, definition, &[]),
@@ -54,15 +51,6 @@ impl Settler<'_> {
                 self.insert_records(row.origin.no, records.len() as u64 + 1, &row.tail)
             }
         }
-    }
-
-    fn insert_key(&mut self, key: &str, row: &Row) -> Result<(), WriteError> {
-        let insert = &mut self.statements.insert_key;
-        insert.raw_bind_parameter(1, key)?;
-        insert.raw_bind_parameter(2, row.origin.id.to_bytes().as_slice())?;
-        insert.raw_bind_parameter(3, fingerprint(row))?;
-        insert.raw_execute()?;
-        Ok(())
     }
 
     fn insert_live(&mut self, row: &Row, definition: i64) -> Result<(), WriteError> {
@@ -167,8 +155,11 @@ impl Settler<'_> {
         insert.raw_bind_parameter(9, fingerprint(row))?;
         insert.raw_bind_parameter(10, self.value.as_slice())?;
         insert.raw_execute()?;
-        if row.origin.id_given {
-            self.note_given_id(row.origin.id, row.origin.no);
+        let Origin { id, no, id_given, .. } = &*row.origin;
+        let id = id_given.then_some(Name::Id(*id));
+        for name in id.into_iter().chain(row.origin.key().map(Name::Key)) {
+            let names = &self.shared.names;
+            self.late_index.note(names, (names.tags.of(name), *no));
         }
         // One that is huge must not leave its size behind.
         self.value.shrink_to(ARCHIVE_BUFFER_KEPT_BYTES);

@@ -5,9 +5,7 @@
 //! more is written. Damage that upkeep meets while it reads is its asker's to hear; a round cannot do without what it reads.
 //! Does not decide what goes into a round: the committer does. Start reading at [`Settler::run`].
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -15,17 +13,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use amends_core::Time;
 use amends_journal::JournalError;
 use amends_log::BatchNumber;
-use amends_sqlite::{Wal, describe, is_damage, is_locked, is_no_space, panic_text};
+use amends_sqlite::{Wal, is_locked, is_no_space, panic_text};
 use bytes::Bytes;
 use rusqlite::config::DbConfig;
-use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, ffi};
 
 use crate::limits::NO_SPACE_RETRY;
 
 use super::definitions::DefinitionNumbers;
-use super::given_ids::{IdIndex, Numbered};
+use super::failure::{Failure, WriteError, store_error};
 use super::known::Row;
+use super::late_index::LateIndex;
+use super::names::Named;
 use super::queue::{Upkeep, UpkeepKind};
 use super::schema::{self, Nonsense, time_code};
 use super::shared::Shared;
@@ -56,74 +55,19 @@ pub(super) enum Done {
     /// The round is in the database.
     Settled {
         round: Round,
-        /// Ids that their index has by now.
-        indexed: Vec<Numbered>,
+        /// Names that the index has by now.
+        indexed: Vec<Named>,
     },
     /// There is no space for the round; it is tried again.
     Stuck,
     /// The other task was done, and its asker told.
     Upkeep {
         kind: UpkeepKind,
-        /// Ids that their index has by now.
-        indexed: Vec<Numbered>,
+        /// Names that the index has by now.
+        indexed: Vec<Named>,
     },
     /// Nothing is written any more.
     Dead(String),
-}
-
-/// What can go wrong while writing.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    #[error(transparent)]
-    Nonsense(#[from] Nonsense),
-    #[error("the log: {0}")]
-    Log(io::Error),
-    #[error("a bug: {0}")]
-    Panicked(String),
-}
-
-impl From<FromSqlError> for WriteError {
-    fn from(error: FromSqlError) -> Self {
-        Self::Sqlite(error.into())
-    }
-}
-
-impl WriteError {
-    /// What is wrong with the stored bytes, if they are at fault.
-    fn damage(&self) -> Option<String> {
-        match self {
-            Self::Sqlite(error) => is_damage(error).then(|| describe(error)),
-            Self::Nonsense(nonsense) => Some(nonsense.to_string()),
-            Self::Panicked(_) | Self::Log(_) => None,
-        }
-    }
-
-    /// What to tell whoever must start the process again.
-    pub(super) fn fatal(&self, path: &Path) -> String {
-        let what = match self.damage() {
-            Some(details) => format!("is damaged: {details}"),
-            None => format!("failed while writing: {self}"),
-        };
-        format!(
-            "the journal {} {what}. What is on the disk is not known before it is read again: \
-             this process must stop and be started again",
-            path.display()
-        )
-    }
-}
-
-/// How a transaction failed.
-pub(super) enum Failure {
-    /// For want of space; nothing was written.
-    NoSpace,
-    /// Another program held a lock for as long as there was anybody to wait; nothing was written.
-    Locked,
-    /// What it read is not what was written; nothing was written.
-    Damage(WriteError),
-    /// For good.
-    Fatal,
 }
 
 /// The settler at work.
@@ -135,7 +79,7 @@ pub(super) struct Settler<'c> {
     pub(super) tally: TallyChanges,
     /// Room to put archived records together in, kept from one to the next.
     pub(super) value: Vec<u8>,
-    pub(super) id_index: IdIndex,
+    pub(super) late_index: LateIndex<'c>,
     pub(super) shared: Arc<Shared>,
     wal: Wal,
     /// Whether the running transaction has got as far as its commit.
@@ -155,10 +99,10 @@ impl<'c> Settler<'c> {
         connection: &'c Connection,
         wal: Wal,
         shared: Arc<Shared>,
-        ids_indexed_at_once: usize,
+        names_indexed_at_once: usize,
     ) -> Result<Self, WriteError> {
         Ok(Self {
-            id_index: IdIndex::read(connection, &shared.given_ids, ids_indexed_at_once)?,
+            late_index: LateIndex::read(connection, &shared.names, names_indexed_at_once)?,
             connection,
             statements: Statements::prepare(connection)?,
             definitions: DefinitionNumbers::read(connection)?,
@@ -205,7 +149,7 @@ impl<'c> Settler<'c> {
                 Task::Settle(round) => match self.settle(&round) {
                     Ok(()) => {
                         was_told = false;
-                        let indexed = self.id_index.committed(&self.shared.given_ids);
+                        let indexed = self.late_index.committed(&self.shared.names);
                         done(Done::Settled { round, indexed });
                     }
                     Err((Failure::NoSpace | Failure::Locked, _)) => {
@@ -222,7 +166,7 @@ impl<'c> Settler<'c> {
                 Task::Upkeep(upkeep) => {
                     let kind = upkeep.kind();
                     self.do_upkeep(upkeep);
-                    let indexed = self.id_index.committed(&self.shared.given_ids);
+                    let indexed = self.late_index.committed(&self.shared.names);
                     // First: whoever waits for the upkeep to be done must not go on if nobody knows what it did.
                     self.tell_of_death(&done);
                     done(Done::Upkeep { kind, indexed });
@@ -252,7 +196,7 @@ impl<'c> Settler<'c> {
             for row in &round.rows {
                 settler.settle_row(row)?;
             }
-            settler.index_some_ids()?;
+            settler.late_index.merge_some()?;
             let last_no = round.rows.iter().map(|row| row.origin.no).max().unwrap_or(0);
             let set = &mut settler.statements.set_settled;
             set.raw_bind_parameter(1, i64::try_from(round.settled_to).expect("no log has 2^63 batches"))?;
@@ -282,7 +226,7 @@ impl<'c> Settler<'c> {
             self.shared.has_the_lock();
             let before = self.connection.total_changes();
             let done = work(self)?;
-            self.write_fresh_ids()?;
+            self.late_index.write_fresh()?;
             self.write_tally()?;
             let has_changed = self.connection.total_changes() != before;
             if has_changed {
@@ -358,7 +302,7 @@ impl<'c> Settler<'c> {
     fn forget_transaction(&mut self) {
         self.tally.forget();
         self.definitions.rolled_back();
-        self.id_index.rolled_back(&self.shared.given_ids);
+        self.late_index.rolled_back(&self.shared.names);
     }
 
     /// Only what is known to have come before the flush, and to be about space.
@@ -433,8 +377,3 @@ impl<'c> Settler<'c> {
 
 /// Beside its records, a transaction writes whole pages: indexes, rows, the log's own.
 const SPACE_ASKED_FOR_BESIDES: usize = 1 << 20;
-
-/// An error of the store, or damage if that is what SQLite calls it.
-pub(super) fn store_error(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> JournalError {
-    JournalError::Store { what: path.display().to_string(), source }
-}

@@ -9,7 +9,7 @@ use amends_journal::{Epoch, Stats};
 use amends_sqlite::limits::LOCK_REPORTED_AFTER;
 
 use super::absence::Forgotten;
-use super::given_ids::GivenIds;
+use super::names::Names;
 use super::queue::Queue;
 use super::space::Space;
 
@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) space: Space,
     pub(super) queue: Queue,
     pub(super) counters: Counters,
-    pub(super) given_ids: GivenIds,
+    pub(super) names: Names,
     pub(super) forgotten: Forgotten,
     /// Under which everything is held.
     pub(super) epoch: Epoch,
@@ -39,13 +39,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, space: Space, epoch: Epoch, on_fatal: OnFatal) -> Self {
+    pub(super) fn new(path: PathBuf, space: Space, names: Names, epoch: Epoch, on_fatal: OnFatal) -> Self {
         Self {
             path,
             space,
             queue: Queue::default(),
             counters: Counters::default(),
-            given_ids: GivenIds::default(),
+            names,
             forgotten: Forgotten::default(),
             epoch,
             changes: AtomicU64::new(0),

@@ -18,16 +18,10 @@ pub(super) struct Statements<'c> {
     pub(super) records: Statement<'c>,
     pub(super) insert_ended: Statement<'c>,
     pub(super) delete_ended: Statement<'c>,
-    pub(super) insert_fresh_ids: [Statement<'c>; 2],
-    pub(super) insert_given_id: Statement<'c>,
-    pub(super) delete_given_id: Statement<'c>,
-    pub(super) clear_fresh_ids: [Statement<'c>; 2],
-    pub(super) insert_key: Statement<'c>,
     pub(super) insert_definition: Statement<'c>,
     pub(super) archived_records: Statement<'c>,
     pub(super) set_settled: Statement<'c>,
     pub(super) count_change: Statement<'c>,
-    pub(super) set_indexed_to: Statement<'c>,
     pub(super) add_to_tally: Statement<'c>,
     pub(super) take_from_tally: Statement<'c>,
 }
@@ -54,26 +48,12 @@ impl<'c> Statements<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
-            insert_fresh_ids: [
-                prepare("INSERT INTO fresh_id_0 (round, ids) VALUES (?1, ?2)")?,
-                prepare("INSERT INTO fresh_id_1 (round, ids) VALUES (?1, ?2)")?,
-            ],
-            // Never back to an older one, whatever is told twice.
-            insert_given_id: prepare(
-                "INSERT INTO given_id (id, no) VALUES (?1, ?2)
-                 ON CONFLICT (id) DO UPDATE SET no = excluded.no WHERE excluded.no > no",
-            )?,
-            // What it has may be older still: pairs in between that were out of date were passed over.
-            delete_given_id: prepare("DELETE FROM given_id WHERE id = ?1 AND no <= ?2")?,
-            clear_fresh_ids: [prepare("DELETE FROM fresh_id_0")?, prepare("DELETE FROM fresh_id_1")?],
-            insert_key: prepare("INSERT INTO start_key (key, id, fingerprint) VALUES (?1, ?2, ?3)")?,
             insert_definition: prepare("INSERT INTO definition (no, mode, name, version) VALUES (?1, ?2, ?3, ?4)")?,
             archived_records: prepare("SELECT records FROM ended WHERE no = ?1")?,
             set_settled: prepare(
                 "UPDATE settled SET batch = ?1, last_no = max(last_no, ?2), newest_at = ?3",
             )?,
             count_change: prepare("UPDATE settled SET changes = ?1")?,
-            set_indexed_to: prepare("UPDATE settled SET indexed_to = ?1")?,
             add_to_tally: prepare(
                 "INSERT INTO tally (definition, standing, transactions) VALUES (?1, ?2, ?3)
                  ON CONFLICT (definition, standing) DO UPDATE SET transactions = transactions + excluded.transactions",

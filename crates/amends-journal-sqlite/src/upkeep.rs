@@ -11,11 +11,13 @@ use rusqlite::params;
 
 use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
 
+use super::failure::{Failure, WriteError};
+use super::names::{Name, Tag};
 use super::schema::{
     RECORDS_MIN, count_of, cursor_at, id_of, mode_code, number_after, row_limit, standing_code,
     standing_kind_of, time_code,
 };
-use super::settler::{Failure, Settler, WriteError};
+use super::settler::Settler;
 
 /// What retention looks at in an ended transaction.
 struct Candidate {
@@ -24,8 +26,13 @@ struct Candidate {
     definition: i64,
     standing: StandingKind,
     ended_at: i64,
-    id_given: bool,
-    is_keyed: bool,
+    is_named: bool,
+}
+
+/// A removed transaction whose names are free again.
+struct Reservation {
+    no: i64,
+    tags: Vec<Tag>,
 }
 
 impl Settler<'_> {
@@ -95,7 +102,7 @@ impl Settler<'_> {
 
     fn candidates(&self, cursor: Option<Cursor>, limit: usize) -> Result<Vec<Candidate>, WriteError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT no, definition, standing, ended_at, id_given, key IS NOT NULL, id
+            "SELECT no, definition, standing, ended_at, id_given <> 0 OR key IS NOT NULL, id
              FROM ended WHERE no > ?1 ORDER BY no LIMIT ?2",
         )?;
         let mut rows = statement.query(params![number_after(cursor), row_limit(limit)])?;
@@ -106,9 +113,8 @@ impl Settler<'_> {
                 definition: row.get(1)?,
                 standing: standing_kind_of(row.get(2)?)?,
                 ended_at: row.get(3)?,
-                id_given: row.get(4)?,
-                is_keyed: row.get(5)?,
-                id: id_of(row.get_ref(6)?.as_blob()?)?,
+                is_named: row.get(4)?,
+                id: id_of(row.get_ref(5)?.as_blob()?)?,
             });
         }
         Ok(candidates)
@@ -119,21 +125,14 @@ impl Settler<'_> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let neighbours = [first.no, last.no];
         let connection = self.connection;
-        if run.iter().any(|ended| ended.id_given) {
+        if run.iter().any(|ended| ended.is_named) {
             connection
                 .prepare_cached(
-                    "INSERT INTO reserved (no, id, fingerprint, removed_at)
-                     SELECT no, id, fingerprint, ?3 FROM ended
-                     WHERE no BETWEEN ?1 AND ?2 AND id_given <> 0 ORDER BY no",
+                    "INSERT INTO reserved (no, id, id_given, key, fingerprint, removed_at)
+                     SELECT no, id, id_given, key, fingerprint, ?3 FROM ended
+                     WHERE no BETWEEN ?1 AND ?2 AND (id_given <> 0 OR key IS NOT NULL) ORDER BY no",
                 )?
                 .execute([first.no, last.no, now])?;
-        }
-        for ended in run.iter().filter(|ended| ended.is_keyed) {
-            connection
-                .prepare_cached(
-                    "UPDATE start_key SET removed_at = ?2 WHERE key = (SELECT key FROM ended WHERE no = ?1)",
-                )?
-                .execute([ended.no, now])?;
         }
         let deleted =
             connection.prepare_cached("DELETE FROM ended WHERE no BETWEEN ?1 AND ?2")?.execute(neighbours)?;
@@ -164,66 +163,47 @@ impl Settler<'_> {
         limit: usize,
     ) -> Result<usize, JournalError> {
         let done = self.transaction(0, |settler| {
-            let ids = settler.forget_ids(partitions, before, limit)?;
-            settler.index_some_ids()?;
-            Ok(ids + settler.forget_keys(partitions, before, limit - ids)?)
+            let over = settler.reservations(partitions, before, limit)?;
+            let sql = "DELETE FROM reserved WHERE no = ?1";
+            let mut remove = settler.connection.prepare_cached(sql)?;
+            for reserved in &over {
+                let deleted = remove.execute([reserved.no])?;
+                assert_eq!(deleted, 1, "a reservation has one row");
+                for tag in &reserved.tags {
+                    settler.late_index.note_lost((*tag, reserved.no));
+                }
+            }
+            settler.late_index.merge_some()?;
+            Ok(over.len())
         });
         done.map_err(|(_, error)| error)
     }
 
-    /// Removes reservations; their index hears of it with the ids that it hears of.
-    fn forget_ids(
-        &mut self,
+    /// Those that are over, the first first.
+    fn reservations(
+        &self,
         partitions: &Partitions,
         before: Time,
         limit: usize,
-    ) -> Result<usize, WriteError> {
-        let mut find = self
-            .connection
-            .prepare_cached("SELECT no, id FROM reserved WHERE removed_at < ?1 ORDER BY removed_at, no")?;
-        let mut remove = self.connection.prepare_cached("DELETE FROM reserved WHERE no = ?1")?;
+    ) -> Result<Vec<Reservation>, WriteError> {
+        let mut find = self.connection.prepare_cached(
+            "SELECT no, id, id_given, key FROM reserved WHERE removed_at < ?1 ORDER BY removed_at, no",
+        )?;
         let mut rows = find.query([time_code(before)])?;
-        let mut found: Vec<(TransactionId, i64)> = Vec::new();
-        while found.len() < limit
+        let tags = self.shared.names.tags;
+        let mut over = Vec::new();
+        while over.len() < limit
             && let Some(row) = rows.next()?
         {
             let id = id_of(row.get_ref(1)?.as_blob()?)?;
             if partitions.contains(Partition::of(id)) {
-                found.push((id, row.get(0)?));
+                let id = row.get::<_, bool>(2)?.then_some(Name::Id(id));
+                let key: Option<String> = row.get(3)?;
+                let names = id.into_iter().chain(key.as_deref().map(Name::Key));
+                over.push(Reservation { no: row.get(0)?, tags: names.map(|name| tags.of(name)).collect() });
             }
         }
-        for (id, no) in &found {
-            let deleted = remove.execute([no])?;
-            assert_eq!(deleted, 1, "a reservation has one row");
-            self.note_forgotten_id(*id, *no);
-        }
-        Ok(found.len())
-    }
-
-    fn forget_keys(
-        &mut self,
-        partitions: &Partitions,
-        before: Time,
-        limit: usize,
-    ) -> Result<usize, WriteError> {
-        let mut find = self
-            .connection
-            .prepare_cached("SELECT key, id FROM start_key WHERE removed_at < ?1 ORDER BY removed_at, key")?;
-        let mut remove = self.connection.prepare_cached("DELETE FROM start_key WHERE key = ?1")?;
-        let mut rows = find.query([time_code(before)])?;
-        let mut found: Vec<String> = Vec::new();
-        while found.len() < limit
-            && let Some(row) = rows.next()?
-        {
-            if partitions.contains(Partition::of(id_of(row.get_ref(1)?.as_blob()?)?)) {
-                found.push(row.get(0)?);
-            }
-        }
-        for key in &found {
-            let deleted = remove.execute([key])?;
-            assert_eq!(deleted, 1, "a key has one row");
-        }
-        Ok(found.len())
+        Ok(over)
     }
 
     pub(super) fn put_definition(&mut self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
@@ -273,8 +253,8 @@ fn but_for_space(given_back: Result<(), (Failure, JournalError)>) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::store_error;
     use crate::schema::Nonsense;
-    use crate::settler::store_error;
 
     #[test]
     fn a_sweep_fails_for_want_of_space_only_when_it_removed_nothing() {

@@ -99,7 +99,7 @@ fn live(journal: &SqliteJournal) {
     let lease = journal.acquire(&[Partition::of(id(5))].into_iter().collect()).unwrap()[0];
     let parked = journal.quarantine(id(5), 1, lease.epoch, "a test says so").unwrap();
     assert_eq!(parked, Quarantined::Parked);
-    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::from_milliseconds(101), 100).unwrap(), 2);
+    assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::from_milliseconds(101), 100).unwrap(), 1);
     round(journal, [append(7, 2, Standing::Ended(End::Compensated)), append(10, 1, started)]);
     round(journal, [append(11, 1, started), append(8, 2, FORWARD)]);
     round(journal, [append(12, 1, started), append(8, 3, FORWARD)]);

@@ -14,8 +14,7 @@ use amends_core::{
 use bytes::Bytes;
 
 use crate::appends::{
-    Append, AppendAnswer, Appends, Conflict, Expected, Fingerprint, KeyEntry, NewTransaction, OnAnswers,
-    Presence,
+    Append, AppendAnswer, Appends, Conflict, Expected, KeyEntry, NewTransaction, OnAnswers, Presence,
 };
 use crate::error::JournalError;
 use crate::limits::TRANSACTION_BYTES_MAX;
@@ -37,8 +36,11 @@ struct State {
     numbers: BTreeMap<TransactionId, u64>,
     ended: BTreeSet<u64>,
     timers: BTreeSet<(Time, u64)>,
-    keys: BTreeMap<String, Key>,
-    reserved: BTreeMap<TransactionId, Reserved>,
+    /// Of removed transactions, by number.
+    reserved: BTreeMap<u64, Reserved>,
+    /// Of whoever has or had a key, or an id that its caller chose and that is reserved now.
+    keys: BTreeMap<String, u64>,
+    reserved_ids: BTreeMap<TransactionId, u64>,
     tally: BTreeMap<Group, u64>,
     definitions: BTreeMap<(DefinitionName, u32), DefinitionSpec>,
     newest_at: Option<Time>,
@@ -63,18 +65,9 @@ struct Transaction {
 }
 
 #[derive(Debug)]
-struct Key {
-    id: TransactionId,
-    fingerprint: Option<Fingerprint>,
-    /// When its transaction was removed, if it was: from then on the key may be forgotten.
-    removed_at: Option<Time>,
-}
-
-#[derive(Debug)]
 struct Reserved {
-    /// Of the transaction.
-    number: u64,
-    fingerprint: Option<Fingerprint>,
+    id: TransactionId,
+    new: NewTransaction,
     removed_at: Time,
 }
 
@@ -124,7 +117,7 @@ impl Reads for MemoryJournal {
         let state = self.state();
         Ok(match state.numbers.get(&id) {
             Some(number) => Loaded::Stored(state.transactions[number].stored()),
-            None if state.reserved.contains_key(&id) => Loaded::Removed,
+            None if state.reserved_ids.contains_key(&id) => Loaded::Removed,
             None => Loaded::Nothing,
         })
     }
@@ -186,7 +179,8 @@ impl Reads for MemoryJournal {
     }
 
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError> {
-        Ok(self.state().keys.get(key).map(Key::entry))
+        let state = self.state();
+        Ok(state.keys.get(key).map(|number| state.entry(*number)))
     }
 
     fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
@@ -305,17 +299,21 @@ impl State {
 
     /// What stands in a start's way. The key goes first: it is what the caller asked to be the same.
     fn conflict_of_start(&self, id: TransactionId, new: &NewTransaction) -> Option<KeyEntry> {
-        let by_key = new.key.as_ref().and_then(|key| self.keys.get(&key.0)).map(Key::entry);
-        let by_id = || {
-            let number = self.numbers.get(&id)?;
-            let fingerprint = self.transactions[number].new.fingerprint;
-            Some(KeyEntry { id, fingerprint, presence: Presence::Kept })
+        let by_key = new.key.as_ref().and_then(|key| self.keys.get(&key.0));
+        let number = by_key.or_else(|| self.numbers.get(&id)).or_else(|| self.reserved_ids.get(&id));
+        number.map(|number| self.entry(*number))
+    }
+
+    /// Whoever has this number, or had it.
+    fn entry(&self, number: u64) -> KeyEntry {
+        let (id, new, presence) = match self.transactions.get(&number) {
+            Some(kept) => (kept.id, &kept.new, Presence::Kept),
+            None => {
+                let removed = self.reserved.get(&number).expect("a name leads to what is there or reserved");
+                (removed.id, &removed.new, Presence::Removed)
+            }
         };
-        let by_reservation = || {
-            let reserved = self.reserved.get(&id)?;
-            Some(KeyEntry { id, fingerprint: reserved.fingerprint, presence: Presence::Removed })
-        };
-        by_key.or_else(by_id).or_else(by_reservation)
+        KeyEntry { id, fingerprint: new.fingerprint, presence }
     }
 
     fn start(&mut self, append: Append) -> AppendAnswer {
@@ -325,8 +323,7 @@ impl State {
         self.last_number += 1;
         let number = self.last_number;
         if let Some(key) = &new.key {
-            let fingerprint = new.fingerprint;
-            self.keys.insert(key.0.clone(), Key { id, fingerprint, removed_at: None });
+            self.keys.insert(key.0.clone(), number);
         }
         self.numbers.insert(id, number);
         let ended_at = standing.is_ended().then_some(at);
@@ -400,11 +397,10 @@ impl State {
             let Transaction { id, new, .. } = self.take(number);
             self.numbers.remove(&id);
             if new.id_given {
-                let fingerprint = new.fingerprint;
-                self.reserved.insert(id, Reserved { number, fingerprint, removed_at: now });
+                self.reserved_ids.insert(id, number);
             }
-            if let Some(key) = new.key.as_ref().and_then(|key| self.keys.get_mut(&key.0)) {
-                key.removed_at = Some(now);
+            if new.id_given || new.key.is_some() {
+                self.reserved.insert(number, Reserved { id, new, removed_at: now });
             }
             removed += 1;
         }
@@ -414,27 +410,24 @@ impl State {
     }
 
     fn forget_reservations(&mut self, partitions: &Partitions, before: Time, limit: usize) -> usize {
-        let goes = |removed_at: Time, id| removed_at < before && partitions.contains(Partition::of(id));
         let reserved = self.reserved.iter();
-        let mut ids: Vec<(Time, u64, TransactionId)> =
-            reserved.map(|(id, reserved)| (reserved.removed_at, reserved.number, *id)).collect();
-        ids.retain(|(removed_at, _, id)| goes(*removed_at, *id));
-        ids.sort_unstable();
-        ids.truncate(limit);
-        let keys = self.keys.iter();
-        let mut keys: Vec<(Time, String)> = keys
-            .filter(|(_, key)| key.removed_at.is_some_and(|removed_at| goes(removed_at, key.id)))
-            .filter_map(|(text, key)| Some((key.removed_at?, text.clone())))
+        let mut over: Vec<(Time, u64)> = reserved
+            .filter(|(_, reserved)| partitions.contains(Partition::of(reserved.id)))
+            .map(|(number, reserved)| (reserved.removed_at, *number))
+            .filter(|(removed_at, _)| *removed_at < before)
             .collect();
-        keys.sort_unstable();
-        keys.truncate(limit - ids.len());
-        for (.., id) in &ids {
-            self.reserved.remove(id);
+        over.sort_unstable();
+        over.truncate(limit);
+        for (_, number) in &over {
+            let Reserved { id, new, .. } = self.reserved.remove(number).expect("it was just there");
+            if new.id_given {
+                self.reserved_ids.remove(&id);
+            }
+            if let Some(key) = &new.key {
+                self.keys.remove(&key.0);
+            }
         }
-        for (_, key) in &keys {
-            self.keys.remove(key);
-        }
-        ids.len() + keys.len()
+        over.len()
     }
 
     /// Takes a transaction out of every index.
@@ -458,13 +451,6 @@ impl State {
         }
         *self.tally.entry(transaction.group()).or_insert(0) += 1;
         self.transactions.insert(number, transaction);
-    }
-}
-
-impl Key {
-    fn entry(&self) -> KeyEntry {
-        let presence = if self.removed_at.is_some() { Presence::Removed } else { Presence::Kept };
-        KeyEntry { id: self.id, fingerprint: self.fingerprint, presence }
     }
 }
 

@@ -36,9 +36,9 @@ pub trait Upkeep: Send + Sync {
         limit: usize,
     ) -> Result<Sweep, JournalError>;
 
-    /// Frees ids and keys of these partitions whose transaction was removed before `before`; at most `limit`.
-    /// Ids go before keys, those that were removed first before others, and of one moment those of the
-    /// transaction that was started first.
+    /// Frees the ids and keys of transactions of these partitions that were removed before `before`, of at
+    /// most `limit` of them: those that were removed first, and of one moment those that were started first.
+    /// Says of how many.
     fn forget_reservations(
         &self,
         partitions: &Partitions,

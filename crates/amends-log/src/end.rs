@@ -14,8 +14,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use super::damage::{LogDamage, OpenLogError, at};
 use super::frame::Salt;
-use super::{BatchNumber, FileNumber, LogDamage, OpenLogError, Place, at};
+use super::{BatchNumber, FileNumber, Place};
 
 /// Sectors of a disk are no smaller: a write inside one is whole or did not happen.
 const SECTOR: u64 = 512;

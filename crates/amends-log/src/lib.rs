@@ -9,6 +9,7 @@
 //! Group commit and a log that is recycled are as old as: J. Gray, A. Reuter, *Transaction Processing*, chapters 9 and
 //! 11; the torn end is found by checksum as in <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
+mod damage;
 mod end;
 mod flushes;
 mod frame;
@@ -23,11 +24,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use damage::at;
+pub use damage::{LogDamage, OpenLogError};
 use end::End;
 use flushes::Flushes;
 use frame::Salt;
 use limits::SEGMENT_BYTES;
-pub use scan::LogDamage;
 
 /// The number of a batch: counted up by one from the first that the directory ever saw.
 pub type BatchNumber = u64;
@@ -143,30 +145,6 @@ pub struct Found {
     pub opening: u64,
     /// Every batch after the one that was released last, in order.
     pub batches: BTreeMap<BatchNumber, Vec<u8>>,
-}
-
-/// Why the log could not be opened.
-#[derive(Debug)]
-pub enum OpenLogError {
-    /// The disk or the system failed.
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file is not there that must be.
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// What is there is not what was written.
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was seen.
-        what: LogDamage,
-    },
 }
 
 /// Why there is no room for a batch. Nothing was written.
@@ -487,8 +465,4 @@ fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
 
 fn is_no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-fn at(path: &Path) -> impl Fn(io::Error) -> OpenLogError + '_ {
-    |source| OpenLogError::Io { path: path.to_owned(), source }
 }

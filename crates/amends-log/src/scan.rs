@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
+use super::damage::{LogDamage, OpenLogError, at};
 use super::end::{Promised, Said};
 use super::frame::{self, Salt};
-use super::{BatchNumber, FileNumber, OpenLogError, Place, at};
+use super::{BatchNumber, FileNumber, Place};
 
 /// What a log says.
 #[derive(Debug)]
@@ -23,38 +24,6 @@ pub(super) struct Scanned {
     pub(super) blank: Vec<FileNumber>,
     /// The last batch in each file that has any.
     pub(super) last: HashMap<FileNumber, BatchNumber>,
-}
-
-/// Why a log is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LogDamage {
-    /// Before its end.
-    #[error("the log's batch {0} is broken, and a later one is there")]
-    Gap(BatchNumber),
-    /// Less than was flushed.
-    #[error("the log was flushed up to batch {promised}, and ends at {found}")]
-    Short {
-        /// What was flushed.
-        promised: BatchNumber,
-        /// What is there.
-        found: BatchNumber,
-    },
-    /// A file is not one of the log.
-    #[error("it does not begin like a file of the log that this version knows")]
-    Header,
-    /// The file that says how far the log was flushed.
-    #[error("it is broken")]
-    End,
-    /// Released batches that it never had.
-    #[error(
-        "the log ends at batch {found}, and batches up to {released} were taken from it: it is an older one"
-    )]
-    Older {
-        /// What was released.
-        released: BatchNumber,
-        /// What is there.
-        found: BatchNumber,
-    },
 }
 
 /// Batches that could ever wait to be released: a log has no room for more.

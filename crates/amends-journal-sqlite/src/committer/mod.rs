@@ -26,11 +26,12 @@ use crate::limits::SETTLE_AFTER;
 
 use super::absence::Absent;
 use super::entry;
+use super::failure::{WriteError, store_error};
 use super::known::{Known, KnownTransactions};
 use super::lookup::Lookup;
+use super::names::Name;
 use super::queue::{Ahead, Batch, Question, Work};
 use super::schema::Nonsense;
-use super::settler::{WriteError, store_error};
 use super::shared::Shared;
 
 pub(super) use self::rounds::Settling;
@@ -466,18 +467,22 @@ impl<'c> Committer<'c> {
             if let Some(other) = self.keys.get(&key.0) {
                 return Ok(Some(self.known[other].entry()));
             }
-            let stored = self.lookup.key(&key.0)?;
-            if stored.is_some() {
-                return Ok(stored);
+            let name = Name::Key(&key.0);
+            if !self.is_absent(name, absent)
+                && let Some(entry) = self.lookup.entry(name)?
+            {
+                return Ok(Some(entry));
             }
         }
         if let Some(known) = self.known.get(&id) {
             return Ok(Some(known.entry()));
         }
-        if !new.id_given || absent.is_certain(id, &self.shared.forgotten) {
-            return Ok(None);
-        }
-        self.lookup.taken_id(id)
+        let name = Name::Id(id);
+        if !new.id_given || self.is_absent(name, absent) { Ok(None) } else { self.lookup.entry(name) }
+    }
+
+    fn is_absent(&self, name: Name<'_>, absent: &Absent) -> bool {
+        absent.is_certain(self.shared.names.tags.of(name), &self.shared.forgotten)
     }
 
     /// Sees to it that the transaction is known, if there is one.

@@ -11,10 +11,12 @@ use std::time::Instant;
 use amends_core::TransactionId;
 use amends_journal::{Append, Epoch, Expected, JournalError, Quarantined};
 
+use crate::failure::{WriteError, store_error};
 use crate::known::Row;
 use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_AT_ONCE_MAX, SETTLE_BYTES, SETTLE_WHEN_ASKED_EVERY};
+use crate::names::Named;
 use crate::queue::{Reply, Upkeep, UpkeepKind};
-use crate::settler::{Done, Round, Task, WriteError, store_error};
+use crate::settler::{Done, Round, Task};
 
 use super::{Asked, Committer};
 
@@ -339,7 +341,7 @@ impl Committer<'_> {
             Done::Upkeep { kind, indexed } => {
                 self.note_changes();
                 self.shared.forgotten.raise();
-                self.shared.given_ids.are_indexed(&indexed);
+                self.forget_indexed(&indexed);
                 match kind {
                     UpkeepKind::Quarantine(id) => self.settler.quarantines.retain(|other| *other != id),
                     UpkeepKind::Removal => self.settler.removals -= 1,
@@ -354,7 +356,7 @@ impl Committer<'_> {
             Done::Settled { round: Round { rows, settled_to, newest_at: _ }, indexed } => {
                 self.note_changes();
                 self.shared.forgotten.raise();
-                self.shared.given_ids.are_indexed(&indexed);
+                self.forget_indexed(&indexed);
                 (self.settler.has_round, self.settler.is_stuck) = (false, false);
                 self.settled_last.clear();
                 let is_partial = settled_to < self.last_round;
@@ -377,6 +379,13 @@ impl Committer<'_> {
                 }
                 self.serve_waiting();
             }
+        }
+    }
+
+    /// The index has these. Between two batches only: one batch is judged by one moment of the database.
+    fn forget_indexed(&self, indexed: &[Named]) {
+        for named in indexed {
+            self.shared.names.remove(*named);
         }
     }
 

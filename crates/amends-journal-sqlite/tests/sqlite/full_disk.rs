@@ -15,7 +15,7 @@ const TIGHT: SqliteOptions = SqliteOptions {
     disk_reserve_bytes: 0,
     database_bytes_max: Some(12 << 20),
     log_bytes_max: 0,
-    ids_indexed_at_once: 4,
+    names_indexed_at_once: 4,
 };
 
 /// A saga that takes some room.

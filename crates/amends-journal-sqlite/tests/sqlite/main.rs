@@ -8,10 +8,11 @@
 
 mod damage;
 mod full_disk;
-mod given_ids;
+
 mod groups;
 mod locks;
 mod model;
+mod names;
 mod opening;
 mod partial_copies;
 mod place;

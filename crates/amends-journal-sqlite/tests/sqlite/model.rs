@@ -118,7 +118,7 @@ fn append(change: &Change, sequence: u64) -> Append {
 
 fn open(place: &Place) -> SqliteJournal {
     // So few that their index changes hands all the time.
-    place.try_open(SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() }).unwrap()
+    place.try_open(SqliteOptions { names_indexed_at_once: 3, ..SqliteOptions::default() }).unwrap()
 }
 
 fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<Summary> {

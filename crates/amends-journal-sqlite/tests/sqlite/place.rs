@@ -13,7 +13,7 @@ use amends_core::{
 use amends_journal::conformance::{NOBODY, owned, submit};
 use amends_journal::{
     Append, AppendAnswer, Epoch, Expected, Filter, Fingerprint, Journal, NewTransaction, Quarantined, Reads,
-    Record, Timer, record,
+    Record, StartKey, Timer, record,
 };
 use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -247,12 +247,13 @@ fn a_copy_as_left_by_a_kill_has_no_shared_memory() {
     assert!(!Path::new(&killed.file("journal.db-shm")).exists());
 }
 
-/// A saga that starts and ends at once, under an id of its caller's.
+/// A saga that starts and ends together, under an id and a key of its caller's.
 pub(crate) fn short_given(number: u64) -> Append {
     let Append { expected, .. } = start(number);
     let Expected::New(new) = expected else { unreachable!("it starts") };
     let fingerprint = Some(Fingerprint([u8::try_from(number % 251).unwrap(); 32]));
-    let new = NewTransaction { id_given: true, fingerprint, ..new };
+    let key = Some(StartKey(format!("key of {number}")));
+    let new = NewTransaction { id_given: true, key, fingerprint, ..new };
     // In no order that time would make.
     let id = scattered(number);
     Append {

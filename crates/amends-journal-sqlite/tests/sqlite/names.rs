@@ -1,4 +1,4 @@
-//! Ids of callers, wherever they are between memory and their index.
+//! Ids of callers and idempotency keys, wherever they are between memory and their index.
 
 use amends_core::{Partitions, Time};
 use amends_journal::conformance::submit;
@@ -7,14 +7,31 @@ use amends_journal_sqlite::{SqliteJournal, SqliteOptions, limits};
 
 use crate::place::{Place, database_of, everything, scattered, short_given};
 
-/// Each round freezes a table, goes on with one, or is done with one.
+/// All numbers that any name leads to, in the index.
+fn indexed_numbers(place: &Place) -> Vec<i64> {
+    let database = database_of(place);
+    let mut statement = database.prepare("SELECT pairs FROM named").unwrap();
+    let buckets = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let numbers = buckets.flat_map(|bucket| {
+        bucket
+            .unwrap()
+            .as_chunks::<16>()
+            .0
+            .iter()
+            .map(|pair| i64::from_be_bytes(pair[8..].try_into().unwrap()))
+            .collect::<Vec<_>>()
+    });
+    numbers.collect()
+}
+
+/// Each round freezes what has gathered, goes on with one, or is done with one.
 #[test]
 fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
     const FEW: SqliteOptions = SqliteOptions {
         disk_reserve_bytes: 0,
         database_bytes_max: None,
         log_bytes_max: limits::LOG_BYTES_MAX,
-        ids_indexed_at_once: 5,
+        names_indexed_at_once: 5,
     };
     let mut place = Place::new();
     let mut journal = place.try_open(FEW).unwrap();
@@ -54,16 +71,15 @@ fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
     drop(journal);
     let database = database_of(&place);
     let number = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
-    assert!(number("SELECT count(*) FROM given_id") > 0, "some are in the index");
-    let fresh =
-        |table: u8| number(&format!("SELECT coalesce(sum(length(ids)), 0) / 24 FROM fresh_id_{table}"));
-    assert!((1..=10).contains(&(fresh(0) + fresh(1))), "and few are not");
+    assert!(number("SELECT count(*) FROM named") > 0, "some are in the index");
+    let fresh = number("SELECT coalesce(sum(length(names)), 0) / 16 FROM fresh");
+    assert!((1..=20).contains(&fresh), "and few are not: {fresh}");
     assert_eq!(place.fatal(), Vec::<String>::new());
 }
 
 #[test]
 fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
-    let options = SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_at_once: 3, ..SqliteOptions::default() };
     let place = Place::new();
     let mut journal = place.try_open(options.clone()).unwrap();
     for number in 1..=8 {
@@ -87,7 +103,7 @@ fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
 
 #[test]
 fn the_index_loses_ids_whose_reservation_is_over() {
-    let options = SqliteOptions { ids_indexed_at_once: 3, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_at_once: 3, ..SqliteOptions::default() };
     let mut place = Place::new();
     let mut journal = place.try_open(options.clone()).unwrap();
     for number in 1..=40 {
@@ -118,31 +134,27 @@ fn the_index_loses_ids_whose_reservation_is_over() {
     assert!(journal.load(scattered(7)).unwrap().stored().is_some());
     drop(journal);
     let database = database_of(&place);
-    let sql = "SELECT count(*) FROM given_id WHERE no NOT IN (SELECT no FROM ended)";
-    let left: i64 = database.query_row(sql, [], |row| row.get(0)).unwrap();
-    assert_eq!(left, 0, "of forty that lead nowhere");
-    let kept: i64 = database.query_row("SELECT count(*) FROM given_id", [], |row| row.get(0)).unwrap();
-    assert!(kept > 0, "and the others are there");
+    let ended: i64 = database.query_row("SELECT count(*) FROM ended", [], |row| row.get(0)).unwrap();
+    let indexed = indexed_numbers(&place).len() as i64;
+    assert!(indexed > 0 && indexed <= 2 * ended, "{indexed} for {ended}: none of forty that lead nowhere");
     assert_eq!(place.fatal(), Vec::<String>::new());
 }
 
 /// Its turn in the index comes when it was forgotten for the second time.
 #[test]
 fn the_index_loses_an_id_that_was_given_anew_and_forgotten_again() {
-    let options = SqliteOptions { ids_indexed_at_once: 10, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_at_once: 10, ..SqliteOptions::default() };
     let place = Place::new();
     let journal = place.try_open(options).unwrap();
     let start_and_end = |number| {
         assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
         journal.count(&everything()).unwrap();
     };
-    let indexed_under_that_id = || -> i64 {
-        let id = scattered(1).to_bytes();
-        let sql = "SELECT count(*) FROM given_id WHERE id = ?1";
-        database_of(&place).query_row(sql, [id], |row| row.get(0)).unwrap()
+    let numbers_of_it = |from: i64, to: i64| {
+        indexed_numbers(&place).into_iter().filter(|no| (from..=to).contains(no)).count()
     };
     (1..=16).for_each(start_and_end);
-    assert_eq!(indexed_under_that_id(), 1);
+    assert_eq!(numbers_of_it(1, 1), 2, "its id and its key");
     for _ in 0..2 {
         let (before, now) = (Time::from_milliseconds(2), Time::from_milliseconds(1_000));
         assert_eq!(journal.remove_ended(&Partitions::ALL, before, now, None, 100).unwrap().removed, 1);
@@ -153,13 +165,13 @@ fn the_index_loses_an_id_that_was_given_anew_and_forgotten_again() {
     assert_eq!(journal.remove_ended(&Partitions::ALL, before, now, None, 100).unwrap().removed, 1);
     assert_eq!(journal.forget_reservations(&Partitions::ALL, Time::NEVER, 100).unwrap(), 1);
     (100..140).for_each(start_and_end);
-    assert_eq!(indexed_under_that_id(), 0);
+    assert_eq!(numbers_of_it(1, 1) + numbers_of_it(17, 18), 0);
 }
 
 /// The process is killed so soon each time that the index is long in coming, and what came since grows beyond what is frozen.
 #[test]
 fn an_id_given_anew_is_found_however_short_the_lives() {
-    let options = SqliteOptions { ids_indexed_at_once: 5, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_at_once: 5, ..SqliteOptions::default() };
     let start_and_end = |journal: &SqliteJournal, number| {
         assert_eq!(submit(journal, vec![short_given(number)]), [AppendAnswer::Committed], "{number}");
         journal.count(&everything()).unwrap();
@@ -191,10 +203,8 @@ fn an_id_given_anew_is_found_however_short_the_lives() {
     drop(journal);
     let database = database_of(&place);
     let number = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
-    let waiting = number(
-        "SELECT sum(length(ids)) / 24 FROM (SELECT ids FROM fresh_id_0 UNION ALL SELECT ids FROM fresh_id_1)",
-    );
-    assert!(waiting <= 12, "{waiting} ids wait for the index");
+    let waiting = number("SELECT coalesce(sum(length(names)), 0) / 16 FROM fresh");
+    assert!(waiting <= 24, "{waiting} names wait for the index");
 }
 
 #[test]
@@ -236,7 +246,7 @@ fn the_number_of_a_removed_saga_is_not_given_again() {
 #[test]
 fn of_many_who_start_under_one_id_one_does() {
     const IDS: u64 = 400;
-    let options = SqliteOptions { ids_indexed_at_once: 20, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_at_once: 20, ..SqliteOptions::default() };
     let place = Place::new();
     let journal = place.try_open(options).unwrap();
     let started = std::sync::atomic::AtomicU64::new(0);
