@@ -93,7 +93,13 @@ pub struct Arguments {
           value_parser = clap::value_parser!(u64).range(1..=FINISHED_MAX))]
     finished: u64,
     /// What callers choose, for history: nothing, random ids, or random idempotency keys
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "made,given,keyed", value_name = "WHOSE,…")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "made,given,keyed",
+        value_name = "WHAT,…"
+    )]
     ids: Vec<Ids>,
     /// How many sagas wait for a day, for memory
     #[arg(long, default_value_t = 100_000, value_name = "N",

@@ -1,12 +1,12 @@
 //! Looking names up before their starts reach the committer.
 //!
-//! Owns [`Absent`]: ids and keys that were nowhere, and what makes that still true when the committer judges. Promises that
-//! an absence which may have ended is not believed. In a large index such a look reads a page at random; whoever submits
-//! can do it beside the others, and the committer is one.
+//! Owns [`Absent`]: ids and keys that were nowhere, and what makes that still true when the committer judges.
+//! Promises that an absence which may have ended is not believed. In a large index such a look reads a page
+//! at random; whoever submits can do it beside the others, and the committer is one.
 //!
-//! What the committer forgets is in the database before, and it raises [`Forgotten`] before it forgets. A name that was
-//! absent from the database of a moment which began after that number was read is absent still if the number is the same
-//! and the committer does not know the name itself.
+//! What the committer forgets is in the database before, and it raises [`Forgotten`] before it forgets. A
+//! name that was absent from the database of a moment which began after that number was read is absent still
+//! if the number is the same and the committer does not know the name itself.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,8 +40,8 @@ pub(super) struct Absent {
 }
 
 impl Absent {
-    /// Looks up the names that the starts of a batch were given, unless all connections are in use. What cannot be read is the
-    /// committer's to find out.
+    /// Looks up the names that the starts of a batch were given, unless all connections are in use. What
+    /// cannot be read is the committer's to find out.
     pub(super) fn look_up(
         appends: &[Append],
         readers: &Readers,

@@ -1,7 +1,7 @@
 //! The records of an ended transaction, as one value.
 //!
-//! Owns the framing: each record after its length (four bytes, little-endian). Promises that a value that does not
-//! come out even is refused. Does not look into records.
+//! Owns the framing: each record after its length (four bytes, little-endian). Promises that a value that
+//! does not come out even is refused. Does not look into records.
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ pub(super) fn push(value: &mut Vec<u8>, record: &[u8]) {
     value.extend_from_slice(record);
 }
 
-/// The records of a value, as slices of it; at least one, since a saga begins with one.
+/// The records of a value, as slices of it; at least one, since a transaction begins with one.
 pub(super) fn split(mut value: Bytes) -> Result<Vec<Bytes>, Nonsense> {
     if value.is_empty() {
         return Err(Nonsense("it has no records".to_owned()));

@@ -1,7 +1,7 @@
 //! The numbers of definitions.
 //!
-//! Owns the settler's map from mode, name and version to the number that rows carry instead. Promises that a number given in
-//! a transaction that failed is forgotten. Does not hold the definitions themselves.
+//! Owns the settler's map from mode, name and version to the number that rows carry instead. Promises that a
+//! number given in a transaction that failed is forgotten. Does not hold the definitions themselves.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,9 @@
 //! An append as the log keeps it: format 2.
 //!
-//! Owns these bytes: a kind, the transaction, what the append asks for and does, and its record, each number in as few bytes as it
-//! needs (LEB128, little-endian groups of seven bits). Promises that what was put in comes out, and that a batch which does
-//! not come out even is refused. The batch's checksum is the log's, the record's its own.
+//! Owns these bytes: a kind, the transaction, what the append asks for and does, and its record, each number
+//! in as few bytes as it needs (LEB128, little-endian groups of seven bits). Promises that what was put in
+//! comes out, and that a batch which does not come out even is refused. The batch's checksum is the log's,
+//! the record's its own.
 
 use amends_core::{DefinitionName, Time, TransactionId};
 use amends_journal::{Append, Epoch, Expected, Fingerprint, NewTransaction, StartKey, limits};

@@ -1,7 +1,7 @@
 //! What can go wrong between the journal and its files.
 //!
-//! Owns the errors of reading and of writing, and what they are for whoever asked. Promises that what is damaged is
-//! called so. Does not decide what follows: the committer and the settler do.
+//! Owns the errors of reading and of writing, and what they are for whoever asked. Promises that what is
+//! damaged is called so. Does not decide what follows: the committer and the settler do.
 
 use std::io;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! What the committer remembers of transactions.
 //!
-//! Owns those that are under way or whose last records the database does not have yet. Promises that an entry, while
-//! there, is what the log says, which may be ahead of the database; and that whatever is not here is in the database as
-//! the database says. Does not write. Start reading at [`Known`].
+//! Owns those that are under way or whose last records the database does not have yet. Promises that an
+//! entry, while there, is what the log says, which may be ahead of the database; and that whatever is not
+//! here is in the database as the database says. Does not write. Start reading at [`Known`].
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,18 +1,18 @@
 //! The index of names, brought up to date many at a time.
 //!
-//! Owns how the database keeps ids that callers chose and idempotency keys of ended transactions (ADR 10). Promises that a
-//! name which was noted is read back by every opening until the index has it, and that the index has it before memory
-//! ([`Names`]) forgets it. Does not judge what a name leads to.
+//! Owns how the database keeps ids that callers chose and idempotency keys of ended transactions (ADR 10).
+//! Promises that a name which was noted is read back by every opening until the index has it, and that the
+//! index has it before memory ([`Names`]) forgets it. Does not judge what a name leads to.
 //!
-//! Names are random, or nearly so: in a large index each would change a page of its own, which costs a dozen times what its
-//! transaction does. So a round only adds its names to a table that grows at its end (`fresh`). When many have gathered
-//! they are *frozen*, and each round puts a stretch of them into the index (`named`), in the order of tags: with ten
-//! million in it, some twenty then fall on a page. A row of the index is a bucket: a stretch of all tags, with its
-//! pairs one after the other, and as large as fits a page.
+//! Names are random, or nearly so: in a large index each would change a page of its own, which costs a dozen
+//! times what its transaction does. So a round only adds its names to a table that grows at its end
+//! (`fresh`). When many have gathered they are *frozen*, and each round puts a stretch of them into the index
+//! (`named`), in the order of tags: with ten million in it, some twenty then fall on a page. A row of the
+//! index is a bucket: a stretch of all tags, with its pairs one after the other, and as large as fits a page.
 //!
-//! A pair is never wrong, only needless: numbers are given once. So it does not matter when it comes into the index, or
-//! how often. When a reservation is forgotten, the index is to lose its pairs, and hears of it the same way: as pairs with
-//! a negative number.
+//! A pair is never wrong, only needless: numbers are given once. So it does not matter when it comes into the
+//! index, or how often. When a reservation is forgotten, the index is to lose its pairs, and hears of it the
+//! same way: as pairs with a negative number.
 
 use rusqlite::{Connection, OptionalExtension, Statement};
 
@@ -29,7 +29,7 @@ const BUCKET_PAIRS_MAX: usize = 500;
 /// The settler's side of the index.
 pub(super) struct LateIndex<'c> {
     /// Names after which those that have gathered are frozen.
-    at_once: usize,
+    together: usize,
     /// Names of the running transaction, and whether memory had them already.
     came: Vec<(Named, bool)>,
     /// How many names are in `fresh` and not frozen.
@@ -72,10 +72,10 @@ impl<'c> LateIndex<'c> {
     pub(super) fn read(
         connection: &'c Connection,
         names: &Names,
-        at_once: usize,
+        together: usize,
     ) -> Result<Self, WriteError> {
         let mut index = Self {
-            at_once,
+            together,
             came: Vec::new(),
             fresh: 0,
             lost: Vec::new(),
@@ -120,7 +120,7 @@ impl<'c> LateIndex<'c> {
         self.merging = frozen_to.map(|to_round| Merging::of(to_round, frozen));
         if self.merging.is_some() {
             self.lost = fresh.into_iter().filter(|(_, no)| *no < 0).collect();
-        } else if self.fresh >= self.at_once {
+        } else if self.fresh >= self.together {
             // Were each life one round long, they would gather for ever.
             self.freeze_these(fresh);
         } else {
@@ -159,7 +159,7 @@ impl<'c> LateIndex<'c> {
         self.fresh += self.came.len();
         self.lost.extend(self.came.drain(..).map(|(named, _)| named).filter(|(_, no)| *no < 0));
         let Some(merging) = &mut self.merging else {
-            if self.fresh >= self.at_once {
+            if self.fresh >= self.together {
                 // Names that are lost come in no order; there are few.
                 let mut frozen = names.all();
                 frozen.append(&mut self.lost);
@@ -196,12 +196,12 @@ impl<'c> LateIndex<'c> {
         }
     }
 
-    /// Puts some frozen names into the index: twice as many as came, so that they are done before others are frozen, and a
-    /// hundredth of all at least, so that they are done some day. Notes how far it has come: the process may live too
-    /// short to do all of them.
+    /// Puts some frozen names into the index: twice as many as came, so that they are done before others are
+    /// frozen, and a hundredth of all at least, so that they are done some day. Notes how far it has come:
+    /// the process may live too short to do all of them.
     pub(super) fn merge_some(&mut self) -> Result<(), WriteError> {
         let Some(mut merging) = self.merging.take() else { return Ok(()) };
-        let count = (2 * self.came.len()).max(self.at_once / 100).max(1);
+        let count = (2 * self.came.len()).max(self.together / 100).max(1);
         let merged = self.merge(&mut merging, count);
         self.merging = Some(merging);
         merged
@@ -329,7 +329,7 @@ mod tests {
     use crate::names::Tags;
     use crate::schema;
 
-    const AT_ONCE: usize = 20;
+    const TOGETHER: usize = 20;
 
     fn database() -> Connection {
         let database = Connection::open_in_memory().unwrap();
@@ -382,7 +382,7 @@ mod tests {
         fn a_name_is_found_from_its_commit_on_wherever_it_is(steps in prop::collection::vec(step(), 1..60)) {
             let database = database();
             let mut names = Names::new(Tags::new(0));
-            let mut index = LateIndex::read(&database, &names, AT_ONCE).unwrap();
+            let mut index = LateIndex::read(&database, &names, TOGETHER).unwrap();
             let (mut there, mut gone) = (BTreeSet::new(), BTreeSet::new());
             let mut no = 0;
             for step in steps {
@@ -412,7 +412,7 @@ mod tests {
                     Step::Restart => {
                         names = Names::new(Tags::new(0));
                         drop(index);
-                        index = LateIndex::read(&database, &names, AT_ONCE).unwrap();
+                        index = LateIndex::read(&database, &names, TOGETHER).unwrap();
                     }
                 }
                 let mut found: BTreeSet<Named> = names.all().into_iter().collect();
@@ -420,11 +420,11 @@ mod tests {
                 prop_assert!(found.is_superset(&there), "{:?} is missing", there.difference(&found));
             }
             // What waits comes into the index in the end, and what is gone leaves it.
-            for _ in 0..2 * AT_ONCE {
+            for _ in 0..2 * TOGETHER {
                 no += 1;
                 index.note(&names, (Tag(no), no));
                 there.insert((Tag(no), no));
-                for _ in 0..AT_ONCE {
+                for _ in 0..TOGETHER {
                     index.merge_some().unwrap();
                     index.write_fresh().unwrap();
                     index.committed(&names).into_iter().for_each(|indexed| names.remove(indexed));
@@ -432,7 +432,7 @@ mod tests {
             }
             let indexed: BTreeSet<Named> = indexed(&database).into_iter().collect();
             prop_assert!(indexed.is_disjoint(&gone), "{:?} should be gone", indexed.intersection(&gone));
-            prop_assert!(there.difference(&indexed).count() < 2 * AT_ONCE, "few wait");
+            prop_assert!(there.difference(&indexed).count() < 2 * TOGETHER, "few wait");
         }
     }
 
@@ -462,11 +462,30 @@ mod tests {
         assert_eq!(found, there);
     }
 
+    /// Where a stretch ends between the two, the first of them is the loss.
+    #[test]
+    fn a_name_that_comes_and_goes_while_others_are_merged_is_gone() {
+        let database = database();
+        let names = Names::new(Tags::new(0));
+        let mut index = LateIndex::read(&database, &names, 10).unwrap();
+        let mut round = |come: &[i64], go: &[i64]| {
+            come.iter().for_each(|no| index.note(&names, (Tag(7), *no)));
+            go.iter().for_each(|no| index.note_lost((Tag(7), *no)));
+            index.merge_some().unwrap();
+            index.write_fresh().unwrap();
+            index.committed(&names).into_iter().for_each(|indexed| names.remove(indexed));
+        };
+        round(&[1, 2, 3, 4, 5, 6], &[]);
+        round(&[], &[1, 2, 3, 4, 5]);
+        (0..20).for_each(|_| round(&[], &[]));
+        assert_eq!(indexed(&database), [(Tag(7), 6)]);
+    }
+
     #[test]
     fn half_a_pair_is_damage() {
         let database = database();
         database.execute_batch("INSERT INTO fresh VALUES (5, zeroblob(36))").unwrap();
-        let read = LateIndex::read(&database, &Names::new(Tags::new(0)), AT_ONCE);
+        let read = LateIndex::read(&database, &Names::new(Tags::new(0)), TOGETHER);
         assert!(matches!(read, Err(WriteError::Nonsense(_))));
         assert!(numbers_of(&[0; 36], Tag(0)).is_err());
     }

@@ -1,10 +1,11 @@
 //! The journal on disk: a log, and behind it one SQLite database, in a directory.
 //!
-//! Owns [`SqliteJournal`]: a thread that makes appends durable in the log (the committer), one that brings the database up to
-//! it in rounds (the settler), and a few readers beside them. Promises that *committed* means flushed to the disk, that a
-//! directory has one user, and that after an error which leaves the disk in doubt nothing more is written: `on_fatal` is
-//! called once, and every append that the committer begins with after it has heard of the error is answered *unknown*. Does not
-//! decode records. Start reading at [`SqliteJournal::open`], then `committer/`, then `settler.rs`.
+//! Owns [`SqliteJournal`]: a thread that makes appends durable in the log (the committer), one that brings
+//! the database up to it in rounds (the settler), and a few readers beside them. Promises that *committed*
+//! means flushed to the disk, that a directory has one user, and that after an error which leaves the disk in
+//! doubt nothing more is written: `on_fatal` is called once, and every append that the committer begins with
+//! after it has heard of the error is answered *unknown*. Does not decode records. Start reading at
+//! [`SqliteJournal::open`], then `committer/`, then `settler.rs`.
 
 mod absence;
 mod archive;
@@ -49,7 +50,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::limits::{
-    CHECKPOINT_PAGES, DISK_RESERVE_BYTES, LOG_BYTES_MAX, LOOKUP_CACHE_KIB, NAMES_INDEXED_AT_ONCE,
+    CHECKPOINT_PAGES, DISK_RESERVE_BYTES, LOG_BYTES_MAX, LOOKUP_CACHE_KIB, NAMES_INDEXED_TOGETHER,
     READER_CACHE_KIB,
 };
 
@@ -74,14 +75,15 @@ use space::Space;
 pub struct SqliteOptions {
     /// Free space below which [`Appends::is_disk_low`] says so.
     pub disk_reserve_bytes: u64,
-    /// How large the database may grow, the log beside it aside; beyond, it takes nothing in. A quota, and the way
-    /// to try a full disk out. `None`: as large as the disk.
+    /// How large the database may grow, the log beside it aside; beyond, it takes nothing in. A quota, and
+    /// the way to try a full disk out. `None`: as large as the disk.
     pub database_bytes_max: Option<u64>,
-    /// How large the log may grow while the database cannot take it in; beyond, appends are answered *no space*.
+    /// How large the log may grow while the database cannot take it in; beyond, appends are answered *no
+    /// space*.
     pub log_bytes_max: u64,
-    /// How many names (ids that callers chose, idempotency keys) are put into their index together. The more there are, the
-    /// cheaper the index is to keep up to date, at some 40 bytes of memory each.
-    pub names_indexed_at_once: usize,
+    /// How many names (ids that callers chose, idempotency keys) are put into their index together. The more
+    /// there are, the cheaper the index is to keep up to date, at some 40 bytes of memory each.
+    pub names_indexed_together: usize,
 }
 
 impl Default for SqliteOptions {
@@ -90,12 +92,13 @@ impl Default for SqliteOptions {
             disk_reserve_bytes: DISK_RESERVE_BYTES,
             database_bytes_max: None,
             log_bytes_max: LOG_BYTES_MAX,
-            names_indexed_at_once: NAMES_INDEXED_AT_ONCE,
+            names_indexed_together: NAMES_INDEXED_TOGETHER,
         }
     }
 }
 
-/// The backend on disk. Dropping it finishes what is queued, leaves everything in one file and lets the directory go.
+/// The backend on disk. Dropping it finishes what is queued, leaves everything in one file and lets the
+/// directory go.
 pub struct SqliteJournal {
     shared: Arc<Shared>,
     readers: Readers,
@@ -106,11 +109,13 @@ pub struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    /// Opens the journal in `directory`, laying out a new one where there is none. `on_fatal` is called at most once,
-    /// from the journal's thread, when the process must stop and be started again; it gets what to tell the operator.
+    /// Opens the journal in `directory`, laying out a new one where there is none. `on_fatal` is called at
+    /// most once, from the journal's thread, when the process must stop and be started again; it gets what to
+    /// tell the operator.
     ///
     /// # Errors
-    /// When the directory is in use, its data damaged, foreign or from a later version, or cannot be made durable.
+    /// When the directory is in use, its data damaged, foreign or from a later version, or cannot be made
+    /// durable.
     pub fn open(directory: &Path, options: SqliteOptions, on_fatal: OnFatal) -> Result<Self, OpenError> {
         let Opened { connection, path, lock, log, salt } = open::open(directory, &options)?;
         let space = Space::new(directory, options.disk_reserve_bytes);
@@ -124,9 +129,9 @@ impl SqliteJournal {
         let (tasks, to_do) = channel();
         let (done, results) = channel();
         let for_settler = Arc::clone(&shared);
-        let at_once = options.names_indexed_at_once;
+        let together = options.names_indexed_together;
         let settler = start("amends-settler", &path, move |ready| {
-            settle(connection, lock, &for_settler, at_once, &to_do, &done, ready);
+            settle(connection, lock, &for_settler, together, &to_do, &done, ready);
         })?;
         let for_committer = Arc::clone(&shared);
         let settling = Settling::new(tasks, results);
@@ -141,8 +146,8 @@ impl SqliteJournal {
         })
     }
 
-    /// What keeps an answer through a power cut, in words: how the log is flushed, and what the database is set to. No
-    /// option changes it.
+    /// What keeps an answer through a power cut, in words: how the log is flushed, and what the database is
+    /// set to. No option changes it.
     #[must_use]
     pub fn durability() -> String {
         open::durability()
@@ -157,8 +162,8 @@ impl SqliteJournal {
         }
     }
 
-    /// As [`SqliteJournal::catch_up`]; without space for that, or beside a lock of another program, what is asked is
-    /// answered as of the last round.
+    /// As [`SqliteJournal::catch_up`]; without space for that, or beside a lock of another program, what is
+    /// asked is answered as of the last round.
     fn catch_up_if_possible(&self) -> Result<(), JournalError> {
         match self.catch_up() {
             Err(JournalError::NoSpace(_) | JournalError::Locked(_)) => Ok(()),
@@ -176,9 +181,10 @@ impl SqliteJournal {
         // Memory first: what leaves it then is in the index of the moment that is taken next.
         let (times, hint) = (forgotten.times(), names.hint(name));
         let found = self.readers.read(|moment| look(moment, &hint))?;
-        // A transaction that was live when the committer was asked may have ended before the moment was taken: then memory has
-        // a number more. That number may have gone into the index since; but the committer says before it lets a number
-        // go that it forgets something. So memory is asked first here too, and only then how often it forgot.
+        // A transaction that was live when the committer was asked may have ended before the moment was
+        // taken: then memory has a number more. That number may have gone into the index since; but the
+        // committer says before it lets a number go that it forgets something. So memory is asked first here
+        // too, and only then how often it forgot.
         let is_certain = names.hint(name) == hint && forgotten.times() == times;
         Ok(Found { found, is_certain })
     }
@@ -225,7 +231,8 @@ impl Appends for SqliteJournal {
 
 impl Reads for SqliteJournal {
     fn load(&self, id: TransactionId) -> Result<Loaded, JournalError> {
-        // A second time if it was removed between the two looks, or went to another place: a gap that stays is one.
+        // A second time if it was removed between the two looks, or went to another place: a gap that stays
+        // is one.
         for is_last in [false, true] {
             let ahead = match self.shared.is_ahead() {
                 true => self.ask(|reply| Job::Question(Question::Transaction { id, reply }))?,
@@ -258,7 +265,8 @@ impl Reads for SqliteJournal {
             let items = self.ask(|reply| Job::Question(Question::Active { partitions, limit, reply }))?;
             return Ok(Page { items, next: Some(IN_DATABASE) });
         }
-        // What the log had at the start is there from the first page on; what came since is its starter's to know.
+        // What the log had at the start is there from the first page on; what came since is its starter's to
+        // know.
         if cursor.is_none_or(|cursor| cursor == IN_DATABASE) {
             self.catch_up()?;
         }
@@ -362,7 +370,8 @@ impl Upkeep for SqliteJournal {
     }
 }
 
-/// A directory has one user at a time: whoever has it open owns everything, and nobody can take anything over.
+/// A directory has one user at a time: whoever has it open owns everything, and nobody can take anything
+/// over.
 impl Ownership for SqliteJournal {
     fn acquire(&self, wanted: &Partitions) -> Result<Vec<Lease>, JournalError> {
         let epoch = self.shared.epoch;
@@ -416,12 +425,12 @@ fn settle(
     mut connection: Connection,
     lock: DirectoryLock,
     shared: &Arc<Shared>,
-    names_indexed_at_once: usize,
+    names_indexed_together: usize,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
     ready: Ready,
 ) {
-    if let Err(error) = settle_over(&mut connection, shared, names_indexed_at_once, tasks, done, &ready) {
+    if let Err(error) = settle_over(&mut connection, shared, names_indexed_together, tasks, done, &ready) {
         // Nobody waits any more if the opener is gone.
         let _ = ready.send(Err(not_ready(&shared.path, error)));
     }
@@ -435,7 +444,7 @@ fn settle(
 fn settle_over(
     connection: &mut Connection,
     shared: &Arc<Shared>,
-    names_indexed_at_once: usize,
+    names_indexed_together: usize,
     tasks: &Receiver<Task>,
     done: &Sender<Done>,
     ready: &Ready,
@@ -443,7 +452,7 @@ fn settle_over(
     let waiting = Arc::clone(shared);
     amends_sqlite::wait_for_locks(connection, &shared.path, move |waited| waiting.waits_for_a_lock(waited))?;
     let wal = Wal::watch(connection, CHECKPOINT_PAGES)?;
-    let settler = Settler::new(connection, wal, Arc::clone(shared), names_indexed_at_once)?;
+    let settler = Settler::new(connection, wal, Arc::clone(shared), names_indexed_together)?;
     let _ = ready.send(Ok(()));
     let tell = |what: Done| {
         // Without a committer there is nobody to tell.
@@ -455,8 +464,8 @@ fn settle_over(
         let why = WriteError::Panicked(panic_text(panic.as_ref()).to_owned()).fatal(&shared.path);
         tell(Done::Dead(why.clone()));
         shared.die(why);
-        // The committer goes first, as it always does: until then the directory is in use. What it asks for meanwhile is refused
-        // by being dropped.
+        // The committer goes first, as it always does: until then the directory is in use. What it asks for
+        // meanwhile is refused by being dropped.
         while tasks.recv().is_ok() {}
     }
     Ok(())
@@ -500,7 +509,8 @@ fn commit_over(
     Ok(committer.run())
 }
 
-/// A transaction of which the database may not have all. It was asked after the log was, and may have got on meanwhile.
+/// A transaction of which the database may not have all. It was asked after the log was, and may have got on
+/// meanwhile.
 fn put_together(stored: Option<Stored>, ahead: Ahead) -> Stored {
     let Ahead { mut transaction, stored: certain, is_unreadable } = ahead;
     let known = certain as usize + transaction.records.len();

@@ -1,8 +1,9 @@
 //! Staying awake for the next job.
 //!
-//! Owns the judgement whether it pays to look for another moment before going to sleep, and that look. Where a client waits for each
-//! step, the next append comes some 30 µs after the last answer: sooner than a sleeping thread is called, put on a
-//! processor and has its caches again. Promises that whoever looks in vain does so less and less often.
+//! Owns the judgement whether it pays to look for another moment before going to sleep, and that look. Where
+//! a client waits for each step, the next append comes some 30 µs after the last answer: sooner than a
+//! sleeping thread is called, put on a processor and has its caches again. Promises that whoever looks in
+//! vain does so less and less often.
 
 use std::thread;
 use std::time::Instant;
@@ -33,8 +34,8 @@ impl Linger {
     }
 }
 
-/// Looks for a moment whether something has come. Gives the processor away in between: whoever is to bring it may have been put on
-/// this very one.
+/// Looks for a moment whether something has come. Gives the processor away in between: whoever is to bring it
+/// may have been put on this very one.
 pub(super) fn linger(has_come: impl Fn() -> bool) -> bool {
     let began = Instant::now();
     loop {

@@ -1,8 +1,9 @@
 //! One process a directory.
 //!
-//! Owns the lock file. Promises that a directory in use is refused, from this process too, and that the lock goes
-//! with its holder, however that ends. Also keeps the mark that a journal was once laid out here, so that a vanished
-//! database is not taken for a fresh start. Does not lock the database itself: others may read it.
+//! Owns the lock file. Promises that a directory in use is refused, from this process too, and that the lock
+//! goes with its holder, however that ends. Also keeps the mark that a journal was once laid out here, so
+//! that a vanished database is not taken for a fresh start. Does not lock the database itself: others may
+//! read it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};

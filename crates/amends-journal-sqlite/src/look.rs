@@ -1,7 +1,8 @@
 //! What can be asked of the database, as of one moment.
 //!
-//! Owns the reading queries. Promises that lists of transactions, live and ended together, come in the order of their starts,
-//! and that one whose records have a gap shows it as damage of its own. Does not decode records: whoever asked does.
+//! Owns the reading queries. Promises that lists of transactions, live and ended together, come in the order
+//! of their starts, and that one whose records have a gap shows it as damage of its own. Does not decode
+//! records: whoever asked does.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -101,13 +102,15 @@ impl<'m> Look<'m> {
             let entry = match name {
                 Name::Id(id) => self.first(
                     "SELECT id, fingerprint, 0 FROM ended WHERE no = ?1 AND id = ?2
-                     UNION ALL SELECT id, fingerprint, 1 FROM reserved WHERE no = ?1 AND id = ?2 AND id_given <> 0",
+                     UNION ALL
+                     SELECT id, fingerprint, 1 FROM reserved WHERE no = ?1 AND id = ?2 AND id_given <> 0",
                     params![no, id.to_bytes().as_slice()],
                     key_entry,
                 ),
                 Name::Key(key) => self.first(
                     "SELECT id, fingerprint, 0 FROM ended WHERE no = ?1 AND key = ?2
-                     UNION ALL SELECT id, fingerprint, 1 FROM reserved WHERE no = ?1 AND key = ?2",
+                     UNION ALL
+                     SELECT id, fingerprint, 1 FROM reserved WHERE no = ?1 AND key = ?2",
                     params![no, key],
                     key_entry,
                 ),
@@ -157,7 +160,8 @@ impl<'m> Look<'m> {
         limit: usize,
     ) -> Result<Page<Stored>, ReadError> {
         let limit = limit.max(1);
-        // Not "standing is one of": a standing that nobody wrote must come up, and be an error, not be passed over.
+        // Not "standing is one of": a standing that nobody wrote must come up, and be an error, not be passed
+        // over.
         let found = self.of_partitions(
             partitions,
             "SELECT no, id, definition, standing, unreadable, wake_at FROM live
@@ -395,7 +399,8 @@ impl<'m> Look<'m> {
         Ok((row.get(0)?, stored))
     }
 
-    /// A gap in the records is filled with nothing, which no decoder takes for a record: the gap is this transaction's damage.
+    /// A gap in the records is filled with nothing, which no decoder takes for a record: the gap is this
+    /// transaction's damage.
     fn with_records(&self, no: i64, mut stored: Stored) -> Result<Stored, ReadError> {
         let mut statement =
             self.moment.prepare_cached("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?;
@@ -461,8 +466,8 @@ fn end_records(stored: &mut Stored) {
     }
 }
 
-/// Missing records in a row beyond which a transaction's damage is not spelled out any more: a number like that is damaged
-/// itself, and must not make us fill memory.
+/// Missing records in a row beyond which a transaction's damage is not spelled out any more: a number like
+/// that is damaged itself, and must not make us fill memory.
 const GAP_MAX: u64 = 1_000_000;
 
 /// The first `limit` of rows that were asked for with one more, to know whether there is another page.

@@ -1,8 +1,8 @@
 //! What the committer asks the database.
 //!
-//! Owns a reading connection and the few questions about single transactions, ids and keys. Promises the database's answer
-//! as of the first question since [`Lookup::end`]: of one that `known.rs` does not know, that is all there is. Does not
-//! write.
+//! Owns a reading connection and the few questions about single transactions, ids and keys. Promises the
+//! database's answer as of the first question since [`Lookup::end`]: of one that `known.rs` does not know,
+//! that is all there is. Does not write.
 
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ impl<'c> Lookup<'c> {
     pub(super) fn prepare(connection: &'c Connection, names: &'c Names) -> Result<Self> {
         let ended = |which: &str| {
             connection.prepare(&format!(
-                "SELECT ended.no, mode, name, version, standing, started_at, id_given, key, fingerprint, ended_at, records
+                "SELECT ended.no, mode, name, version, standing, started_at, id_given, key, fingerprint,
+                        ended_at, records
                  FROM ended JOIN definition ON definition.no = ended.definition WHERE {which}"
             ))
         };
@@ -49,15 +50,16 @@ impl<'c> Lookup<'c> {
             end: connection.prepare("COMMIT")?,
             has_begun: false,
             live: connection.prepare(
-                "SELECT live.no, mode, name, version, standing, started_at, id_given, key, fingerprint, wake_at,
-                        unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
+                "SELECT live.no, mode, name, version, standing, started_at, id_given, key, fingerprint,
+                        wake_at, unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
                         (SELECT coalesce(sum(length(body)), 0) FROM record WHERE record.no = live.no)
                  FROM live JOIN definition ON definition.no = live.definition WHERE id = ?1",
             )?,
         })
     }
 
-    /// Answers are as of one moment from here on until [`Lookup::end`]: taking a moment costs more than most answers.
+    /// Answers are as of one moment from here on until [`Lookup::end`]: taking a moment costs more than most
+    /// answers.
     fn begin(&mut self) -> Result<()> {
         if !self.has_begun {
             self.begin.raw_execute()?;

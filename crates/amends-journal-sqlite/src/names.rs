@@ -1,9 +1,10 @@
 //! Ids that callers chose, and idempotency keys, as the index knows them.
 //!
-//! Owns [`Tag`], which stands for such a name, and [`Names`], those of ended transactions that the index does not have yet.
-//! Promises that a name is found here or in the index (`late_index.rs`) from the commit on that ended its transaction. Does
-//! not say what a name leads to: a pair of tag and number is a hint, and whoever follows it compares id or key with
-//! what stands under the number. So two names may share a tag, and a number may lead nowhere any more.
+//! Owns [`Tag`], which stands for such a name, and [`Names`], those of ended transactions that the index does
+//! not have yet. Promises that a name is found here or in the index (`late_index.rs`) from the commit on that
+//! ended its transaction. Does not say what a name leads to: a pair of tag and number is a hint, and whoever
+//! follows it compares id or key with what stands under the number. So two names may share a tag, and a
+//! number may lead nowhere any more.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -65,13 +66,14 @@ impl Tags {
     }
 }
 
-/// The names that the index may not have. A reader asks here before it takes its moment of the database: what is not here then
-/// is in the index of that moment, or its transaction was live still (so whoever finds nothing asks again).
+/// The names that the index may not have. A reader asks here before it takes its moment of the database: what
+/// is not here then is in the index of that moment, or its transaction was live still (so whoever finds
+/// nothing asks again).
 #[derive(Debug)]
 pub(super) struct Names {
     pub(super) tags: Tags,
-    /// Each has a stretch of all tags, in their order. Going through one set of a million would keep everybody out until it
-    /// is done.
+    /// Each has a stretch of all tags, in their order. Going through one set of a million would keep
+    /// everybody out until it is done.
     parts: [Mutex<BTreeSet<Named>>; 1 << PART_BITS],
 }
 

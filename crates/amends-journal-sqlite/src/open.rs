@@ -1,8 +1,9 @@
 //! From a directory to a database that can be trusted.
 //!
-//! Owns the checks and settings at opening. Promises that what is opened is ours, of a layout we know, not damaged as far
-//! as can be seen in good time, and flushed at each commit: the settings that durability hangs on are read back. What
-//! cannot be promised is refused, with the file and what to do. Does not write sagas.
+//! Owns the checks and settings at opening. Promises that what is opened is ours, of a layout we know, not
+//! damaged as far as can be seen in good time, and flushed at each commit: the settings that durability hangs
+//! on are read back. What cannot be promised is refused, with the file and what to do. Does not write
+//! transactions.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,7 +13,7 @@ use amends_log::{LogDamage, NoRoom, OpenLogError};
 use amends_sqlite::{FileError, NotTaken, describe, is_damage};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::limits::{PAGE_BYTES, QUICK_CHECK_BYTES_MAX, WAL_KEPT_BYTES_MAX, WRITER_CACHE_KIB};
+use crate::limits::{PAGE_BYTES, QUICK_CHECK_BYTES_MAX, SETTLER_CACHE_KIB, WAL_KEPT_BYTES_MAX};
 
 use super::SqliteOptions;
 use super::lock::{DirectoryLock, LockError};
@@ -55,7 +56,8 @@ pub enum OpenError {
     },
     /// The file is a database of something else.
     #[error(
-        "{} is not a journal of Amends, or is damaged: its application id is {found:#x}. Choose another directory",
+        "{} is not a journal of Amends, or is damaged: its application id is {found:#x}. Choose \
+         another directory",
         .path.display()
     )]
     Foreign {
@@ -66,8 +68,8 @@ pub enum OpenError {
     },
     /// A later version laid the data out.
     #[error(
-        "{} was written by a newer version of Amends: its format is {found}, this version knows up to {known}. \
-         Run that version, or a later one", .path.display()
+        "{} was written by a newer version of Amends: its format is {found}, this version knows up to \
+         {known}. Run that version, or a later one", .path.display()
     )]
     Newer {
         /// The file.
@@ -79,8 +81,8 @@ pub enum OpenError {
     },
     /// A version from before the first release laid the data out.
     #[error(
-        "{} was written by a version of Amends from before its first release: its format is {found}, this version \
-         reads {known}. Start with an empty directory", .path.display()
+        "{} was written by a version of Amends from before its first release: its format is {found}, this \
+         version reads {known}. Start with an empty directory", .path.display()
     )]
     Older {
         /// The file.
@@ -91,7 +93,10 @@ pub enum OpenError {
         known: i64,
     },
     /// The database does not take a setting that durability hangs on.
-    #[error("{} cannot be made durable: {setting} is {found:?}, not {wanted:?}. Use a local disk", .path.display())]
+    #[error(
+        "{} cannot be made durable: {setting} is {found:?}, not {wanted:?}. Use a local disk",
+        .path.display()
+    )]
     NotDurable {
         /// The file.
         path: PathBuf,
@@ -120,7 +125,10 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// A file or directory cannot be used.
-    #[error("cannot use {}: {source}. Check that it is there and that this user may write it", .path.display())]
+    #[error(
+        "cannot use {}: {source}. Check that it is there and that this user may write it",
+        .path.display()
+    )]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -143,7 +151,7 @@ const FILE: &str = "journal.db";
 /// What the names of the log's files begin with.
 const LOG: &str = "journal";
 
-/// A database ready for its writer.
+/// A journal ready for its threads.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) connection: Connection,
@@ -210,7 +218,8 @@ fn open_log(
     let mut log = amends_log::open(place, settled, options.log_bytes_max)
         .map_err(|error| from_log(directory, error))?;
     match log.log.provide() {
-        // Without space for another file what is there must do, until the first append that needs more is told so.
+        // Without space for another file what is there must do, until the first append that needs more is
+        // told so.
         Ok(()) | Err(NoRoom::NoSpace | NoRoom::Full) => Ok((log, salt)),
         Err(NoRoom::Io(source)) => Err(OpenError::Io { path: directory.to_owned(), source }),
     }
@@ -297,7 +306,8 @@ fn from_file(error: FileError) -> OpenError {
 }
 
 pub(super) fn from_sqlite(path: PathBuf, error: rusqlite::Error) -> OpenError {
-    // All we say to the database is fixed and right: "cannot be understood" means that it is not what we laid out.
+    // All we say to the database is fixed and right: "cannot be understood" means that it is not what we laid
+    // out.
     if is_damage(&error) || error.sqlite_error_code() == Some(ErrorCode::Unknown) {
         OpenError::Damaged { path, details: describe(&error) }
     } else if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
@@ -340,10 +350,10 @@ fn prepare(
     if let Err(NotTaken { setting, wanted, found }) = amends_sqlite::flush_each_commit(&connection)? {
         return Err(Trouble::NotDurable { setting, found, wanted });
     }
-    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
+    connection.pragma_update(None, "cache_size", -i64::from(SETTLER_CACHE_KIB))?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES_MAX)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // The writer copies the log itself, so as to see what comes of it.
+    // The settler copies the WAL itself, so as to see what comes of it.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     if is_fresh {
         amends_sqlite::about_to_write(path)?;
@@ -385,7 +395,8 @@ fn check_content(connection: &Connection, found: &Found) -> Result<(), Trouble> 
     amends_sqlite::quick_check(connection)?.map_or(Ok(()), |reason| Err(Trouble::Damaged(reason)))
 }
 
-/// SQLite opens what it may not write, or does not know how to, for reading only, and says so at the first write.
+/// SQLite opens what it may not write, or does not know how to, for reading only, and says so at the first
+/// write.
 fn check_writable(path: &Path, connection: &Connection) -> Result<(), Trouble> {
     if !connection.is_readonly(rusqlite::MAIN_DB)? {
         return Ok(());

@@ -1,7 +1,8 @@
 //! Everybody who only looks.
 //!
-//! Owns what a look at the database is for whoever asks the journal. Promises to see what is committed and nothing else,
-//! each call as of one moment, and never to wait for the settler. Does not know the queries: they are `look.rs`'s.
+//! Owns what a look at the database is for whoever asks the journal. Promises to see what is committed and
+//! nothing else, each call as of one moment, and never to wait for the settler. Does not know the queries:
+//! they are `look.rs`'s.
 
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,12 @@
 //! The database's layout: format 2.
 //!
-//! Owns the tables, the format's version and the codes that stand for modes, standings and moments. Promises that a code
-//! nobody wrote is an error. Does not read or write transactions.
+//! Owns the tables, the format's version and the codes that stand for modes, standings and moments. Promises
+//! that a code nobody wrote is an error. Does not read or write transactions.
 //!
-//! Everything hangs on `no`, an integer that counts transactions by their start: random keys cost a B-tree four fifths
-//! of its speed, so an id is touched once at its transaction's end, and one that its caller chose only together with
-//! many others. Live transactions lie apart from ended ones, so that recovery reads nothing else; no row is rewritten
-//! from step to step.
+//! Everything hangs on `no`, an integer that counts transactions by their start: random keys cost a B-tree
+//! four fifths of its speed, so an id is touched once at its transaction's end, and one that its caller chose
+//! only together with many others. Live transactions lie apart from ended ones, so that recovery reads
+//! nothing else; no row is rewritten from step to step.
 
 use amends_core::{End, Mode, Standing, StandingKind, Time, TransactionId, Way};
 use amends_journal::{Cursor, Fingerprint, record};
@@ -18,11 +18,11 @@ pub(super) const APPLICATION_ID: i64 = 0x416D_4A6F;
 /// The layout that this version reads and writes.
 pub(super) const FORMAT: i64 = 2;
 
-/// Every table and index, word for word as the database keeps them. They are compared at opening: once released, any
-/// change here is a new format, with a step that upgrades the old one in place.
+/// Every table and index, word for word as the database keeps them. They are compared at opening: once
+/// released, any change here is a new format, with a step that upgrades the old one in place.
 const LAYOUT: [&str; 15] = [
-    // What transactions run, and of which mode they are: one number for both. `body` is NULL for a definition that
-    // transactions name but that was never stored here.
+    // What transactions run, and of which mode they are: one number for both. `body` is NULL for a definition
+    // that transactions name but that was never stored here.
     "CREATE TABLE definition (
     no      INTEGER PRIMARY KEY,
     mode    INTEGER NOT NULL,
@@ -45,7 +45,8 @@ const LAYOUT: [&str; 15] = [
     unreadable  TEXT
 ) STRICT",
     "CREATE INDEX live_asleep ON live (wake_at) WHERE wake_at IS NOT NULL",
-    // Measured: 1.5 µs of the settler's 20 for each saga; without it a list of one standing walks all that sleep.
+    // Measured: 1.5 µs of the settler's 20 for each transaction; without it a list of one standing walks all
+    // that sleep.
     "CREATE INDEX live_by_definition ON live (definition, standing)",
     "CREATE UNIQUE INDEX live_by_key ON live (key) WHERE key IS NOT NULL",
     // The records of live transactions.
@@ -55,7 +56,8 @@ const LAYOUT: [&str; 15] = [
     body BLOB NOT NULL,
     PRIMARY KEY (no, seq)
 ) WITHOUT ROWID, STRICT",
-    // Ended transactions. `records`: every record, each after its length (four bytes, little-endian). An ordinary table: large values in a table without row ids spill and double its size.
+    // Ended transactions. `records`: every record, each after its length (four bytes, little-endian). An
+    // ordinary table: large values in a table without row ids spill and double its size.
     "CREATE TABLE ended (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL,
@@ -71,9 +73,9 @@ const LAYOUT: [&str; 15] = [
     "CREATE INDEX ended_by_definition ON ended (definition, standing)",
     // Ids that we made: they grow with time, so this one grows at its end.
     "CREATE UNIQUE INDEX ended_by_made_id ON ended (id) WHERE id_given = 0",
-    // Ids that callers gave and idempotency keys, of ended and removed transactions: an index that is brought up to date many
-    // at a time, and what it does not have yet (`late_index.rs`). `pairs`, `names`: a hash of the id or key and a number,
-    // eight bytes each; `first`: the first hash that belongs into the row.
+    // Ids that callers gave and idempotency keys, of ended and removed transactions: an index that is brought
+    // up to date many at a time, and what it does not have yet (`late_index.rs`). `pairs`, `names`: a hash of
+    // the id or key and a number, eight bytes each; `first`: the first hash that belongs into the row.
     "CREATE TABLE named (
     first INTEGER PRIMARY KEY,
     pairs BLOB NOT NULL
@@ -92,10 +94,11 @@ const LAYOUT: [&str; 15] = [
     removed_at  INTEGER NOT NULL
 ) STRICT",
     "CREATE INDEX reserved_by_removal ON reserved (removed_at)",
-    // The last batch of the log whose every record is here; the highest number that a transaction ever had (one is never
-    // given again, though its transaction be removed); and the time of the newest record that there ever was. And how
-    // often the database was written, and which log is its own: the log says both too. And which rows of
-    // `fresh` are on their way into the index, and up to which hash they are there. One row.
+    // The last batch of the log whose every record is here; the highest number that a transaction ever had
+    // (one is never given again, though its transaction be removed); and the time of the newest record that
+    // there ever was. And how often the database was written, and which log is its own: the log says both
+    // too. And which rows of `fresh` are on their way into the index, and up to which hash they are there.
+    // One row.
     "CREATE TABLE settled (
     batch      INTEGER NOT NULL,
     last_no    INTEGER NOT NULL,
@@ -114,20 +117,21 @@ const LAYOUT: [&str; 15] = [
 ) WITHOUT ROWID, STRICT",
 ];
 
-/// Lays an empty database out, all at once: a stop half-way leaves it empty.
+/// Lays an empty database out, as a whole: a stop half-way leaves it empty.
 pub(super) fn create(connection: &Connection, log: u64) -> rusqlite::Result<()> {
     let layout = LAYOUT.join(";\n");
     let log = log.cast_signed();
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch, last_no, changes, log) VALUES (0, 0, 0, {log});
+        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch, last_no, changes, log)
+         VALUES (0, 0, 0, {log});
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
     ))?;
     // A file that is copied without its WAL is told from one that was never laid out.
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
-/// Whether every table and index is there and as it was laid out. More may be there: an index that somebody added to
-/// look around does no harm.
+/// Whether every table and index is there and as it was laid out. More may be there: an index that somebody
+/// added to look around does no harm.
 pub(super) fn check(connection: &Connection) -> rusqlite::Result<Result<(), Nonsense>> {
     let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
     let found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;

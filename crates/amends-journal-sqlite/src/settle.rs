@@ -1,8 +1,9 @@
 //! Transactions as the database is to have them.
 //!
-//! Owns the rows that one has: live or ended, its records, its key, its place in the counts. Promises to write what came
-//! together in one go: one that started and ended since the last round costs one row, and no row is rewritten from step
-//! to step. Does not judge anything: the log has it, so it is true. Does not commit.
+//! Owns the rows that one has: live or ended, its records, its key, its place in the counts. Promises to
+//! write what came together in one go: one that started and ended since the last round costs one row, and no
+//! row is rewritten from step to step. Does not judge anything: the log has it, so it is true. Does not
+//! commit.
 
 use bytes::Bytes;
 

@@ -1,9 +1,10 @@
 //! The one thread that writes to the database.
 //!
-//! Owns the writing connection. Promises one transaction a round, durable before it is told of; that a round for which there
-//! is no space is tried again and nothing else goes before it; and that after an error which leaves the disk in doubt nothing
-//! more is written. Damage that upkeep meets while it reads is its asker's to hear; a round cannot do without what it reads.
-//! Does not decide what goes into a round: the committer does. Start reading at [`Settler::run`].
+//! Owns the writing connection. Promises one transaction a round, durable before it is told of; that a round
+//! for which there is no space is tried again and nothing else goes before it; and that after an error which
+//! leaves the disk in doubt nothing more is written. Damage that upkeep meets while it reads is its asker's
+//! to hear; a round cannot do without what it reads. Does not decide what goes into a round: the committer
+//! does. Start reading at [`Settler::run`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -99,10 +100,10 @@ impl<'c> Settler<'c> {
         connection: &'c Connection,
         wal: Wal,
         shared: Arc<Shared>,
-        names_indexed_at_once: usize,
+        names_indexed_together: usize,
     ) -> Result<Self, WriteError> {
         Ok(Self {
-            late_index: LateIndex::read(connection, &shared.names, names_indexed_at_once)?,
+            late_index: LateIndex::read(connection, &shared.names, names_indexed_together)?,
             connection,
             statements: Statements::prepare(connection)?,
             definitions: DefinitionNumbers::read(connection)?,
@@ -167,7 +168,8 @@ impl<'c> Settler<'c> {
                     let kind = upkeep.kind();
                     self.do_upkeep(upkeep);
                     let indexed = self.late_index.committed(&self.shared.names);
-                    // First: whoever waits for the upkeep to be done must not go on if nobody knows what it did.
+                    // First: whoever waits for the upkeep to be done must not go on if nobody knows what it
+                    // did.
                     self.tell_of_death(&done);
                     done(Done::Upkeep { kind, indexed });
                 }
@@ -309,11 +311,11 @@ impl<'c> Settler<'c> {
     fn is_for_want_of_space(&self, error: &WriteError, bytes: usize) -> bool {
         let WriteError::Sqlite(error) = error else { return false };
         match error.sqlite_error().map(|error| error.extended_code) {
-            // The shared memory beside the log could not grow. A commit lets it grow after its flush: then the commit is
-            // on the disk, though this process has taken it back.
+            // The shared memory beside the log could not grow. A commit lets it grow after its flush: then
+            // the commit is on the disk, though this process has taken it back.
             Some(ffi::SQLITE_IOERR_SHMSIZE) => !self.is_committing,
-            // SQLite tells only `ENOSPC` apart; a full quota looks like a broken disk. All writing comes before the
-            // flush; a failed flush has a code of its own and is never forgiven.
+            // SQLite tells only `ENOSPC` apart; a full quota looks like a broken disk. All writing comes
+            // before the flush; a failed flush has a code of its own and is never forgiven.
             Some(ffi::SQLITE_IOERR_WRITE) => {
                 let directory = self.shared.path.parent().unwrap_or(&self.shared.path);
                 space::is_exhausted(directory, bytes + SPACE_ASKED_FOR_BESIDES)

@@ -60,7 +60,8 @@ impl Shared {
     /// Tells, once, that nothing is written any more.
     pub(super) fn die(&self, message: String) {
         if !self.has_died.swap(true, Ordering::Relaxed) {
-            // Whoever is told may panic; everybody who waits for the thread that tells it is still to be answered.
+            // Whoever is told may panic; everybody who waits for the thread that tells it is still to be
+            // answered.
             let _ = catch_unwind(AssertUnwindSafe(|| (self.on_fatal)(message)));
         }
     }
@@ -70,13 +71,14 @@ impl Shared {
         self.is_ahead.load(Ordering::Acquire)
     }
 
-    /// To be set before an answer leaves that the database does not bear out, and taken back only when it does.
+    /// To be set before an answer leaves that the database does not bear out, and taken back only when it
+    /// does.
     pub(super) fn set_ahead(&self, ahead: bool) {
         self.is_ahead.store(ahead, Ordering::Release);
     }
 
-    /// The settler has waited so long for a lock of another program. Says whether that is enough: when nobody is to come
-    /// any more, what is not settled is found in the log by the next start.
+    /// The settler has waited so long for a lock of another program. Says whether that is enough: when nobody
+    /// is to come any more, what is not settled is found in the log by the next start.
     pub(super) fn waits_for_a_lock(&self, waited: Duration) -> bool {
         if waited < LOCK_REPORTED_AFTER {
             return false;

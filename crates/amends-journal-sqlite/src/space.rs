@@ -1,7 +1,7 @@
 //! How much room the disk has.
 //!
-//! Owns the watch on free space and the look at what kind of file system this is. Promises an answer that is at most
-//! [`SPACE_LOOKED_AT_EVERY`] old. Does not turn anybody away: the engine does.
+//! Owns the watch on free space and the look at what kind of file system this is. Promises an answer that is
+//! at most [`SPACE_LOOKED_AT_EVERY`] old. Does not turn anybody away: the engine does.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -48,8 +48,8 @@ fn free_bytes(directory: &Path) -> Option<u64> {
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// Whether the directory really has no room for this many bytes. SQLite reports a full quota like a broken disk; this
-/// asks again.
+/// Whether the directory really has no room for this many bytes. SQLite reports a full quota like a broken
+/// disk; this asks again.
 pub(super) fn is_exhausted(directory: &Path, bytes: usize) -> bool {
     let path = directory.join("amends.space");
     let tried = File::create(&path).and_then(|file| fill(file, bytes));
@@ -67,8 +67,8 @@ fn fill(mut file: File, bytes: usize) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The name of the network file system that the directory lies on, if it does. There locks and shared memory, which
-/// the database leans on, hold between processes of one machine at best.
+/// The name of the network file system that the directory lies on, if it does. There locks and shared memory,
+/// which the database leans on, hold between processes of one machine at best.
 #[cfg(target_os = "linux")]
 pub(super) fn network_file_system(directory: &Path) -> Option<&'static str> {
     match rustix::fs::statfs(directory).ok()?.f_type {

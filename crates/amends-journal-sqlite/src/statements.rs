@@ -1,7 +1,7 @@
 //! What the settler says to the database.
 //!
-//! Owns the prepared statements of the hot path, held for as long as the settler lives: looking each up in a cache cost a
-//! tenth of the time. Promises nothing by itself: order and conditions are `settle.rs`'s.
+//! Owns the prepared statements of the hot path, held for as long as the settler lives: looking each up in a
+//! cache cost a tenth of the time. Promises nothing by itself: order and conditions are `settle.rs`'s.
 
 use rusqlite::{Connection, Result, Statement};
 
@@ -34,7 +34,8 @@ impl<'c> Statements<'c> {
             commit: prepare("COMMIT")?,
             rollback: prepare("ROLLBACK")?,
             insert_live: prepare(
-                "INSERT INTO live (no, id, definition, standing, started_at, id_given, key, fingerprint, wake_at)
+                "INSERT INTO live (no, id, definition, standing, started_at, id_given, key, fingerprint,
+                                   wake_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?,
             update_live: prepare("UPDATE live SET standing = ?2, wake_at = ?3 WHERE no = ?1")?,
@@ -44,11 +45,14 @@ impl<'c> Statements<'c> {
             delete_records: prepare("DELETE FROM record WHERE no = ?1")?,
             records: prepare("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?,
             insert_ended: prepare(
-                "INSERT INTO ended (no, id, definition, standing, started_at, ended_at, id_given, key, fingerprint, records)
+                "INSERT INTO ended (no, id, definition, standing, started_at, ended_at, id_given, key,
+                                    fingerprint, records)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
-            insert_definition: prepare("INSERT INTO definition (no, mode, name, version) VALUES (?1, ?2, ?3, ?4)")?,
+            insert_definition: prepare(
+                "INSERT INTO definition (no, mode, name, version) VALUES (?1, ?2, ?3, ?4)",
+            )?,
             archived_records: prepare("SELECT records FROM ended WHERE no = ?1")?,
             set_settled: prepare(
                 "UPDATE settled SET batch = ?1, last_no = max(last_no, ?2), newest_at = ?3",
@@ -56,10 +60,13 @@ impl<'c> Statements<'c> {
             count_change: prepare("UPDATE settled SET changes = ?1")?,
             add_to_tally: prepare(
                 "INSERT INTO tally (definition, standing, transactions) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (definition, standing) DO UPDATE SET transactions = transactions + excluded.transactions",
+                 ON CONFLICT (definition, standing) DO UPDATE
+                 SET transactions = transactions + excluded.transactions",
             )?,
             // Not an insert as well: its check for negative counts comes before the conflict.
-            take_from_tally: prepare("UPDATE tally SET transactions = transactions + ?3 WHERE definition = ?1 AND standing = ?2")?,
+            take_from_tally: prepare(
+                "UPDATE tally SET transactions = transactions + ?3 WHERE definition = ?1 AND standing = ?2",
+            )?,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! How many transactions of each definition have each standing.
 //!
 //! Owns the changes that the running transaction makes to the counts. Promises one write per changed pair and
-//! transaction, however many transactions moved. Does not know the counts themselves: they are in the database.
+//! transaction, however many transactions moved. Does not know the counts themselves: they are in the
+//! database.
 
 use std::collections::BTreeMap;
 

@@ -143,7 +143,8 @@ impl Settler<'_> {
         Ok(())
     }
 
-    /// Gives free pages back to the file system, a few at a time, but not those that the next transactions are going to use.
+    /// Gives free pages back to the file system, a few at a time, but not those that the next transactions
+    /// are going to use.
     fn give_space_back(&mut self) -> Result<(), WriteError> {
         let free: i64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
         let surplus = (free - FREE_PAGES_KEPT).min(PAGES_GIVEN_BACK_PER_SWEEP_MAX);
@@ -241,7 +242,8 @@ impl Settler<'_> {
     }
 }
 
-/// What was removed is removed, also when there is no space to give space back: the next step of a sweep tries again.
+/// What was removed is removed, also when there is no space to give space back: the next step of a sweep
+/// tries again.
 fn but_for_space(given_back: Result<(), (Failure, JournalError)>) -> Result<(), JournalError> {
     match given_back {
         // Until then the free pages serve the next transactions.

@@ -1,8 +1,9 @@
 //! SQLite's log beside the journal's database, broken in each of its frames.
 //!
-//! Owns the one question: is a journal whose log was broken refused, or does it know all it knew? Much of what it knows is
-//! nowhere but in the database: quarantine, definitions, what retention removed and reserved never go through our own log.
-//! SQLite itself would read up to the break and take the rest for the torn end of a write.
+//! Owns the one question: is a journal whose log was broken refused, or does it know all it knew? Much of
+//! what it knows is nowhere but in the database: quarantine, definitions, what retention removed and reserved
+//! never go through our own log. SQLite itself would read up to the break and take the rest for the torn end
+//! of a write.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 
@@ -82,7 +83,7 @@ fn definition(version: u32) -> DefinitionSpec {
 }
 
 /// Sagas that are used below.
-const SAGAS: Range<u64> = 1..14;
+const TRANSACTIONS: Range<u64> = 1..14;
 
 /// Everything that can be written, the last of it a round.
 fn live(journal: &SqliteJournal) {
@@ -107,13 +108,13 @@ fn live(journal: &SqliteJournal) {
 
 /// All that a journal knows.
 fn knows(journal: &SqliteJournal) -> String {
-    let sagas: Vec<_> = SAGAS.map(|number| journal.load(id(number)).unwrap()).collect();
-    let keys: Vec<_> = SAGAS.map(|number| journal.by_key(&format!("key {number}")).unwrap()).collect();
+    let transactions: Vec<_> = TRANSACTIONS.map(|number| journal.load(id(number)).unwrap()).collect();
+    let keys: Vec<_> = TRANSACTIONS.map(|number| journal.by_key(&format!("key {number}")).unwrap()).collect();
     let list = journal.list(&Filter::default(), None, 100).unwrap();
     let definitions = journal.definitions().unwrap();
-    // The id of a saga that was removed is its for as long as it is reserved.
+    // The id of a transaction that was removed is its for as long as it is reserved.
     let reserved = submit(journal, vec![append(2, 1, FORWARD)]);
-    format!("{sagas:?} {keys:?} {list:?} {definitions:?} {reserved:?}")
+    format!("{transactions:?} {keys:?} {list:?} {definitions:?} {reserved:?}")
 }
 
 /// A journal's directory.
@@ -242,9 +243,9 @@ fn after_a_kill_a_break_in_any_frame_is_refused() {
     }
 }
 
-/// Without the index a break in the last transaction looks like a write that was torn, and so like one that nobody was
-/// answered. Our own log says how often the database was written; unless the power cut took that too. Then it is a round,
-/// and the log has all that it held.
+/// Without the index a break in the last transaction looks like a write that was torn, and so like one that
+/// nobody was answered. Our own log says how often the database was written; unless the power cut took that
+/// too. Then it is a round, and the log has all that it held.
 #[test]
 fn after_a_power_cut_a_break_is_refused_or_in_a_round_that_is_done_again() {
     let (place, wal, known) = ended_by(Ending::PowerCut);
@@ -263,7 +264,8 @@ fn after_a_power_cut_a_break_is_refused_or_in_a_round_that_is_done_again() {
             if frame + 1 < wal.last_transaction() {
                 check_refused(&place, &bytes, WAL, &what);
             } else if frame < wal.last_transaction() {
-                // When all of the last end but one is gone, SQLite's log says nothing: it is our own that misses a round.
+                // When all of the last end but one is gone, SQLite's log says nothing: it is our own that
+                // misses a round.
                 check_refused(&place, &bytes, "journal.", &what);
             } else {
                 let (_directory, journal) = open_with(&place, &bytes).expect(&what);

@@ -1,7 +1,8 @@
 //! Recovery past a damaged page.
 //!
-//! Owns the one question: is a damaged page of live sagas, or of their records, told of and never passed over? It is damaged under
-//! an open journal: one as small as this is read as a whole when it is opened, and refused.
+//! Owns the one question: is a damaged page of live transactions, or of their records, told of and never
+//! passed over? It is damaged under an open journal: one as small as this is read as a whole when it is
+//! opened, and refused.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 
@@ -18,12 +19,12 @@ use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
 
 /// Many pages' worth.
-const SAGAS: u64 = 2_000;
+const TRANSACTIONS: u64 = 2_000;
 
-/// The saga whose page is damaged.
+/// The transaction whose page is damaged.
 const HIT: u64 = 1_200;
 
-/// As many as recovery reads at once, more or less.
+/// As many as recovery reads together, more or less.
 const LIMIT: usize = 700;
 
 fn id(number: u64) -> TransactionId {
@@ -31,7 +32,7 @@ fn id(number: u64) -> TransactionId {
 }
 
 fn input(number: u64) -> Bytes {
-    format!("\"the input of saga {number:08}, {}\"", "x".repeat(100)).into()
+    format!("\"the input of transaction {number:08}, {}\"", "x".repeat(100)).into()
 }
 
 fn start(number: u64) -> Append {
@@ -65,7 +66,8 @@ fn open_with(directory: &Path, on_fatal: impl Fn(String) + Send + Sync + 'static
     SqliteJournal::open(directory, SqliteOptions::default(), Box::new(on_fatal)).unwrap()
 }
 
-/// A journal of sagas, all of them in the database, with one flipped bit: in a page of this kind that has these bytes.
+/// A journal of transactions, all of them in the database, with one flipped bit: in a page of this kind that
+/// has these bytes.
 fn damaged(directory: &Path, kind: u8, bytes: &[u8]) -> SqliteJournal {
     damaged_with(directory, kind, bytes, |why| panic!("{why}"))
 }
@@ -77,7 +79,7 @@ fn damaged_with(
     on_fatal: impl Fn(String) + Send + Sync + 'static,
 ) -> SqliteJournal {
     let journal = open(directory);
-    for number in 1..=SAGAS {
+    for number in 1..=TRANSACTIONS {
         assert_eq!(submit(&journal, vec![start(number)]), [AppendAnswer::Committed]);
     }
     drop(journal);
@@ -124,13 +126,13 @@ fn recovery_says_damaged_and_the_journal_goes_on_for_those_that_do_not_need_the_
         let journal = damaged(directory.path(), kind, &bytes);
         let (pages, damaged) = recovered(&journal);
         assert!(pages > damaged && (1..=2).contains(&damaged), "{damaged} of {pages}");
-        assert_eq!(submit(&journal, vec![start(SAGAS + 1)]), [AppendAnswer::Committed]);
+        assert_eq!(submit(&journal, vec![start(TRANSACTIONS + 1)]), [AppendAnswer::Committed]);
         let append = Append { expected: Expected::Sequence(1), standing: FORWARD, ..start(1) };
         assert_eq!(submit(&journal, vec![append]), [AppendAnswer::Committed]);
     }
 }
 
-/// What a saga goes on from cannot be left out.
+/// What a transaction goes on from cannot be left out.
 #[test]
 fn a_damaged_page_that_is_needed_stops_the_process_and_says_why() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! A read transaction that somebody forgot keeps the WAL of the journal's database from being used again.
 //!
-//! Owns the one question: is that reported, and does all go on? By itself, since what is reported is heard by the whole
-//! process.
+//! Owns the one question: is that reported, and does all go on? By itself, since what is reported is heard by
+//! the whole process.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 

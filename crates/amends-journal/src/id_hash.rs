@@ -1,4 +1,4 @@
-//! A hash for tables of sagas by id.
+//! A hash for tables of transactions by id.
 //!
 //! Owns [`IdHash`]. Promises that nobody outside can choose ids that collide, at a few nanoseconds a look. Is
 //! of no use for anything that must come out the same in another process.

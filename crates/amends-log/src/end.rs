@@ -1,12 +1,14 @@
 //! How far the log was flushed, as its writer last knew.
 //!
-//! Owns a small file that is written after each flush and not flushed itself. It outlives a kill, so a log that ends too
-//! early is noticed then; after a power cut it may say less than is true, never more. Promises just that: the batch named
-//! in it was durable in the log when that was written. Without it a damaged last batch would look like a torn one. Beside
-//! it stand the file that has the batch, a number that the log's owner wants kept, and how often the log was opened, which
-//! is flushed before anything else happens; and the directory's salt, which never changes.
+//! Owns a small file that is written after each flush and not flushed itself. It outlives a kill, so a log
+//! that ends too early is noticed then; after a power cut it may say less than is true, never more. Promises
+//! just that: the batch named in it was durable in the log when that was written. Without it a damaged last
+//! batch would look like a torn one. Beside it stand the file that has the batch, a number that the log's
+//! owner wants kept, and how often the log was opened, which is flushed before anything else happens; and the
+//! directory's salt, which never changes.
 //!
-//! There are two places for what changes, in sectors of their own, written in turn: one that is torn leaves the other.
+//! There are two places for what changes, in sectors of their own, written in turn: one that is torn leaves
+//! the other.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -54,7 +56,8 @@ pub(super) struct Promised {
 
 impl End {
     pub(super) fn create(place: &Place) -> io::Result<Salt> {
-        // Not for secrecy from whoever can read the directory: only so that no payload can hold a frame by design.
+        // Not for secrecy from whoever can read the directory: only so that no payload can hold a frame by
+        // design.
         let salt = RandomState::new().hash_one(&place.directory);
         let file = File::create(place.end())?;
         file.write_all_at(&sealed([salt, 0, 0, 0]), SALT_AT)?;

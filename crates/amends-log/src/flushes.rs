@@ -1,7 +1,8 @@
 //! The log's flushes, counted where they are asked for.
 //!
-//! Owns the count. Promises that each one counted has come back from the system as done: whoever compares it with what the
-//! disk was told finds no fewer there. The log has one thread, so no two of them were under way at once.
+//! Owns the count. Promises that each one counted has come back from the system as done: whoever compares it
+//! with what the disk was told finds no fewer there. The log has one thread, so no two of them were under way
+//! together.
 
 use std::fs::File;
 use std::io;

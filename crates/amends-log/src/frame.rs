@@ -1,12 +1,13 @@
 //! The bytes of the log: format 2.
 //!
-//! A file begins with eight bytes of magic, the format (four bytes), the number of the file that has the batch before its
-//! first one (four), the CRC-32C of all these (four) and four of nothing. Then one frame after the other, each at a
-//! multiple of eight: length of the batch (four bytes), CRC-32C (four), the batch's number (eight), the batch. The sum
-//! is over the directory's salt, the number and the batch. All numbers are little-endian.
+//! A file begins with eight bytes of magic, the format (four bytes), the number of the file that has the
+//! batch before its first one (four), the CRC-32C of all these (four) and four of nothing. Then one frame
+//! after the other, each at a multiple of eight: length of the batch (four bytes), CRC-32C (four), the
+//! batch's number (eight), the batch. The sum is over the directory's salt, the number and the batch. All
+//! numbers are little-endian.
 //!
-//! Owns these bytes. Promises that a frame which is not what was written is not taken for one, and that nobody who does not
-//! know the salt can put one inside a batch.
+//! Owns these bytes. Promises that a frame which is not what was written is not taken for one, and that
+//! nobody who does not know the salt can put one inside a batch.
 
 use super::{BatchNumber, FileNumber};
 

@@ -1,13 +1,15 @@
 //! The log: where an append becomes durable.
 //!
-//! Owns a few files of a fixed size beside the database, written one after the other and used again. Promises that a batch
-//! is durable when [`Log::append`] returns, at the price of one flush of a file whose blocks are all there already; that
-//! what [`open`] finds is every batch that was ever promised and not released, in order and without a gap, or an error
-//! that says *damaged*; and that a batch which nobody was promised (torn by a power cut) is dropped. Does not know what a
-//! batch says. Start reading at [`Log::append`], then `scan.rs`.
+//! Owns a few files of a fixed size beside the database, written one after the other and used again. Promises
+//! that a batch is durable when [`Log::append`] returns, at the price of one flush of a file whose blocks are
+//! all there already; that what [`open`] finds is every batch that was ever promised and not released, in
+//! order and without a gap, or an error that says *damaged*; and that a batch which nobody was promised (torn
+//! by a power cut) is dropped. Does not know what a batch says. Start reading at [`Log::append`], then
+//! `scan.rs`.
 //!
-//! Group commit and a log that is recycled are as old as: J. Gray, A. Reuter, *Transaction Processing*, chapters 9 and
-//! 11; the torn end is found by checksum as in <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
+//! Group commit and a log that is recycled are as old as: J. Gray, A. Reuter, *Transaction Processing*,
+//! chapters 9 and 11; the torn end is found by checksum as in
+//! <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 mod damage;
 mod end;
@@ -295,8 +297,8 @@ impl Log {
         Batch { bytes }
     }
 
-    /// Writes one batch and flushes it; gives its number. There must be room. After an error nobody knows whether it was
-    /// written, and the log must not be used any more.
+    /// Writes one batch and flushes it; gives its number. There must be room. After an error nobody knows
+    /// whether it was written, and the log must not be used any more.
     pub fn append(&mut self, batch: Batch) -> io::Result<BatchNumber> {
         let Batch { mut bytes } = batch;
         let number = self.next;
@@ -429,8 +431,8 @@ impl Segment {
         Ok(Self { file, path, number, size, at: size, last: 0 })
     }
 
-    /// What was found may have been written and never flushed: whoever builds on it must not lose it. Written once more,
-    /// since a flush that failed before would not be tried again for pages that nobody touched.
+    /// What was found may have been written and never flushed: whoever builds on it must not lose it. Written
+    /// once more, since a flush that failed before would not be tried again for pages that nobody touched.
     fn make_durable(&self, flushes: &mut Flushes) -> Result<(), OpenLogError> {
         let written = fs::read(&self.path).and_then(|bytes| {
             self.file.write_all_at(&bytes, 0)?;
@@ -450,8 +452,8 @@ impl Segment {
     }
 }
 
-/// Writes zeros: no flush has to wait for the file system to find blocks later, and none can fail for want of them. Does not
-/// flush them itself.
+/// Writes zeros: no flush has to wait for the file system to find blocks later, and none can fail for want of
+/// them. Does not flush them itself.
 fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
     static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut at = from;

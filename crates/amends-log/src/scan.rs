@@ -1,9 +1,9 @@
 //! Reading a log back.
 //!
-//! Owns the judgement of what a stop left. Every batch was flushed before the next was written, so only the very last can
-//! rightly be broken: a broken or missing one with a later one anywhere is damage, and so is an end that comes before the
-//! one that `end.rs` remembers. Promises batches in order, without a gap, from right behind what was released. Does
-//! not write.
+//! Owns the judgement of what a stop left. Every batch was flushed before the next was written, so only the
+//! very last can rightly be broken: a broken or missing one with a later one anywhere is damage, and so is an
+//! end that comes before the one that `end.rs` remembers. Promises batches in order, without a gap, from
+//! right behind what was released. Does not write.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -81,8 +81,8 @@ pub(super) fn scan(
     Ok(Scanned { batches, next, blank, last })
 }
 
-/// Takes every whole batch that was not released out of a file. Where a frame is broken, later ones are looked for: each
-/// begins at a multiple of eight. Gives the last of all, released or not.
+/// Takes every whole batch that was not released out of a file. Where a frame is broken, later ones are
+/// looked for: each begins at a multiple of eight. Gives the last of all, released or not.
 fn collect(
     bytes: &[u8],
     salt: Salt,

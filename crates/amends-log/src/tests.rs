@@ -283,7 +283,8 @@ fn a_torn_batch_is_written_anew_under_its_number() {
 fn a_frame_inside_a_batch_is_not_taken_for_one() {
     let place = Home::new();
     let mut found = place.open(0);
-    // A whole frame of another directory, and where this one's own would be found if its sum did not hold the salt.
+    // A whole frame of another directory, and where this one's own would be found if its sum did not hold the
+    // salt.
     let mut fake = vec![0; frame::HEADER_BYTES];
     fake.extend_from_slice(b"I never happened");
     Salt([9; 8]).finish(&mut fake, 7);

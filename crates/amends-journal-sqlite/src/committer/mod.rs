@@ -1,9 +1,9 @@
 //! The one thread that makes appends durable.
 //!
-//! Owns the log and what is known of the transactions in it. Promises that an append is judged by everything before it, and answered
-//! after the flush that makes it durable; that everything queued shares one flush, without a timer; and that what the log has
-//! reaches the database, in rounds, before the log's files are used again. Does not write to the database: the settler
-//! does. Start reading at [`Committer::run`].
+//! Owns the log and what is known of the transactions in it. Promises that an append is judged by everything
+//! before it, and answered after the flush that makes it durable; that everything queued shares one flush,
+//! without a timer; and that what the log has reaches the database, in rounds, before the log's files are
+//! used again. Does not write to the database: the settler does. Start reading at [`Committer::run`].
 
 mod rounds;
 
@@ -51,11 +51,12 @@ pub(super) struct Committer<'c> {
     unsettled_bytes: usize,
     /// When the next round begins at the latest.
     settle_at: Option<Instant>,
-    /// The last batch when the last round began: who has been dirty since before is not going to end any moment.
+    /// The last batch when the last round began: who has been dirty since before is not going to end any
+    /// moment.
     last_round: BatchNumber,
     round_began: Instant,
-    /// The transactions of the last round that is done, if the log is still needed for others that are as old: what it has of these is
-    /// then read again by the next start.
+    /// The transactions of the last round that is done, if the log is still needed for others that are as
+    /// old: what it has of these is then read again by the next start.
     settled_last: Vec<TransactionId>,
     /// Transactions that wait for somebody, and that the database had all of at that moment.
     idle: VecDeque<(Instant, Vec<TransactionId>)>,
@@ -129,8 +130,8 @@ impl<'c> Committer<'c> {
         }
     }
 
-    /// Takes in what the log had when it was opened. A transaction may be in the database already, when a round was told of it
-    /// and of later things at once.
+    /// Takes in what the log had when it was opened. A transaction may be in the database already, when a
+    /// round had it and later things together.
     pub(super) fn replay(&mut self, number: BatchNumber, batch: Vec<u8>) -> Result<(), WriteError> {
         self.unsettled_bytes += batch.len();
         let mut batch = Bytes::from(batch);
@@ -166,7 +167,8 @@ impl<'c> Committer<'c> {
 
     /// To be called when everything was taken in.
     pub(super) fn replayed(&mut self) -> Result<(), WriteError> {
-        // What the database has already is not needed here, but the log is not released yet: see `settled_last`.
+        // What the database has already is not needed here, but the log is not released yet: see
+        // `settled_last`.
         let mut idle = Vec::new();
         self.known.retain(|id, known| {
             if known.rests_in_database() {
@@ -182,8 +184,8 @@ impl<'c> Committer<'c> {
         Ok(self.lookup.end()?)
     }
 
-    /// Works until the queue is closed and empty; then sees to it that the database has everything. What is given back keeps
-    /// the settler at work.
+    /// Works until the queue is closed and empty; then sees to it that the database has everything. What is
+    /// given back keeps the settler at work.
     pub(super) fn run(mut self) -> Settling {
         let shared = Arc::clone(&self.shared);
         shared.queue.emptied_by_this_thread();
@@ -260,8 +262,8 @@ impl<'c> Committer<'c> {
         let answers = self.commit(asked);
         for ((count, on_answers), answers) in callbacks.into_iter().zip(answers) {
             assert_eq!(count, answers.len(), "each append is answered");
-            // Whoever panics here took a wrong turn with facts that are durable: the process must start over. The
-            // others still get their answers.
+            // Whoever panics here took a wrong turn with facts that are durable: the process must start over.
+            // The others still get their answers.
             if catch_unwind(AssertUnwindSafe(|| on_answers(answers))).is_err() {
                 self.die(&WriteError::Panicked("a receiver of answers panicked".to_owned()));
             }
@@ -339,8 +341,8 @@ impl<'c> Committer<'c> {
         let mut batch = self.log.batch();
         let mut written = Stats { commits: 1, ..Stats::default() };
         let mut answers = Vec::with_capacity(batches.len());
-        // One look for all of them. The log may have room while the services behind have none: whoever starts something now
-        // would only wait.
+        // One look for all of them. The log may have room while the services behind have none: whoever starts
+        // something now would only wait.
         let low = OnceCell::new();
         let shared = Arc::clone(&self.shared);
         let is_low = || *low.get_or_init(|| shared.space.is_low_now());
@@ -362,7 +364,8 @@ impl<'c> Committer<'c> {
             }
             answers.push(answered);
         }
-        // Not kept through the flush: as long as somebody looks at an older moment, SQLite's log cannot begin anew.
+        // Not kept through the flush: as long as somebody looks at an older moment, SQLite's log cannot begin
+        // anew.
         self.lookup.end()?;
         if batch.is_empty() {
             self.log.give_back(batch);
@@ -445,8 +448,9 @@ impl<'c> Committer<'c> {
         Ok(refusal)
     }
 
-    /// What came to nothing must not leave its transaction in memory. It is no news to any [`Absent`]: the database had it
-    /// before this look, and whatever comes into it is forgotten after `Forgotten` was raised.
+    /// What came to nothing must not leave its transaction in memory. It is no news to any [`Absent`]: the
+    /// database had it before this look, and whatever comes into it is forgotten after `Forgotten` was
+    /// raised.
     fn forget_if_settled(&mut self, id: TransactionId) {
         if let Entry::Occupied(known) = self.known.entry(id)
             && known.get().is_in_database()
@@ -455,8 +459,8 @@ impl<'c> Committer<'c> {
         }
     }
 
-    /// What stands in a start's way. The key goes first: it is what the caller asked to be the same. An id that the engine
-    /// made is a new one, but for a repeat of the very same start.
+    /// What stands in a start's way. The key goes first: it is what the caller asked to be the same. An id
+    /// that the engine made is a new one, but for a repeat of the very same start.
     fn in_the_way(
         &mut self,
         id: TransactionId,

@@ -1,7 +1,8 @@
 //! What the committer has the settler do, and who waits for it.
 //!
-//! Owns rounds: when one begins, which transactions it takes, and what may be forgotten once it is done. Promises that whoever waits for the
-//! database is served when it has what the log had then, or told why not. The other half of [`Committer`].
+//! Owns rounds: when one begins, which transactions it takes, and what may be forgotten once it is done.
+//! Promises that whoever waits for the database is served when it has what the log had then, or told why not.
+//! The other half of [`Committer`].
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering;
@@ -13,14 +14,15 @@ use amends_journal::{Append, Epoch, Expected, JournalError, Quarantined};
 
 use crate::failure::{WriteError, store_error};
 use crate::known::Row;
-use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_AT_ONCE_MAX, SETTLE_BYTES, SETTLE_WHEN_ASKED_EVERY};
+use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_BYTES, SETTLE_IMMEDIATELY_MAX, SETTLE_WHEN_ASKED_EVERY};
 use crate::names::Named;
 use crate::queue::{Reply, Upkeep, UpkeepKind};
 use crate::settler::{Done, Round, Task};
 
 use super::{Asked, Committer};
 
-/// Something that is to be done once the database has what the log had when it was asked for. Appends go on meanwhile.
+/// Something that is to be done once the database has what the log had when it was asked for. Appends go on
+/// meanwhile.
 pub(super) enum Waiting {
     Reply(Reply<()>),
     Upkeep(Upkeep),
@@ -84,8 +86,9 @@ impl Committer<'_> {
         self.give(Task::Upkeep(upkeep));
     }
 
-    /// To be called before a batch: it may go on with a transaction that upkeep is about to change or remove. Not in the
-    /// middle of one: what follows may begin a round, which is to have nothing that the log does not have.
+    /// To be called before a batch: it may go on with a transaction that upkeep is about to change or remove.
+    /// Not in the middle of one: what follows may begin a round, which is to have nothing that the log does
+    /// not have.
     pub(super) fn wait_for_upkeep_of(&mut self, batches: &[Asked]) -> Result<(), WriteError> {
         while self.dead.is_none() && self.is_upkeep_in_the_way_of(batches)? {
             self.wait_for_settler();
@@ -149,7 +152,7 @@ impl Committer<'_> {
             return;
         }
         let due = self.round_began + SETTLE_WHEN_ASKED_EVERY;
-        if self.dirty.len() <= SETTLE_AT_ONCE_MAX || due <= Instant::now() {
+        if self.dirty.len() <= SETTLE_IMMEDIATELY_MAX || due <= Instant::now() {
             self.begin_round(true);
         } else {
             self.settle_at = Some(self.settle_at.map_or(due, |at| at.min(due)));
@@ -217,7 +220,8 @@ impl Committer<'_> {
         Ok(no)
     }
 
-    /// Who waits for an answer is not kept for as long as another program holds its lock. What is to be done waits.
+    /// Who waits for an answer is not kept for as long as another program holds its lock. What is to be done
+    /// waits.
     pub(super) fn refuse_if_locked(&mut self) {
         if !self.shared.is_locked() {
             return;
@@ -251,7 +255,8 @@ impl Committer<'_> {
         JournalError::NoSpace(directory.display().to_string())
     }
 
-    /// Ended transactions that the log may still have something of: were one removed, the next start would bring it back.
+    /// Ended transactions that the log may still have something of: were one removed, the next start would
+    /// bring it back.
     fn not_to_be_removed(&self) -> HashSet<TransactionId> {
         let known = self.known.iter().filter(|(_, known)| {
             known.settling.is_some() || known.dirty_since.is_some() || known.standing.is_ended()
@@ -433,7 +438,7 @@ impl Committer<'_> {
                 self.known.remove(&id);
             }
         }
-        // Many at once must not leave their room behind.
+        // Many together must not leave their room behind.
         if self.known.capacity() / 8 > self.known.len() {
             self.known.shrink_to(2 * self.known.len());
         }

@@ -164,7 +164,7 @@ fn damage_record(place: &Place, record: &Bytes) {
 }
 
 #[test]
-fn a_flipped_bit_in_a_record_damages_that_saga_and_no_other() {
+fn a_flipped_bit_in_a_record_damages_that_transaction_and_no_other() {
     for number in [1, 15] {
         let place = Place::new();
         fill(&place.open());
@@ -179,7 +179,7 @@ fn a_flipped_bit_in_a_record_damages_that_saga_and_no_other() {
 }
 
 #[test]
-fn a_missing_record_is_damage_of_its_saga_alone() {
+fn a_missing_record_is_damage_of_its_transaction_alone() {
     let place = Place::new();
     fill(&place.open());
     let database = database_of(&place);
@@ -231,7 +231,8 @@ fn a_damaged_log_is_found_unless_it_is_the_very_end() {
     let journal = place.open();
     fill(&journal);
     settle(&journal);
-    // A second transaction: without shared memory a break in the last one looks like a write that was cut off.
+    // A second transaction: without shared memory a break in the last one looks like a write that was cut
+    // off.
     commit(&journal, start(21));
     settle(&journal);
     commit(&journal, ending(21, 1));
@@ -281,7 +282,8 @@ fn a_database_damaged_under_way_is_said_to_be_damaged() {
     assert!(place.fatal()[0].contains("damaged"), "{:?}", place.fatal());
 }
 
-/// Retention runs at every start: were this fatal, one bad row of long ago would keep the process from ever running.
+/// Retention runs at every start: were this fatal, one bad row of long ago would keep the process from ever
+/// running.
 #[test]
 fn damage_that_upkeep_meets_is_told_and_stops_nobody_else() {
     let place = Place::new();

@@ -7,7 +7,7 @@ use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
 
 use crate::place::{
-    BACK, COMPLETED, Place, commit, count, database_of, ending, id, next, start, submit_all_at_once,
+    BACK, COMPLETED, Place, commit, count, database_of, ending, id, next, start, submit_all_together,
 };
 
 /// A journal with room for little.
@@ -15,23 +15,24 @@ const TIGHT: SqliteOptions = SqliteOptions {
     disk_reserve_bytes: 0,
     database_bytes_max: Some(12 << 20),
     log_bytes_max: 0,
-    names_indexed_at_once: 4,
+    names_indexed_together: 4,
 };
 
-/// A saga that takes some room.
+/// A transaction that takes some room.
 fn large(number: u64) -> Vec<Append> {
     vec![Append { record: Bytes::from(vec![7; 8 << 10]), ..start(number) }, ending(number, 1)]
 }
 
 /// Has the database brought up to the log if there is space, and counts what it has.
-fn settled_sagas(place: &Place, journal: &SqliteJournal) -> u64 {
+fn settled_transactions(place: &Place, journal: &SqliteJournal) -> u64 {
     journal.count(&Filter::default()).unwrap();
     let database = database_of(place);
     let ended: i64 = database.query_row("SELECT count(*) FROM ended", [], |row| row.get(0)).unwrap();
     u64::try_from(ended).unwrap()
 }
 
-/// A journal whose database and log are both full, how many sagas fitted in, and how many of these into the database.
+/// A journal whose database and log are both full, how many transactions fitted in, and how many of these
+/// into the database.
 fn full(place: &Place) -> (SqliteJournal, u64, u64) {
     let journal = place.try_open(TIGHT).unwrap();
     let mut settled = 0;
@@ -42,7 +43,7 @@ fn full(place: &Place) -> (SqliteJournal, u64, u64) {
             other => panic!("{other:?}"),
         }
         if number % 32 == 0 {
-            settled = settled_sagas(place, &journal);
+            settled = settled_transactions(place, &journal);
         }
     }
     unreachable!("some MiB are full at some time")
@@ -93,7 +94,7 @@ fn retention_makes_space_for_what_waits_in_the_log() {
     let place = Place::new();
     let (journal, fitted, settled) = full(&place);
     let mut removed = 0;
-    while settled_sagas(&place, &journal) < fitted - removed {
+    while settled_transactions(&place, &journal) < fitted - removed {
         removed += journal
             .remove_ended(&Partitions::ALL, Time::NEVER, Time::from_milliseconds(1_000), None, 50)
             .unwrap()
@@ -110,7 +111,7 @@ fn retention_makes_space_for_what_waits_in_the_log() {
 }
 
 #[test]
-fn a_saga_that_came_back_is_not_removed_while_its_round_waits_for_space() {
+fn a_transaction_that_came_back_is_not_removed_while_its_round_waits_for_space() {
     let place = Place::new();
     let (journal, _, settled) = full(&place);
     assert!(settled > 0);
@@ -146,7 +147,7 @@ fn what_has_no_room_holds_up_nothing_that_has() {
         vec![next(0, 9)],
         vec![],
     ];
-    let answers = submit_all_at_once(&journal, batches);
+    let answers = submit_all_together(&journal, batches);
     let answers: Vec<_> = answers.iter().map(|answers| answers.recv().unwrap()).collect();
     let (done, refused) = (AppendAnswer::Committed, AppendAnswer::NoSpace);
     let conflict = AppendAnswer::Conflict(Conflict::Sequence(Some(2)));
@@ -160,7 +161,7 @@ fn what_has_no_room_holds_up_nothing_that_has() {
 }
 
 #[test]
-fn a_refused_batch_leaves_the_memory_of_sagas_as_it_was() {
+fn a_refused_batch_leaves_the_memory_of_transactions_as_it_was() {
     let place = Place::new();
     let (journal, fitted, _) = full(&place);
     // Something small still fits; the group with something large in it does not.

@@ -7,14 +7,14 @@ use amends_journal::conformance::owned;
 use amends_journal::{AppendAnswer, Appends, Conflict, Reads};
 use amends_journal_sqlite::{SqliteJournal, limits};
 
-use crate::place::{FORWARD, Place, count, ending, id, next, start, submit_all_at_once};
+use crate::place::{FORWARD, Place, count, ending, id, next, start, submit_all_together};
 
 #[test]
 fn what_waits_goes_into_one_commit() {
     let place = Place::new();
     let journal = place.open();
     let batches = (0..500).map(|number| vec![start(number)]).collect();
-    for answers in submit_all_at_once(&journal, batches) {
+    for answers in submit_all_together(&journal, batches) {
         assert_eq!(answers.recv().unwrap(), [AppendAnswer::Committed]);
     }
     let stats = journal.stats();
@@ -27,21 +27,21 @@ fn what_waits_goes_into_one_commit() {
 fn a_transaction_is_bounded() {
     let place = Place::new();
     let journal = place.open();
-    let appends = limits::APPENDS_PER_TRANSACTION_MAX as u64;
+    let appends = limits::APPENDS_PER_GROUP_MAX as u64;
     let batches = (0..appends + 1).map(|number| vec![start(number)]).collect();
-    for answers in submit_all_at_once(&journal, batches) {
+    for answers in submit_all_together(&journal, batches) {
         assert_eq!(answers.recv().unwrap(), [AppendAnswer::Committed]);
     }
     assert_eq!(journal.stats().commits, 2);
 }
 
 #[test]
-fn a_whole_saga_may_go_into_one_commit() {
+fn a_whole_transaction_may_go_into_one_commit() {
     let place = Place::new();
     let journal = place.open();
     let batches =
         vec![vec![start(1)], vec![next(1, 1)], vec![ending(1, 2)], vec![next(1, 1)], vec![start(2)]];
-    let answers: Vec<_> = submit_all_at_once(&journal, batches)
+    let answers: Vec<_> = submit_all_together(&journal, batches)
         .into_iter()
         .flat_map(|answers| answers.recv().unwrap())
         .collect();
@@ -57,7 +57,7 @@ fn dropping_the_journal_finishes_what_is_queued() {
     let place = Place::new();
     let journal = place.open();
     let batches = (0..200).map(|number| vec![start(number)]).collect();
-    let answers = submit_all_at_once(&journal, batches);
+    let answers = submit_all_together(&journal, batches);
     drop(journal);
     assert!(answers.iter().all(|answers| answers.recv().unwrap() == [AppendAnswer::Committed]));
     assert_eq!(count(&place.open(), FORWARD), 200);

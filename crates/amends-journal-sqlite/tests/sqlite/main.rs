@@ -1,8 +1,9 @@
 //! What only the journal on disk promises.
 //!
-//! Owns one user a directory, reopening, damage that is found, a full disk that is survived, and the end after an error
-//! that leaves the disk in doubt. What every journal promises is in the conformance suite (`model` adds random steps, closings
-//! and kills); the log's torn writes and flipped bits are tests of `amends-log`. Start reading at `place::Place`.
+//! Owns one user a directory, reopening, damage that is found, a full disk that is survived, and the end
+//! after an error that leaves the disk in doubt. What every journal promises is in the conformance suite
+//! (`model` adds random steps, closings and kills); the log's torn writes and flipped bits are tests of
+//! `amends-log`. Start reading at `place::Place`.
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 

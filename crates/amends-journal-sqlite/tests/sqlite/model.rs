@@ -1,7 +1,8 @@
 //! Both backends, told the same, answer the same.
 //!
-//! Random appends and upkeep against the journal in memory and the journal on disk, the latter closed or killed and opened
-//! again now and then. Answers, loads, lists, counts, timers and reservations must be equal after each step.
+//! Random appends and upkeep against the journal in memory and the journal on disk, the latter closed or
+//! killed and opened again now and then. Answers, loads, lists, counts, timers and reservations must be equal
+//! after each step.
 
 use std::collections::BTreeMap;
 
@@ -118,7 +119,7 @@ fn append(change: &Change, sequence: u64) -> Append {
 
 fn open(place: &Place) -> SqliteJournal {
     // So few that their index changes hands all the time.
-    place.try_open(SqliteOptions { names_indexed_at_once: 3, ..SqliteOptions::default() }).unwrap()
+    place.try_open(SqliteOptions { names_indexed_together: 3, ..SqliteOptions::default() }).unwrap()
 }
 
 fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<Summary> {
@@ -172,7 +173,7 @@ fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseE
         let due = |journal: &dyn Journal, from, limit| {
             let from = Timer::before(Time::from_milliseconds(from));
             let due = journal.timers_due(&Partitions::ALL, from, until, limit).unwrap();
-            due.into_iter().map(|(timer, saga)| (timer.at, saga)).collect::<Vec<_>>()
+            due.into_iter().map(|(timer, transaction)| (timer.at, transaction)).collect::<Vec<_>>()
         };
         prop_assert_eq!(due(memory, 0, 4), due(disk, 0, 4));
         prop_assert_eq!(due(memory, 20, 100), due(disk, 20, 100));
@@ -199,7 +200,7 @@ proptest! {
                         .iter()
                         .map(|change| {
                             let stored = memory.load(id(change.id)).unwrap().stored();
-                            append(change, stored.map_or(1, |saga| saga.records.len() as u64))
+                            append(change, stored.map_or(1, |transaction| transaction.records.len() as u64))
                         })
                         .collect();
                     prop_assert_eq!(submit(&memory, batch.clone()), submit(on_disk, batch));

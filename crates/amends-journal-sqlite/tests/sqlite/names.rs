@@ -31,7 +31,7 @@ fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
         disk_reserve_bytes: 0,
         database_bytes_max: None,
         log_bytes_max: limits::LOG_BYTES_MAX,
-        names_indexed_at_once: 5,
+        names_indexed_together: 5,
     };
     let mut place = Place::new();
     let mut journal = place.try_open(FEW).unwrap();
@@ -79,7 +79,7 @@ fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
 
 #[test]
 fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
-    let options = SqliteOptions { names_indexed_at_once: 3, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_together: 3, ..SqliteOptions::default() };
     let place = Place::new();
     let mut journal = place.try_open(options.clone()).unwrap();
     for number in 1..=8 {
@@ -103,7 +103,7 @@ fn an_id_whose_reservation_is_over_belongs_to_whoever_takes_it_next() {
 
 #[test]
 fn the_index_loses_ids_whose_reservation_is_over() {
-    let options = SqliteOptions { names_indexed_at_once: 3, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_together: 3, ..SqliteOptions::default() };
     let mut place = Place::new();
     let mut journal = place.try_open(options.clone()).unwrap();
     for number in 1..=40 {
@@ -143,7 +143,7 @@ fn the_index_loses_ids_whose_reservation_is_over() {
 /// Its turn in the index comes when it was forgotten for the second time.
 #[test]
 fn the_index_loses_an_id_that_was_given_anew_and_forgotten_again() {
-    let options = SqliteOptions { names_indexed_at_once: 10, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_together: 10, ..SqliteOptions::default() };
     let place = Place::new();
     let journal = place.try_open(options).unwrap();
     let start_and_end = |number| {
@@ -168,10 +168,11 @@ fn the_index_loses_an_id_that_was_given_anew_and_forgotten_again() {
     assert_eq!(numbers_of_it(1, 1) + numbers_of_it(17, 18), 0);
 }
 
-/// The process is killed so soon each time that the index is long in coming, and what came since grows beyond what is frozen.
+/// The process is killed so soon each time that the index is long in coming, and what came since grows beyond
+/// what is frozen.
 #[test]
 fn an_id_given_anew_is_found_however_short_the_lives() {
-    let options = SqliteOptions { names_indexed_at_once: 5, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_together: 5, ..SqliteOptions::default() };
     let start_and_end = |journal: &SqliteJournal, number| {
         assert_eq!(submit(journal, vec![short_given(number)]), [AppendAnswer::Committed], "{number}");
         journal.count(&everything()).unwrap();
@@ -208,7 +209,7 @@ fn an_id_given_anew_is_found_however_short_the_lives() {
 }
 
 #[test]
-fn the_number_of_a_removed_saga_is_not_given_again() {
+fn the_number_of_a_removed_transaction_is_not_given_again() {
     let place = Place::new();
     let start_and_end = |journal: &SqliteJournal, numbers: std::ops::RangeInclusive<u64>| {
         for number in numbers {
@@ -226,7 +227,7 @@ fn the_number_of_a_removed_saga_is_not_given_again() {
     start_and_end(&journal, 1..=3);
     assert_eq!(remove_all(&journal), 3);
     drop(journal);
-    // Their numbers would be next if only those of sagas that are there counted.
+    // Their numbers would be next if only those of transactions that are there counted.
     let journal = place.open();
     start_and_end(&journal, 11..=13);
     drop(journal);
@@ -246,7 +247,7 @@ fn the_number_of_a_removed_saga_is_not_given_again() {
 #[test]
 fn of_many_who_start_under_one_id_one_does() {
     const IDS: u64 = 400;
-    let options = SqliteOptions { names_indexed_at_once: 20, ..SqliteOptions::default() };
+    let options = SqliteOptions { names_indexed_together: 20, ..SqliteOptions::default() };
     let place = Place::new();
     let journal = place.try_open(options).unwrap();
     let started = std::sync::atomic::AtomicU64::new(0);

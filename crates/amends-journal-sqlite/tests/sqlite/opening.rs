@@ -143,7 +143,7 @@ fn numbers_go_on_after_reopening() {
         commit(&journal, ending(number, 1));
     }
     let listed = place.open().list(&Filter::default(), None, 10).unwrap();
-    let ids: Vec<TransactionId> = listed.items.iter().map(|saga| saga.id).collect();
+    let ids: Vec<TransactionId> = listed.items.iter().map(|transaction| transaction.id).collect();
     assert_eq!(ids, [id(3), id(2), id(1), id(0)]);
 }
 

@@ -120,7 +120,8 @@ fn mixed(one: &Place, other: &Place, picks: impl Fn(&str) -> bool) -> Place {
     mixed
 }
 
-/// Three copies, of a closed journal or of a killed one: with some sagas, with more, and with much more.
+/// Three copies, of a closed journal or of a killed one: with some transactions, with more, and with much
+/// more.
 fn copies(is_closed: bool) -> [Place; 3] {
     let place = Place::new();
     let mut journal = place.open();

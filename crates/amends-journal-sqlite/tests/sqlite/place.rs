@@ -1,4 +1,4 @@
-//! A directory for a journal, and sagas to put into it.
+//! A directory for a journal, and transactions to put into it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -61,7 +61,8 @@ impl Place {
         self.fatal.lock().unwrap().clone()
     }
 
-    /// What a power cut or `kill -9` at this moment would leave: the files as they are, without shared memory.
+    /// What a power cut or `kill -9` at this moment would leave: the files as they are, without shared
+    /// memory.
     pub(crate) fn as_left_by_a_kill(&self) -> Self {
         let copy = Self::new();
         fs::create_dir(copy.path()).unwrap();
@@ -88,7 +89,7 @@ pub(crate) fn id(number: u64) -> TransactionId {
     TransactionId::from_parts(number, 0)
 }
 
-pub(crate) fn record_of(saga: TransactionId, sequence: u64) -> Bytes {
+pub(crate) fn record_of(transaction: TransactionId, sequence: u64) -> Bytes {
     let events = if sequence == 1 {
         let input = Bytes::from(vec![b'i'; 200]);
         vec![Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input }]
@@ -96,7 +97,7 @@ pub(crate) fn record_of(saga: TransactionId, sequence: u64) -> Bytes {
         vec![Event::StepCompleted { step: amends_core::StepIndex(0), output: Bytes::from(vec![b'o'; 200]) }]
     };
     record::encode(
-        saga,
+        transaction,
         sequence,
         &Record { at: Time::from_milliseconds(sequence), facts: Facts::Saga(events) },
     )
@@ -157,7 +158,7 @@ pub(crate) fn epoch(journal: &dyn Journal) -> Epoch {
 }
 
 /// Submits while the writer is held up in an answer, so that everything meets in one group.
-pub(crate) fn submit_all_at_once(
+pub(crate) fn submit_all_together(
     journal: &dyn Journal,
     batches: Vec<Vec<Append>>,
 ) -> Vec<Receiver<Vec<AppendAnswer>>> {
@@ -183,7 +184,7 @@ pub(crate) fn submit_all_at_once(
     answers
 }
 
-/// Some sagas of every kind: ended, under way, asleep, parked.
+/// Some transactions of every kind: ended, under way, asleep, parked.
 pub(crate) fn fill(journal: &dyn Journal) {
     for number in 1..=20 {
         commit(journal, start(number));
@@ -247,7 +248,7 @@ fn a_copy_as_left_by_a_kill_has_no_shared_memory() {
     assert!(!Path::new(&killed.file("journal.db-shm")).exists());
 }
 
-/// A saga that starts and ends together, under an id and a key of its caller's.
+/// A transaction that starts and ends together, under an id and a key of its caller's.
 pub(crate) fn short_given(number: u64) -> Append {
     let Append { expected, .. } = start(number);
     let Expected::New(new) = expected else { unreachable!("it starts") };

@@ -18,7 +18,7 @@ fn others_may_read_the_database_meanwhile() {
 }
 
 #[test]
-fn reads_beside_a_busy_writer_see_whole_sagas() {
+fn reads_beside_a_busy_writer_see_whole_transactions() {
     let place = Place::new();
     let journal = place.open();
     std::thread::scope(|scope| {
@@ -26,8 +26,8 @@ fn reads_beside_a_busy_writer_see_whole_sagas() {
             let journal = &journal;
             scope.spawn(move || {
                 for round in 0..200 {
-                    let saga = id((round * 7 + reader) % 60);
-                    if let Some(stored) = journal.load(saga).unwrap().stored() {
+                    let transaction = id((round * 7 + reader) % 60);
+                    if let Some(stored) = journal.load(transaction).unwrap().stored() {
                         assert!(!stored.records.is_empty() && stored.records.len() <= 3);
                         assert_eq!(stored.standing == COMPLETED, stored.records.len() == 3);
                     }

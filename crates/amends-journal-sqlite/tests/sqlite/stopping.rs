@@ -1,4 +1,5 @@
-//! After an error that leaves the disk in doubt nobody waits, and nobody gets an answer that may not be on the disk.
+//! After an error that leaves the disk in doubt nobody waits, and nobody gets an answer that may not be on
+//! the disk.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -64,7 +65,8 @@ fn who_panics_when_told_of_the_end_keeps_no_answer_back() {
     assert_eq!(submit(&journal, vec![start(3)]), [AppendAnswer::Unknown]);
 }
 
-/// Nobody knows whether it was removed: going on with such a saga could make a log that contradicts the database.
+/// Nobody knows whether it was removed: going on with such a transaction could make a log that contradicts
+/// the database.
 #[test]
 fn after_a_removal_that_may_have_failed_nothing_is_written() {
     let place = Place::new();

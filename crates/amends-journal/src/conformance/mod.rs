@@ -114,8 +114,8 @@ fn fingerprint(number: u8) -> Fingerprint {
     Fingerprint([number; 32])
 }
 
-fn payload(saga: TransactionId, sequence: u64) -> Bytes {
-    Bytes::from(format!("record {sequence} of {saga}"))
+fn payload(transaction: TransactionId, sequence: u64) -> Bytes {
+    Bytes::from(format!("record {sequence} of {transaction}"))
 }
 
 /// What the engine makes: an id of its own, no key.
@@ -140,23 +140,23 @@ fn chosen(key: Option<&str>, input: u8) -> NewTransaction {
     }
 }
 
-fn start_of(saga: TransactionId, new: NewTransaction) -> Append {
+fn start_of(transaction: TransactionId, new: NewTransaction) -> Append {
     Append {
-        id: saga,
+        id: transaction,
         epoch: NOBODY,
         expected: Expected::New(new),
-        record: payload(saga, 1),
+        record: payload(transaction, 1),
         at: at(1),
         standing: FORWARD,
     }
 }
 
-fn next_of(saga: TransactionId, sequence: u64) -> Append {
+fn next_of(transaction: TransactionId, sequence: u64) -> Append {
     Append {
-        id: saga,
+        id: transaction,
         epoch: NOBODY,
         expected: Expected::Sequence(sequence),
-        record: payload(saga, sequence + 1),
+        record: payload(transaction, sequence + 1),
         at: at(1 + sequence),
         standing: FORWARD,
     }
@@ -181,17 +181,17 @@ fn commit(journal: &dyn Journal, append: Append) {
     assert_eq!(submit(journal, vec![append]), [AppendAnswer::Committed]);
 }
 
-/// Starts a plain saga.
+/// Starts a plain transaction.
 fn start(journal: &dyn Journal, number: u8) -> TransactionId {
     commit(journal, start_of(id(number), plain("Test", 1)));
     id(number)
 }
 
-/// Starts a plain saga and ends it with its second record, at this time.
+/// Starts a plain transaction and ends it with its second record, at this time.
 fn start_and_end(journal: &dyn Journal, number: u8, ended: Time) -> TransactionId {
-    let saga = start(journal, number);
-    commit(journal, next_of(saga, 1).becoming(COMPLETED).at(ended));
-    saga
+    let transaction = start(journal, number);
+    commit(journal, next_of(transaction, 1).becoming(COMPLETED).at(ended));
+    transaction
 }
 
 fn conflict_of(journal: &dyn Journal, append: Append) -> Conflict {
@@ -213,20 +213,20 @@ fn load(journal: &dyn Journal, id: TransactionId) -> Loaded {
     journal.load(id).expect(READABLE)
 }
 
-/// Sleeping sagas whose timer is due.
+/// Sleeping transactions whose timer is due.
 fn due(journal: &dyn Journal, until: Time, limit: usize) -> Vec<(Time, TransactionId)> {
     let due =
         journal.timers_due(&Partitions::ALL, Timer::before(Time::default()), until, limit).expect(READABLE);
-    due.into_iter().map(|(timer, saga)| (timer.at, saga)).collect()
+    due.into_iter().map(|(timer, transaction)| (timer.at, transaction)).collect()
 }
 
-/// When the first saga wakes.
+/// When the first transaction wakes.
 fn next_timer(journal: &dyn Journal) -> Option<Time> {
     due(journal, Time::NEVER, 1).first().map(|(at, _)| *at)
 }
 
-fn loaded(journal: &dyn Journal, saga: TransactionId) -> Stored {
-    load(journal, saga).stored().expect("the saga is there")
+fn loaded(journal: &dyn Journal, transaction: TransactionId) -> Stored {
+    load(journal, transaction).stored().expect("the transaction is there")
 }
 
 fn count(journal: &dyn Journal, standing: Option<Standing>, definition: Option<&str>) -> u64 {
@@ -245,7 +245,7 @@ fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<Transacti
     loop {
         let page = journal.list(filter, cursor, limit).expect(READABLE);
         assert!(page.items.len() <= limit, "a page keeps to its limit");
-        ids.extend(page.items.iter().map(|saga| saga.id));
+        ids.extend(page.items.iter().map(|transaction| transaction.id));
         cursor = page.next;
         if cursor.is_none() {
             return ids;
@@ -260,7 +260,7 @@ fn recoverable(journal: &dyn Journal, limit: usize) -> Vec<TransactionId> {
     loop {
         let page = journal.recoverable(&Partitions::ALL, cursor, limit).expect(READABLE);
         assert!(page.items.len() <= limit, "a page keeps to its limit");
-        ids.extend(page.items.iter().map(|saga| saga.id));
+        ids.extend(page.items.iter().map(|transaction| transaction.id));
         cursor = page.next;
         if cursor.is_none() {
             return ids.into_iter().collect();

@@ -38,9 +38,10 @@ fn what_is_held_stays_held_under_its_epoch(journal: &dyn Journal) {
 }
 
 fn an_append_under_another_epoch_is_fenced(journal: &dyn Journal) {
-    let saga = start(journal, 1);
+    let transaction = start(journal, 1);
     let leases = acquire(journal, &Partitions::ALL);
-    for append in [next_of(saga, 1), next_of(saga, 7), start_of(id(2), chosen(Some("key"), 2))] {
+    for append in [next_of(transaction, 1), next_of(transaction, 7), start_of(id(2), chosen(Some("key"), 2))]
+    {
         let Epoch(held) = epoch_of(&leases, append.id);
         for epoch in [NOBODY, Epoch(held - 1), Epoch(held + 1), Epoch(u64::MAX)] {
             // Before any other condition: what the store has is none of its business.
@@ -48,31 +49,31 @@ fn an_append_under_another_epoch_is_fenced(journal: &dyn Journal) {
             assert_eq!(answers, [AppendAnswer::Fenced]);
         }
     }
-    assert_eq!(loaded(journal, saga).records.len(), 1);
+    assert_eq!(loaded(journal, transaction).records.len(), 1);
     assert_eq!(load(journal, id(2)), Loaded::Nothing);
     assert_eq!(journal.by_key("key").expect(READABLE), None);
-    commit(journal, next_of(saga, 1));
+    commit(journal, next_of(transaction, 1));
 }
 
 fn a_fenced_append_leaves_its_batch_alone(journal: &dyn Journal) {
-    let saga = start(journal, 1);
-    let epoch = epoch_of(&acquire(journal, &Partitions::ALL), saga);
-    let first = Append { epoch, ..next_of(saga, 1) };
-    let second = Append { epoch, ..next_of(saga, 2) };
-    let answers = submit_as_it_is(journal, vec![first, next_of(saga, 2), second]);
+    let transaction = start(journal, 1);
+    let epoch = epoch_of(&acquire(journal, &Partitions::ALL), transaction);
+    let first = Append { epoch, ..next_of(transaction, 1) };
+    let second = Append { epoch, ..next_of(transaction, 2) };
+    let answers = submit_as_it_is(journal, vec![first, next_of(transaction, 2), second]);
     assert_eq!(answers, [AppendAnswer::Committed, AppendAnswer::Fenced, AppendAnswer::Committed]);
 }
 
 fn a_quarantine_under_another_epoch_is_fenced(journal: &dyn Journal) {
-    let saga = start(journal, 1);
-    assert_eq!(journal.quarantine(saga, 1, NOBODY, "why").expect(WRITABLE), Quarantined::Fenced);
-    assert_eq!(loaded(journal, saga).standing, FORWARD);
+    let transaction = start(journal, 1);
+    assert_eq!(journal.quarantine(transaction, 1, NOBODY, "why").expect(WRITABLE), Quarantined::Fenced);
+    assert_eq!(loaded(journal, transaction).standing, FORWARD);
 }
 
 fn what_was_given_back_can_be_had_again(journal: &dyn Journal) {
-    let saga = start(journal, 1);
+    let transaction = start(journal, 1);
     journal.release(&acquire(journal, &Partitions::ALL)).expect(WRITABLE);
-    let epoch = epoch_of(&acquire(journal, &Partitions::ALL), saga);
-    let append = Append { epoch, ..next_of(saga, 1) };
+    let epoch = epoch_of(&acquire(journal, &Partitions::ALL), transaction);
+    let append = Append { epoch, ..next_of(transaction, 1) };
     assert_eq!(submit_as_it_is(journal, vec![append]), [AppendAnswer::Committed]);
 }

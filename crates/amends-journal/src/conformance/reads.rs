@@ -4,22 +4,22 @@ use super::*;
 
 suite![
     a_list_shows_the_newest_first,
-    a_list_shows_live_and_ended_sagas_in_one_order,
+    a_list_shows_live_and_ended_transactions_in_one_order,
     a_list_is_filtered_by_status_and_definition,
-    a_summary_says_what_the_saga_is,
-    a_cursor_stays_good_while_sagas_start_and_end,
+    a_summary_says_what_the_transaction_is,
+    a_cursor_stays_good_while_transactions_start_and_end,
     the_last_page_says_that_it_is_the_last,
     a_limit_of_zero_still_gets_on,
     counts_are_exact,
     recovery_finds_what_owes_something,
-    a_recovered_saga_comes_with_its_records,
+    a_recovered_transaction_comes_with_its_records,
     recovery_is_asked_by_partition,
     due_timers_come_earliest_first,
     timers_are_walked_from_any_place_on,
-    a_timer_goes_when_its_saga_wakes_or_ends,
+    a_timer_goes_when_its_transaction_wakes_or_ends,
     a_timer_is_set_anew_by_each_append,
     a_sleep_without_end_is_no_timer,
-    a_saga_is_loaded_with_its_timer,
+    a_transaction_is_loaded_with_its_timer,
     timers_are_asked_by_partition,
     counts_and_lists_tell_those_asleep_apart,
     the_newest_time_of_all_records_is_known,
@@ -35,7 +35,7 @@ fn a_list_shows_the_newest_first(journal: &dyn Journal) {
     }
 }
 
-fn a_list_shows_live_and_ended_sagas_in_one_order(journal: &dyn Journal) {
+fn a_list_shows_live_and_ended_transactions_in_one_order(journal: &dyn Journal) {
     for number in 1..=7 {
         start(journal, number);
     }
@@ -70,7 +70,7 @@ fn a_list_is_filtered_by_status_and_definition(journal: &dyn Journal) {
     }
 }
 
-fn a_summary_says_what_the_saga_is(journal: &dyn Journal) {
+fn a_summary_says_what_the_transaction_is(journal: &dyn Journal) {
     commit(journal, start_of(id(1), plain("PlaceOrder", 4)).at(at(100)));
     let only = || journal.list(&Filter::default(), None, 10).expect(READABLE).items.remove(0);
     let summary = only();
@@ -84,7 +84,7 @@ fn a_summary_says_what_the_saga_is(journal: &dyn Journal) {
     );
 }
 
-fn a_cursor_stays_good_while_sagas_start_and_end(journal: &dyn Journal) {
+fn a_cursor_stays_good_while_transactions_start_and_end(journal: &dyn Journal) {
     for number in 1..=6 {
         start(journal, number);
     }
@@ -94,7 +94,8 @@ fn a_cursor_stays_good_while_sagas_start_and_end(journal: &dyn Journal) {
     }
     start(journal, 7);
     let second = journal.list(&Filter::default(), first.next, 10).expect(READABLE);
-    let ids: Vec<TransactionId> = first.items.iter().chain(&second.items).map(|saga| saga.id).collect();
+    let ids: Vec<TransactionId> =
+        first.items.iter().chain(&second.items).map(|transaction| transaction.id).collect();
     assert_eq!(ids, [id(6), id(5), id(4), id(3), id(2), id(1)]);
     assert_eq!(second.next, None);
 }
@@ -156,7 +157,7 @@ fn recovery_finds_what_owes_something(journal: &dyn Journal) {
     }
 }
 
-fn a_recovered_saga_comes_with_its_records(journal: &dyn Journal) {
+fn a_recovered_transaction_comes_with_its_records(journal: &dyn Journal) {
     start(journal, 1);
     start(journal, 2);
     commit(journal, next_of(id(1), 1));
@@ -181,7 +182,7 @@ fn recovery_is_asked_by_partition(journal: &dyn Journal) {
             loop {
                 let page = journal.recoverable(partitions, cursor, limit).expect(READABLE);
                 assert!(page.items.len() <= limit, "a page keeps to its limit");
-                ids.extend(page.items.iter().map(|saga| saga.id));
+                ids.extend(page.items.iter().map(|transaction| transaction.id));
                 cursor = page.next;
                 if cursor.is_none() {
                     return ids.into_iter().collect::<Vec<_>>();
@@ -219,7 +220,7 @@ fn timers_are_walked_from_any_place_on(journal: &dyn Journal) {
             assert!(page.len() <= limit && page.iter().all(|(timer, _)| *timer > after), "{page:?}");
             let Some((last, _)) = page.last() else { break };
             after = *last;
-            found.extend(page.into_iter().map(|(_, saga)| saga));
+            found.extend(page.into_iter().map(|(_, transaction)| transaction));
         }
         assert_eq!(found, [id(2), id(3), id(4), id(5), id(1)], "{limit} at a time");
     }
@@ -229,7 +230,7 @@ fn timers_are_walked_from_any_place_on(journal: &dyn Journal) {
     assert_eq!([from(20), from(21), from(40)], [id(3), id(1), id(6)]);
 }
 
-fn a_timer_goes_when_its_saga_wakes_or_ends(journal: &dyn Journal) {
+fn a_timer_goes_when_its_transaction_wakes_or_ends(journal: &dyn Journal) {
     for (number, time) in [(1, 10), (2, 20), (3, 30)] {
         commit(journal, start_of(id(number), plain("Test", 1)).asleep_until(at(time)));
     }
@@ -240,13 +241,17 @@ fn a_timer_goes_when_its_saga_wakes_or_ends(journal: &dyn Journal) {
 }
 
 fn a_timer_is_set_anew_by_each_append(journal: &dyn Journal) {
-    let saga = start(journal, 1);
-    commit(journal, next_of(saga, 1).asleep_until(at(50)));
-    commit(journal, next_of(saga, 2).asleep_until(at(20)));
-    assert_eq!(due(journal, at(1_000), 10), [(at(20), saga)]);
-    commit(journal, next_of(saga, 3));
-    commit(journal, next_of(saga, 4).becoming(COMPLETED));
-    assert_eq!(loaded(journal, saga).records.len(), 5, "a saga that slept keeps its records when it ends");
+    let transaction = start(journal, 1);
+    commit(journal, next_of(transaction, 1).asleep_until(at(50)));
+    commit(journal, next_of(transaction, 2).asleep_until(at(20)));
+    assert_eq!(due(journal, at(1_000), 10), [(at(20), transaction)]);
+    commit(journal, next_of(transaction, 3));
+    commit(journal, next_of(transaction, 4).becoming(COMPLETED));
+    assert_eq!(
+        loaded(journal, transaction).records.len(),
+        5,
+        "a transaction that slept keeps its records when it ends"
+    );
     assert_eq!(due(journal, at(1_000), 10), []);
 }
 
@@ -256,7 +261,7 @@ fn a_sleep_without_end_is_no_timer(journal: &dyn Journal) {
     assert_eq!(due(journal, Time::NEVER, 10), []);
 }
 
-fn a_saga_is_loaded_with_its_timer(journal: &dyn Journal) {
+fn a_transaction_is_loaded_with_its_timer(journal: &dyn Journal) {
     let until = || loaded(journal, id(1)).standing.until();
     commit(journal, start_of(id(1), plain("Test", 1)).asleep_until(at(10)));
     assert_eq!(until(), Some(at(10)));
@@ -276,7 +281,7 @@ fn timers_are_asked_by_partition(journal: &dyn Journal) {
     let only: Partitions = [3, 5].map(|number| Partition::of(id(number))).into_iter().collect();
     let due = |limit| {
         let due = journal.timers_due(&only, Timer::before(Time::default()), at(100), limit).expect(READABLE);
-        due.into_iter().map(|(_, saga)| saga).collect::<Vec<_>>()
+        due.into_iter().map(|(_, transaction)| transaction).collect::<Vec<_>>()
     };
     assert_eq!(due(10), [id(3), id(5)]);
     assert_eq!(due(1), [id(3)]);

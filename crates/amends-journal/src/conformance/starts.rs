@@ -1,28 +1,28 @@
-//! Claims about starting sagas: ids and keys.
+//! Claims about starting transactions: ids and keys.
 
 use super::*;
 
 suite![
-    an_id_is_taken_while_its_saga_lives,
-    an_id_is_taken_while_its_saga_sleeps_or_is_parked,
-    a_given_id_is_taken_after_its_saga_ended,
+    an_id_is_taken_while_its_transaction_lives,
+    an_id_is_taken_while_its_transaction_sleeps_or_is_parked,
+    a_given_id_is_taken_after_its_transaction_ended,
     an_id_that_the_engine_made_has_no_fingerprint,
-    a_key_leads_to_its_saga,
-    a_key_is_taken_by_its_saga_whatever_became_of_it,
+    a_key_leads_to_its_transaction,
+    a_key_is_taken_by_its_transaction_whatever_became_of_it,
     the_key_goes_before_the_id,
     of_two_starts_in_one_batch_the_first_wins,
     a_start_that_conflicts_uses_up_no_key,
     a_conflicting_start_changes_no_list,
-    sagas_of_definitions_that_were_never_stored_can_start,
+    transactions_of_definitions_that_were_never_stored_can_start,
 ];
 
-fn an_id_is_taken_while_its_saga_lives(journal: &dyn Journal) {
+fn an_id_is_taken_while_its_transaction_lives(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(None, 1)));
     assert_eq!(conflict_of(journal, start_of(id(1), chosen(None, 2))), exists(id(1), Some(fingerprint(1))));
     assert_eq!(loaded(journal, id(1)).records.len(), 1);
 }
 
-fn an_id_is_taken_while_its_saga_sleeps_or_is_parked(journal: &dyn Journal) {
+fn an_id_is_taken_while_its_transaction_sleeps_or_is_parked(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(None, 1)).asleep_until(at(50)));
     commit(journal, start_of(id(2), chosen(None, 2)).becoming(PARKED));
     for number in [1, 2] {
@@ -31,7 +31,7 @@ fn an_id_is_taken_while_its_saga_sleeps_or_is_parked(journal: &dyn Journal) {
     }
 }
 
-fn a_given_id_is_taken_after_its_saga_ended(journal: &dyn Journal) {
+fn a_given_id_is_taken_after_its_transaction_ended(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(None, 1)));
     commit(journal, next_of(id(1), 1).becoming(COMPLETED));
     assert_eq!(conflict_of(journal, start_of(id(1), chosen(None, 2))), exists(id(1), Some(fingerprint(1))));
@@ -44,7 +44,7 @@ fn an_id_that_the_engine_made_has_no_fingerprint(journal: &dyn Journal) {
     assert_eq!(conflict_of(journal, start_of(id(1), plain("Test", 1))), exists(id(1), None));
 }
 
-fn a_key_leads_to_its_saga(journal: &dyn Journal) {
+fn a_key_leads_to_its_transaction(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(Some("order-77"), 1)));
     commit(journal, start_of(id(2), chosen(Some("schön ' 键"), 2)));
     let entry = |number| {
@@ -56,7 +56,7 @@ fn a_key_leads_to_its_saga(journal: &dyn Journal) {
     assert_eq!(journal.by_key("order-7").expect(READABLE), None);
 }
 
-fn a_key_is_taken_by_its_saga_whatever_became_of_it(journal: &dyn Journal) {
+fn a_key_is_taken_by_its_transaction_whatever_became_of_it(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(Some("key"), 1)));
     let again = || start_of(id(2), chosen(Some("key"), 2));
     let taken = exists(id(1), Some(fingerprint(1)));
@@ -105,7 +105,7 @@ fn a_conflicting_start_changes_no_list(journal: &dyn Journal) {
     assert_eq!(recoverable(journal, 10), [id(1)]);
 }
 
-fn sagas_of_definitions_that_were_never_stored_can_start(journal: &dyn Journal) {
+fn transactions_of_definitions_that_were_never_stored_can_start(journal: &dyn Journal) {
     commit(journal, start_of(id(1), plain("NeverStored", 3)));
     assert_eq!(loaded(journal, id(1)).version, 3);
     assert_eq!(journal.definitions().expect(READABLE), []);

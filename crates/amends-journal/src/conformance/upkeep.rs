@@ -9,83 +9,86 @@ use crate::{PutDefinition, Quarantined, Sweep};
 use super::*;
 
 suite![
-    quarantine_parks_a_saga_and_says_why,
-    quarantine_leaves_ended_and_unknown_sagas_alone,
-    quarantine_leaves_a_saga_alone_that_has_moved_on,
-    a_quarantined_saga_that_was_read_after_all_goes_on,
+    quarantine_parks_a_transaction_and_says_why,
+    quarantine_leaves_ended_and_unknown_transactions_alone,
+    quarantine_leaves_a_transaction_alone_that_has_moved_on,
+    a_quarantined_transaction_that_was_read_after_all_goes_on,
     retention_removes_what_ended_before_and_nothing_else,
-    retention_never_removes_a_live_saga,
+    retention_never_removes_a_live_transaction,
     retention_looks_at_no_more_than_its_limit,
     retention_keeps_to_its_partitions,
-    retention_walks_all_ended_sagas_by_cursor,
+    retention_walks_all_ended_transactions_by_cursor,
     a_given_id_stays_reserved_after_removal,
     an_id_that_the_engine_made_is_not_reserved,
     reservations_are_forgotten_in_their_time,
     reservations_are_forgotten_in_small_parts,
     reservations_are_forgotten_in_the_order_of_their_starts,
-    a_key_of_a_saga_that_is_still_there_is_never_forgotten,
-    a_saga_that_came_back_to_life_is_not_removed,
+    a_key_of_a_transaction_that_is_still_there_is_never_forgotten,
+    a_transaction_that_came_back_to_life_is_not_removed,
     a_definition_is_stored_once_and_never_changed,
     every_definition_comes_back_as_it_was,
 ];
 
 /// As the owner of everything.
-fn quarantine(journal: &dyn Journal, saga: TransactionId, records: u64, why: &str) -> Quarantined {
-    let lease = journal.acquire(&[Partition::of(saga)].into_iter().collect()).expect(WRITABLE)[0];
-    journal.quarantine(saga, records, lease.epoch, why).expect(WRITABLE)
+fn quarantine(journal: &dyn Journal, transaction: TransactionId, records: u64, why: &str) -> Quarantined {
+    let lease = journal.acquire(&[Partition::of(transaction)].into_iter().collect()).expect(WRITABLE)[0];
+    journal.quarantine(transaction, records, lease.epoch, why).expect(WRITABLE)
 }
 
-fn quarantine_parks_a_saga_and_says_why(journal: &dyn Journal) {
-    let saga = id(1);
-    commit(journal, start_of(saga, plain("Test", 1)));
-    commit(journal, next_of(saga, 1).asleep_until(at(10)));
-    assert_eq!(quarantine(journal, saga, 2, "record 2 is damaged"), Quarantined::Parked);
-    let stored = loaded(journal, saga);
+fn quarantine_parks_a_transaction_and_says_why(journal: &dyn Journal) {
+    let transaction = id(1);
+    commit(journal, start_of(transaction, plain("Test", 1)));
+    commit(journal, next_of(transaction, 1).asleep_until(at(10)));
+    assert_eq!(quarantine(journal, transaction, 2, "record 2 is damaged"), Quarantined::Parked);
+    let stored = loaded(journal, transaction);
     assert_eq!((stored.standing, stored.unreadable.as_deref()), (PARKED, Some("record 2 is damaged")));
     assert_eq!(stored.records.len(), 2, "nothing is thrown away");
     assert_eq!(recoverable(journal, 10), []);
     assert_eq!(next_timer(journal), None);
-    assert_eq!(listed(journal, &filter(Some(PARKED), None), 10), [saga]);
+    assert_eq!(listed(journal, &filter(Some(PARKED), None), 10), [transaction]);
     assert_eq!(count(journal, Some(PARKED), None), 1);
     assert_eq!(count(journal, Some(FORWARD), None), 0);
 
-    assert_eq!(quarantine(journal, saga, 2, "still damaged"), Quarantined::Parked);
-    assert_eq!(loaded(journal, saga).unreadable.as_deref(), Some("still damaged"));
+    assert_eq!(quarantine(journal, transaction, 2, "still damaged"), Quarantined::Parked);
+    assert_eq!(loaded(journal, transaction).unreadable.as_deref(), Some("still damaged"));
     assert_eq!(count(journal, Some(PARKED), None), 1);
 }
 
-fn quarantine_leaves_ended_and_unknown_sagas_alone(journal: &dyn Journal) {
-    let saga = start_and_end(journal, 1, at(5));
-    let before = loaded(journal, saga);
-    assert_eq!(quarantine(journal, saga, 2, "why"), Quarantined::Ended);
+fn quarantine_leaves_ended_and_unknown_transactions_alone(journal: &dyn Journal) {
+    let transaction = start_and_end(journal, 1, at(5));
+    let before = loaded(journal, transaction);
+    assert_eq!(quarantine(journal, transaction, 2, "why"), Quarantined::Ended);
     assert_eq!(quarantine(journal, id(2), 1, "why"), Quarantined::MovedOn(None));
-    assert_eq!(loaded(journal, saga), before);
+    assert_eq!(loaded(journal, transaction), before);
     assert_eq!(load(journal, id(2)), Loaded::Nothing);
     assert_eq!(count(journal, None, None), 1);
 }
 
-fn quarantine_leaves_a_saga_alone_that_has_moved_on(journal: &dyn Journal) {
-    let saga = start(journal, 1);
-    commit(journal, next_of(saga, 1));
+fn quarantine_leaves_a_transaction_alone_that_has_moved_on(journal: &dyn Journal) {
+    let transaction = start(journal, 1);
+    commit(journal, next_of(transaction, 1));
     for settled in [false, true] {
         if settled {
             count(journal, None, None);
         }
         for wrong in [0, 1, 3] {
-            assert_eq!(quarantine(journal, saga, wrong, "why"), Quarantined::MovedOn(Some(2)));
+            assert_eq!(quarantine(journal, transaction, wrong, "why"), Quarantined::MovedOn(Some(2)));
         }
     }
-    assert_eq!((loaded(journal, saga).standing, loaded(journal, saga).unreadable), (FORWARD, None));
+    assert_eq!(
+        (loaded(journal, transaction).standing, loaded(journal, transaction).unreadable),
+        (FORWARD, None)
+    );
 }
 
-fn a_quarantined_saga_that_was_read_after_all_goes_on(journal: &dyn Journal) {
-    let saga = start(journal, 1);
-    assert_eq!(quarantine(journal, saga, 1, "why"), Quarantined::Parked);
-    commit(journal, next_of(saga, 1));
-    let stored = loaded(journal, saga);
+fn a_quarantined_transaction_that_was_read_after_all_goes_on(journal: &dyn Journal) {
+    let transaction = start(journal, 1);
+    assert_eq!(quarantine(journal, transaction, 1, "why"), Quarantined::Parked);
+    commit(journal, next_of(transaction, 1));
+    let stored = loaded(journal, transaction);
     assert_eq!((stored.standing, stored.unreadable, stored.records.len()), (FORWARD, None, 2));
-    assert_eq!(recoverable(journal, 10), [saga]);
-    assert_eq!(loaded(journal, saga).unreadable, None, "as the store has it");
+    assert_eq!(recoverable(journal, 10), [transaction]);
+    assert_eq!(loaded(journal, transaction).unreadable, None, "as the store has it");
 }
 
 fn retention_keeps_to_its_partitions(journal: &dyn Journal) {
@@ -116,7 +119,7 @@ fn retention_removes_what_ended_before_and_nothing_else(journal: &dyn Journal) {
     assert_eq!(count(journal, None, None), 2);
 }
 
-fn retention_never_removes_a_live_saga(journal: &dyn Journal) {
+fn retention_never_removes_a_live_transaction(journal: &dyn Journal) {
     start(journal, 1);
     let parked = start(journal, 2);
     commit(journal, next_of(parked, 1).becoming(PARKED));
@@ -136,7 +139,7 @@ fn retention_looks_at_no_more_than_its_limit(journal: &dyn Journal) {
     assert_eq!((rest.removed, rest.next), (2, None));
 }
 
-fn retention_walks_all_ended_sagas_by_cursor(journal: &dyn Journal) {
+fn retention_walks_all_ended_transactions_by_cursor(journal: &dyn Journal) {
     for number in 1..=9 {
         start_and_end(journal, number, at(10));
     }
@@ -215,7 +218,7 @@ fn reservations_are_forgotten_in_the_order_of_their_starts(journal: &dyn Journal
     commit(journal, start_of(id(1), chosen(None, 9)));
 }
 
-fn a_key_of_a_saga_that_is_still_there_is_never_forgotten(journal: &dyn Journal) {
+fn a_key_of_a_transaction_that_is_still_there_is_never_forgotten(journal: &dyn Journal) {
     commit(journal, start_of(id(1), chosen(Some("live"), 1)));
     commit(journal, start_of(id(2), chosen(Some("ended"), 2)));
     commit(journal, next_of(id(2), 1).becoming(COMPLETED));
@@ -224,16 +227,16 @@ fn a_key_of_a_saga_that_is_still_there_is_never_forgotten(journal: &dyn Journal)
     assert!(journal.by_key("ended").expect(READABLE).is_some());
 }
 
-fn a_saga_that_came_back_to_life_is_not_removed(journal: &dyn Journal) {
-    let saga = id(1);
-    commit(journal, start_of(saga, chosen(Some("key"), 1)));
-    commit(journal, next_of(saga, 1).becoming(COMPLETED));
-    commit(journal, next_of(saga, 2).becoming(BACK));
+fn a_transaction_that_came_back_to_life_is_not_removed(journal: &dyn Journal) {
+    let transaction = id(1);
+    commit(journal, start_of(transaction, chosen(Some("key"), 1)));
+    commit(journal, next_of(transaction, 1).becoming(COMPLETED));
+    commit(journal, next_of(transaction, 2).becoming(BACK));
     assert_eq!(
         journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE).removed,
         0
     );
-    commit(journal, next_of(saga, 3).becoming(COMPENSATED).at(at(50)));
+    commit(journal, next_of(transaction, 3).becoming(COMPENSATED).at(at(50)));
     assert_eq!(
         journal.remove_ended(&Partitions::ALL, at(50), at(1_000), None, 10).expect(WRITABLE).removed,
         0
@@ -242,7 +245,10 @@ fn a_saga_that_came_back_to_life_is_not_removed(journal: &dyn Journal) {
         journal.remove_ended(&Partitions::ALL, at(51), at(1_000), None, 10).expect(WRITABLE).removed,
         1
     );
-    assert_eq!(conflict_of(journal, start_of(saga, chosen(None, 2))), removed(saga, Some(fingerprint(1))));
+    assert_eq!(
+        conflict_of(journal, start_of(transaction, chosen(None, 2))),
+        removed(transaction, Some(fingerprint(1)))
+    );
     assert_eq!(journal.forget_reservations(&Partitions::ALL, at(1_001), 10).expect(WRITABLE), 1);
 }
 
@@ -274,7 +280,7 @@ fn a_definition_is_stored_once_and_never_changed(journal: &dyn Journal) {
 }
 
 fn every_definition_comes_back_as_it_was(journal: &dyn Journal) {
-    // One that a saga named before it was stored.
+    // One that a transaction named before it was stored.
     commit(journal, start_of(id(1), plain("B", 2)));
     for (name, version) in [("B", 2), ("A", 10), ("B", 1), ("A", 9)] {
         assert_eq!(journal.put_definition(&definition(name, version)).expect(WRITABLE), PutDefinition::New);
