@@ -84,7 +84,7 @@ pub(super) fn write(
     require_one(written, key)
 }
 
-/// [`write`] for a row that was just inserted, when the action took effect here: what nearly every call does.
+/// [`write()`] for a row that was just inserted, when the action took effect here: what nearly every call does.
 /// It sets only the columns that are not empty.
 pub(super) fn write_acted(
     connection: &Connection,
