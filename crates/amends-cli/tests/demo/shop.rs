@@ -193,6 +193,8 @@ impl Drop for Shop {
         // Once it has ended, its number may be another's.
         if let Err(mpsc::TryRecvError::Empty) = ended.try_recv() {
             let _ = kill_process(self.pid, Signal::KILL);
+            // Until it is gone it holds its directory, which the test may open again at once.
+            let _ = ended.recv();
         }
     }
 }
