@@ -93,6 +93,25 @@ pub struct By {
     pub who: String,
     /// Their reason.
     pub why: String,
+    /// The idempotency key that the verb came with, if it had one.
+    pub key: Option<VerbKey>,
+}
+
+impl By {
+    /// Who and why, of a verb without a key.
+    #[must_use]
+    pub fn new(who: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { who: who.into(), why: why.into(), key: None }
+    }
+}
+
+/// What a repeated verb is known by: it acts once, also after a crash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerbKey {
+    /// The caller's idempotency key, within this transaction.
+    pub key: String,
+    /// A hash that is equal for equal requests: tells a repeat from another verb under the same key.
+    pub fingerprint: [u8; 32],
 }
 
 /// Something said to a transaction from outside.
@@ -134,6 +153,12 @@ pub enum Rejected {
     SignalKeyReused {
         /// The signal's name.
         name: String,
+        /// The key.
+        key: String,
+    },
+    /// Another verb was given with this key.
+    #[error("the key {key:?} was used before, for another verb or with another body: use a new one")]
+    VerbKeyReused {
         /// The key.
         key: String,
     },

@@ -28,7 +28,7 @@ mod step_set;
 pub mod transaction;
 
 pub use attempt::{AttemptId, CallId, Direction, StepIndex};
-pub use command::{By, Command, Rejected, Signal, Verb};
+pub use command::{By, Command, Rejected, Signal, Verb, VerbKey};
 pub use definition::{Definition, DefinitionSpec};
 pub use effect::{Effect, EffectId, OwedCall};
 pub use id::TransactionId;

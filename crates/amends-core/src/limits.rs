@@ -50,6 +50,12 @@ pub const SIGNALS_KEPT_MAX: usize = 100;
 /// Bytes of a signal's idempotency key.
 pub const SIGNAL_KEY_BYTES_MAX: usize = 255;
 
+/// Bytes of a verb's idempotency key.
+pub const VERB_KEY_BYTES_MAX: usize = 255;
+
+/// Verbs whose keys one transaction remembers, the newest ones.
+pub const VERB_KEYS_KEPT_MAX: usize = 1_000;
+
 /// How far the clock must have gone back for it to matter: less than this comes of drift between two ways to
 /// measure time.
 pub const CLOCK_SET_BACK_MIN: Duration = Duration::from_secs(1);

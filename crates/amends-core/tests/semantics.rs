@@ -1763,3 +1763,17 @@ fn why_a_saga_turned_back_is_not_forgotten_on_the_way_back() {
     run.crash();
     assert_eq!(run.saga.failure().unwrap().1.code, "card_declined");
 }
+
+#[test]
+fn a_verb_repeated_with_its_key_acts_once_also_after_a_crash() {
+    let mut run = Run::start(definition(None, [step("a")]));
+    let pause = |run: &mut Run, mark| run.operate_keyed(amends_core::Verb::Pause, "k1", mark);
+    assert_eq!(pause(&mut run, 1), Ok(true));
+    assert_eq!(pause(&mut run, 1), Ok(false));
+    run.crash();
+    assert_eq!(run.operate_keyed(amends_core::Verb::Resume, "k2", 2), Ok(true));
+    assert_eq!(pause(&mut run, 1), Ok(false), "what it did is not done again");
+    assert!(!run.saga.is_paused());
+    let reused = amends_core::Rejected::VerbKeyReused { key: "k1".to_owned() };
+    assert_eq!(pause(&mut run, 3), Err(reused));
+}

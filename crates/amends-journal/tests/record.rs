@@ -12,7 +12,7 @@ use std::time::Duration;
 use amends_core::{
     AttemptId, By, CallId, CallSpec, CallStep, Cause, CompensationSpec, DefinitionName, DefinitionSpec,
     Direction, Event, Facts, GivenUp, OnTimeout, ParkReason, Payload, Reason, Refusal, RetryPolicy, SagaSpec,
-    Signal, StepIndex, StepKind, StepSpec, Time, TransactionId, WaitStep,
+    Signal, StepIndex, StepKind, StepSpec, Time, TransactionId, VerbKey, WaitStep,
 };
 use amends_journal::record::{self, Record, Unreadable};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ fn step(index: u16) -> StepIndex {
 }
 
 fn by() -> By {
-    By { who: "ada".to_owned(), why: "stück für stück".to_owned() }
+    By::new("ada", "stück für stück")
 }
 
 fn json(text: &'static str) -> Bytes {
@@ -144,6 +144,12 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
         ("saga_parked_payload_conflict", Event::SagaParked { because: ParkReason::PayloadConflict(step(5)) }),
         ("saga_parked_compensation_failed", Event::SagaParked { because: ParkReason::CompensationFailed }),
         ("cancel_requested", Event::CancelRequested { by: by() }),
+        (
+            "cancel_requested_with_a_key",
+            Event::CancelRequested {
+                by: By { key: Some(VerbKey { key: "k1".to_owned(), fingerprint: [7; 32] }), ..by() },
+            },
+        ),
         ("saga_retried", Event::SagaRetried { by: by() }),
         ("step_retried", Event::StepRetried { step: step(6) }),
         ("step_skipped", Event::StepSkipped { step: step(6), output: json("{}"), by: by() }),
@@ -455,7 +461,12 @@ fn any_bytes() -> impl Strategy<Value = Bytes> {
 }
 
 fn any_by() -> impl Strategy<Value = By> {
-    (any::<String>(), any::<String>()).prop_map(|(who, why)| By { who, why })
+    let key = proptest::option::of((any::<String>(), any::<[u8; 32]>()));
+    (any::<String>(), any::<String>(), key).prop_map(|(who, why, key)| By {
+        who,
+        why,
+        key: key.map(|(key, fingerprint)| VerbKey { key, fingerprint }),
+    })
 }
 
 fn any_reason() -> impl Strategy<Value = Reason> {

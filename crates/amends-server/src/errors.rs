@@ -81,7 +81,9 @@ fn rejection(rejected: &Rejected, detail: String) -> Problem {
         }
         Rejected::NotWaited { .. } => Problem::new(ErrorKind::StateConflict, detail),
         Rejected::UnknownSignal { .. } => Problem::new(ErrorKind::NotFound, detail),
-        Rejected::SignalKeyReused { .. } => Problem::new(ErrorKind::KeyReused, detail),
+        Rejected::SignalKeyReused { .. } | Rejected::VerbKeyReused { .. } => {
+            Problem::new(ErrorKind::KeyReused, detail)
+        }
         Rejected::TooManySignals { .. } => Problem::new(ErrorKind::TooManySignals, detail),
         Rejected::TooLarge { .. } => Problem::new(ErrorKind::BodyTooLarge, detail),
     }

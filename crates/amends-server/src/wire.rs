@@ -187,7 +187,7 @@ fn compensation_status(state: &StepState) -> Option<CompensationStatus> {
 fn verbs(saga: &Saga) -> Vec<VerbName> {
     let now = saga.parked().map_or(saga.started_at(), |parked| parked.since);
     let moment = Moment { now, entropy: Entropy(0), sizes: SizeLimits::default() };
-    let by = By { who: String::new(), why: String::new() };
+    let by = By::new("", "");
     let is_taken = |verb| saga.clone().handle(Command::Operate { verb, by: by.clone() }, moment).is_ok();
     let names = VerbName::ALL.iter().copied();
     names.filter(|name| candidate(saga, *name).is_some_and(is_taken)).collect()

@@ -14,8 +14,9 @@ use super::event::{Cause, Event, GivenUp};
 use super::step_state::{Acted, Asking, Failure, Phase};
 use super::{Parked, Saga, Status, StepRun, StepState};
 use crate::attempt::{AttemptId, Direction, StepIndex};
-use crate::command::Signal;
+use crate::command::{Signal, VerbKey};
 use crate::id::TransactionId;
+use crate::limits::VERB_KEYS_KEPT_MAX;
 use crate::misfit::ApplyError;
 use crate::moment::Time;
 use crate::outcome::Reason;
@@ -60,6 +61,7 @@ impl Saga {
             bytes: event.weight(),
             steps: vec![StepRun::PENDING; definition.spec().steps.len()],
             signals: None,
+            verbs: None,
             definition,
         })
     }
@@ -77,10 +79,22 @@ impl Saga {
             status: self.status.as_str(),
             because,
         })?;
+        if let Some(key) = event.by().and_then(|by| by.key.as_ref()) {
+            self.remember(key);
+        }
         self.as_of = self.as_of.max(at);
         self.bytes = self.bytes.saturating_add(event.weight());
         self.assert_invariants();
         Ok(())
+    }
+
+    /// Notes that a verb with this key was carried out.
+    fn remember(&mut self, key: &VerbKey) {
+        let verbs = self.verbs.get_or_insert_default();
+        if verbs.len() == VERB_KEYS_KEPT_MAX {
+            verbs.remove(0);
+        }
+        verbs.push(key.clone());
     }
 
     fn take(&mut self, event: &Event, at: Time) -> Taken {

@@ -314,7 +314,10 @@ impl Event {
         /// Frame, time, tags and numbers of a fact that stands alone in its record.
         const BARE: usize = 96;
         let reason = |reason: &Reason| reason.code.len() + reason.message.len();
-        let by = |by: &By| by.who.len() + by.why.len();
+        let by = |by: &By| {
+            let key = by.key.as_ref().map_or(0, |key| key.key.len() + key.fingerprint.len());
+            by.who.len() + by.why.len() + key
+        };
         let extra = match self {
             Self::SagaStarted { definition, input, .. } => definition.as_str().len() + input.len(),
             Self::StepCompleted { output, .. } | Self::OutputFound { output, .. } => output.len(),
@@ -357,5 +360,47 @@ impl Event {
             | Self::ClockSetBack { .. } => 0,
         };
         (BARE + extra) as u64
+    }
+
+    /// Who asked for it, of a fact that is an operator's verb.
+    #[must_use]
+    pub fn by(&self) -> Option<&By> {
+        match self {
+            Self::CancelRequested { by }
+            | Self::SagaRetried { by }
+            | Self::StepSkipped { by, .. }
+            | Self::CompensationResolved { by, .. }
+            | Self::SagaPaused { by }
+            | Self::SagaResumed { by }
+            | Self::SagaReversed { by }
+            | Self::SagaAbandoned { by } => Some(by),
+            Self::SagaStarted { .. }
+            | Self::StepStarted { .. }
+            | Self::AttemptStarted { .. }
+            | Self::AttemptUnknown { .. }
+            | Self::AttemptWorking { .. }
+            | Self::StepCompleted { .. }
+            | Self::StepRefused { .. }
+            | Self::OutputTooLarge { .. }
+            | Self::StepUnmade { .. }
+            | Self::StepConflicted { .. }
+            | Self::SleepEnded { .. }
+            | Self::SignalReceived { .. }
+            | Self::SignalTaken { .. }
+            | Self::WaitTimedOut { .. }
+            | Self::StepGivenUp { .. }
+            | Self::TurnedBack { .. }
+            | Self::OutputSought { .. }
+            | Self::OutputFound { .. }
+            | Self::NothingToUndo { .. }
+            | Self::CompensationStarted { .. }
+            | Self::CompensationCompleted { .. }
+            | Self::CompensationFailed { .. }
+            | Self::SagaCompleted
+            | Self::SagaCompensated
+            | Self::SagaParked { .. }
+            | Self::StepRetried { .. }
+            | Self::ClockSetBack { .. } => None,
+        }
     }
 }

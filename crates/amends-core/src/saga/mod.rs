@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::command::Signal;
+use crate::command::{Signal, VerbKey};
 use crate::id::TransactionId;
 use crate::moment::Time;
 use crate::standing::Standing;
@@ -52,6 +52,8 @@ pub struct Saga {
     steps: Vec<StepRun>,
     /// Apart: most sagas have none.
     signals: Option<Box<Signals>>,
+    /// The keys of operators' verbs, the oldest first. Apart: most sagas have none.
+    verbs: Option<Box<Vec<VerbKey>>>,
 }
 
 /// Why and since when a saga waits for an operator.

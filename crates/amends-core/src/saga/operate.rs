@@ -11,8 +11,8 @@ use super::event::{Cause, Event, ParkReason};
 use super::step_state::{Failure, Phase};
 use super::{Status, StepState};
 use crate::attempt::StepIndex;
-use crate::command::{By, Rejected, Verb};
-use crate::limits::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::command::{By, Rejected, Verb, VerbKey};
+use crate::limits::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, VERB_KEY_BYTES_MAX};
 
 type Judged = Result<(), &'static str>;
 
@@ -20,6 +20,15 @@ impl Decision<'_> {
     pub(super) fn operate(&mut self, verb: Verb, by: By) -> Result<(), Rejected> {
         check_size("the operator's name", by.who.len(), CODE_BYTES_MAX as u64)?;
         check_size("the reason", by.why.len(), MESSAGE_BYTES_MAX as u64)?;
+        if let Some(VerbKey { key, fingerprint }) = &by.key {
+            check_size("the verb's key", key.len(), VERB_KEY_BYTES_MAX as u64)?;
+            let mut known = self.saga.verbs.iter().flat_map(|verbs| verbs.iter());
+            match known.find(|known| known.key == *key) {
+                Some(known) if known.fingerprint == *fingerprint => return Ok(()),
+                Some(_) => return Err(Rejected::VerbKeyReused { key: key.clone() }),
+                None => {}
+            }
+        }
         let word = verb.as_str();
         let status = self.saga.status;
         let judged = match verb {

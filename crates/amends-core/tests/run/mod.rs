@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use amends_core::{
     AttemptId, By, Command, Effect, Entropy, Event, Moment, Outcome, OwedCall, Rejected, Saga,
-    SagaDefinition, Signal, SizeLimits, Time, TransactionId, Verb,
+    SagaDefinition, Signal, SizeLimits, Time, TransactionId, Verb, VerbKey,
 };
 use bytes::Bytes;
 
@@ -85,7 +85,13 @@ impl Run {
     }
 
     pub(crate) fn operate(&mut self, verb: Verb) -> Result<bool, Rejected> {
-        let by = By { who: "ann".to_owned(), why: "test".to_owned() };
+        let by = By::new("ann", "test");
+        self.give(Command::Operate { verb, by }, 3)
+    }
+
+    pub(crate) fn operate_keyed(&mut self, verb: Verb, key: &str, mark: u8) -> Result<bool, Rejected> {
+        let key = VerbKey { key: key.to_owned(), fingerprint: [mark; 32] };
+        let by = By { key: Some(key), ..By::new("ann", "test") };
         self.give(Command::Operate { verb, by }, 3)
     }
 

@@ -137,7 +137,7 @@ fn large(journal: Arc<dyn Journal>, steps: usize, bytes: usize, sizes: SizeLimit
 #[tokio::test]
 async fn an_output_too_large_parks_its_saga_and_the_directory_opens() {
     let directory = tempfile::tempdir().unwrap();
-    let by = || By { who: "ann".to_owned(), why: "test".to_owned() };
+    let by = || By::new("ann", "test");
     let engine = large(sqlite(directory.path()), 2, 20 << 20, SizeLimits::default());
     let view = engine.start(request(Some("k"), Wait::Rest)).await.unwrap();
     let saga = view.saga().unwrap();
@@ -174,7 +174,7 @@ async fn the_records_of_one_saga_are_bounded_together() {
 
     // The verbs work, and what was accepted opens again.
     let engine = large(sqlite(directory.path()), 1_000, 10, sizes);
-    let by = By { who: "ann".to_owned(), why: "test".to_owned() };
+    let by = By::new("ann", "test");
     engine.operate(view.transaction.id(), Verb::Cancel, by).await.unwrap();
     let view = engine.rest(view.transaction.id()).await.unwrap().unwrap();
     assert_eq!(view.saga().unwrap().status(), Status::Compensated);

@@ -98,7 +98,7 @@ async fn a_parked_errand_is_helped_on_by_an_operator_after_a_restart() {
 
     let engine = open(sqlite(directory.path()), |_| completed());
     let id = view.transaction.id();
-    let by = || By { who: "ann".to_owned(), why: "it is open".to_owned() };
+    let by = || By::new("ann", "it is open");
     assert!(engine.operate(id, Verb::Cancel, by()).await.is_err(), "an errand knows no cancel");
     engine.operate(id, Verb::Retry, by()).await.unwrap();
     let view = engine.rest(id).await.unwrap().unwrap();

@@ -185,7 +185,7 @@ async fn what_a_stop_interrupts_goes_on_at_the_next_start() {
 async fn an_operator_reverses_a_completed_saga() {
     let engine = open(memory(), local(|_| async { done() }), Options::default());
     let view = engine.start(request(None, Wait::Rest)).await.unwrap();
-    let by = By { who: "ann".to_owned(), why: "customer changed her mind".to_owned() };
+    let by = By::new("ann", "customer changed her mind");
     let id = view.saga().unwrap().id();
     engine.operate(id, Verb::Reverse, by.clone()).await.unwrap();
     let reversed = engine.rest(id).await.unwrap().unwrap();

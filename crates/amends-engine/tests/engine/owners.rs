@@ -41,7 +41,7 @@ async fn whoever_is_fenced_forgets_sends_nothing_and_says_so() {
     let waited = tokio::time::timeout(Duration::from_millis(100), waiter).await;
     assert!(waited.is_err(), "it does not know yet");
     answer.notify_waiters();
-    let verb = first.operate(id, Verb::Cancel, By { who: "ann".to_owned(), why: "test".to_owned() }).await;
+    let verb = first.operate(id, Verb::Cancel, By::new("ann", "test")).await;
     let told = matches!(verb, Err(OperateError::Read(ReadError::NotOwner) | OperateError::Rejected(_)));
     assert!(told, "{verb:?}");
     assert!(matches!(first.start(request(Some("new"), Wait::Accepted)).await, Err(StartError::NotOwner)));

@@ -92,7 +92,7 @@ fn every_error_of_a_question_has_its_kind() {
 #[tokio::test]
 async fn every_error_of_a_verb_has_its_kind() {
     let engine = engine(done);
-    let by = || By { who: "ann".to_owned(), why: "she wants to".to_owned() };
+    let by = || By::new("ann", "she wants to");
     let ended = run(&engine).await.parse().unwrap();
     let problem = Problem::from(engine.operate(ended, Verb::Cancel, by()).await.unwrap_err());
     assert_eq!(problem.kind(), ErrorKind::StateConflict);

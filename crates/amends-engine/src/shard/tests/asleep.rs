@@ -133,7 +133,7 @@ impl Story {
 }
 
 fn by() -> By {
-    By { who: "ann".to_owned(), why: "test".to_owned() }
+    By::new("ann", "test")
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn now() -> Moment {
 }
 
 fn by() -> By {
-    By { who: "ann".to_owned(), why: "test".to_owned() }
+    By::new("ann", "test")
 }
 
 fn done() -> Outcome {

@@ -264,7 +264,7 @@ impl World {
         let ticket = self.asks(saga, false);
         self.asked.get_mut(&ticket).unwrap().operates = true;
         // The reason names the ticket: that is how its record is found again.
-        let by = By { who: "ann".to_owned(), why: format!("ticket {ticket}") };
+        let by = By::new("ann", format!("ticket {ticket}"));
         self.give(Input::Command { ticket, id: saga, command: Command::Operate { verb, by } });
     }
 

@@ -6,7 +6,7 @@
 
 use amends_core::{
     AttemptId, By, CallId, Cause, DefinitionName, Direction, Event as Fact, GivenUp, ParkReason,
-    Reason as CoreReason, Refusal as CoreRefusal, Signal as CoreSignal, StepIndex, Time,
+    Reason as CoreReason, Refusal as CoreRefusal, Signal as CoreSignal, StepIndex, Time, VerbKey,
 };
 use bytes::Bytes;
 
@@ -305,6 +305,10 @@ struct Operator {
     who: String,
     #[prost(string, tag = "2")]
     why: String,
+    #[prost(string, optional, tag = "3")]
+    key: Option<String>,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    fingerprint: Option<Bytes>,
 }
 
 impl From<&Fact> for Event {
@@ -441,11 +445,11 @@ impl TryFrom<Event> for Fact {
             Kind::StepSkipped(skipped) => Self::StepSkipped {
                 step: step_index(skipped.step)?,
                 output: present(skipped.output, "output")?,
-                by: present(skipped.by, "operator")?.into(),
+                by: present(skipped.by, "operator")?.try_into()?,
             },
             Kind::CompensationResolved(resolved) => Self::CompensationResolved {
                 step: step_index(resolved.step)?,
-                by: present(resolved.by, "operator")?.into(),
+                by: present(resolved.by, "operator")?.try_into()?,
             },
             Kind::SagaPaused(operated) => Self::SagaPaused { by: operated.read()? },
             Kind::SagaResumed(operated) => Self::SagaResumed { by: operated.read()? },
@@ -652,19 +656,39 @@ impl From<&By> for Operated {
 
 impl Operated {
     fn read(self) -> Result<By, Flaw> {
-        Ok(present(self.by, "operator")?.into())
+        present(self.by, "operator")?.try_into()
     }
 }
 
 impl From<&By> for Operator {
     fn from(by: &By) -> Self {
-        Self { who: by.who.clone(), why: by.why.clone() }
+        let key = by.key.as_ref();
+        Self {
+            who: by.who.clone(),
+            why: by.why.clone(),
+            key: key.map(|key| key.key.clone()),
+            fingerprint: key.map(|key| Bytes::copy_from_slice(&key.fingerprint)),
+        }
     }
 }
 
-impl From<Operator> for By {
-    fn from(stored: Operator) -> Self {
-        Self { who: stored.who, why: stored.why }
+impl TryFrom<Operator> for By {
+    type Error = Flaw;
+
+    fn try_from(stored: Operator) -> Result<Self, Flaw> {
+        let key = match (stored.key, stored.fingerprint) {
+            (None, None) => None,
+            (Some(key), Some(fingerprint)) => {
+                let fingerprint = fingerprint.as_ref().try_into();
+                let fingerprint =
+                    fingerprint.map_err(|_| Flaw::damaged("a verb's fingerprint does not have 32 bytes"))?;
+                Some(VerbKey { key, fingerprint })
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Flaw::damaged("a verb's key and its fingerprint come together"));
+            }
+        };
+        Ok(Self { who: stored.who, why: stored.why, key })
     }
 }
 
