@@ -93,13 +93,8 @@ pub(super) fn completed() -> Outcome {
 
 /// What starts one of the sagas.
 pub(super) fn request(wait: Wait) -> StartRequest {
-    StartRequest {
-        definition: DefinitionName::new("PlaceOrder"),
-        input: Bytes::from_static(INPUT.as_bytes()),
-        id: None,
-        key: None,
-        wait,
-    }
+    let request = StartRequest::new(DefinitionName::new("PlaceOrder"), Bytes::from_static(INPUT.as_bytes()));
+    StartRequest { wait, ..request }
 }
 
 fn completing() -> Arc<dyn Participant> {

@@ -90,13 +90,7 @@ fn participant(refuses: bool) -> Arc<dyn Participant> {
 
 async fn run_client(engine: Engine, sagas: u32, end: Status) {
     for _ in 0..sagas {
-        let request = StartRequest {
-            definition: DefinitionName::new("PlaceOrder"),
-            input: Bytes::from_static(&INPUT),
-            id: None,
-            key: None,
-            wait: Wait::Rest,
-        };
+        let request = StartRequest::new(DefinitionName::new("PlaceOrder"), Bytes::from_static(&INPUT));
         let view = engine.start(request).await.expect("the engine takes it");
         assert_eq!(
             view.saga().expect("it is a saga").status(),

@@ -27,6 +27,7 @@ use crate::limits::{CALLS_PER_PARTICIPANT_MAX, CLOCK_LOOKED_AT_EVERY};
 use crate::mailbox::{Mailbox, Message, Messages};
 use crate::options::Options;
 use crate::participant::Participant;
+use crate::participant::gate::Gate;
 use crate::recovery::Recovery;
 use crate::registry::{Registered, Registry};
 use crate::retention;
@@ -84,7 +85,8 @@ impl EngineBuilder {
         calls_max: usize,
     ) -> Self {
         assert!(calls_max > 0, "a participant takes at least one call");
-        self.participants.push(Registered { name: name.to_owned(), participant, calls_max });
+        let (name, origin) = (name.to_owned(), String::new());
+        self.participants.push(Registered { name, origin, participant, calls_max });
         self
     }
 
@@ -147,8 +149,8 @@ fn registry(
     participants: Vec<Registered>,
     mappings: BTreeMap<String, Arc<dyn Mapping>>,
 ) -> Result<Registry, StartUpError> {
-    let mut registry = Registry::new(definitions, participants, mappings)?;
-    for runnable in registry.runnables() {
+    let registry = Registry::new(definitions, participants, mappings)?;
+    for runnable in registry.known().runnables() {
         let spec = runnable.definition.spec();
         match journal.put_definition(&spec)? {
             PutDefinition::New | PutDefinition::Unchanged => {}
@@ -158,11 +160,16 @@ fn registry(
             }
         }
     }
+    let mut change = registry.change();
     for spec in journal.definitions()? {
         let (name, version) = (spec.name().clone(), spec.version());
+        if change.known().runnable(&name, version).is_some() {
+            continue;
+        }
         match spec.check() {
             Ok(definition) => {
-                if let Err(missing) = registry.remember(definition) {
+                // Transactions that run it go on; this program starts no new ones.
+                if let Err(missing) = change.add(definition, false) {
                     warn!(%name, version, %missing, "transactions of this definition will not progress until it is there");
                 }
             }
@@ -172,6 +179,7 @@ fn registry(
             }
         }
     }
+    change.show();
     Ok(registry)
 }
 
@@ -193,10 +201,11 @@ fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: 
     let partitions: Partitions = leases.iter().map(|lease| lease.partition).collect();
     let held = Arc::new(Leases::new(leases));
     let mut scope = Scope::new();
+    let places = shared.registry.known().places(options.shards);
     let mut mailboxes = Vec::new();
     for population in &shared.populations.of_shards {
         let (mailbox, messages): (Mailbox, Messages) = mpsc::unbounded_channel();
-        let shard = Shard::new(shared.registry.gates(options.shards), held.clone());
+        let shard = Shard::new(places.iter().copied().map(Gate::new).collect(), held.clone());
         #[cfg(feature = "sabotage")]
         let shard = {
             let mut shard = shard;
@@ -307,12 +316,9 @@ mod tests {
         }
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
         let engine = open(&journal, Clock::reading(an_hour_ahead), |_| Outcome::unknown("reset", "reset"));
-        let request = || StartRequest {
-            definition: DefinitionName::new("One"),
-            input: "{}".into(),
-            id: None,
-            key: None,
-            wait: Wait::Accepted,
+        let request = || {
+            let request = StartRequest::new(DefinitionName::new("One"), "{}");
+            StartRequest { wait: Wait::Accepted, ..request }
         };
         let begun = engine.start(request()).await.expect("it is started").transaction.id();
         while engine.look(begun).await.expect("it is read").expect("it is there").sequence < 2 {

@@ -4,6 +4,7 @@
 //! durable, and that a full engine says so instead of growing. Does not speak HTTP. Start reading at
 //! [`Engine::start`]; for how it comes to be, at [`crate::EngineBuilder::open`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -66,16 +67,39 @@ impl View {
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct StartRequest {
-    /// The definition's name; its newest version runs.
+    /// The definition's name.
     pub definition: DefinitionName,
+    /// The definition's version; `None`: the newest that is not retired.
+    pub version: Option<u32>,
     /// What to start it with: JSON.
     pub input: Bytes,
     /// The id, if the caller chooses it.
     pub id: Option<TransactionId>,
     /// The caller's idempotency key.
     pub key: Option<String>,
+    /// What it is to be found by, besides id and key.
+    pub tags: BTreeMap<String, String>,
+    /// The caller's W3C `traceparent`: spans of the transaction belong to it.
+    pub trace: Option<String>,
     /// When to answer.
     pub wait: Wait,
+}
+
+impl StartRequest {
+    /// A start of the definition's newest version, answered when the transaction rests.
+    #[must_use]
+    pub fn new(definition: DefinitionName, input: impl Into<Bytes>) -> Self {
+        Self {
+            definition,
+            version: None,
+            input: input.into(),
+            id: None,
+            key: None,
+            tags: BTreeMap::new(),
+            trace: None,
+            wait: Wait::Rest,
+        }
+    }
 }
 
 /// When a start is answered.
@@ -115,7 +139,7 @@ impl Engine {
     /// See [`StartError`]; only [`StartError::Unknown`] and [`StartError::Stopping`] leave open whether it
     /// was started.
     pub async fn start(&self, request: StartRequest) -> Result<View, StartError> {
-        let runnable = self.judge(&request)?;
+        let runnable = self.judge(&request);
         let until = match request.wait {
             Wait::Accepted => Until::Now,
             Wait::Rest => Until::Rest,
@@ -132,9 +156,15 @@ impl Engine {
             Flaw::DuplicateName(name) => StartError::DuplicateName(name),
         })?;
         let id = request.id.unwrap_or_else(|| self.inner.shared.clock.new_id());
-        if let Err(full) = self.admit(id) {
-            return self.find_started(&request, fingerprint, until).await?.ok_or(full);
-        }
+        let admitted = runnable.and_then(|runnable| self.admit(id).map(|()| runnable));
+        let runnable = match admitted {
+            Ok(runnable) => runnable,
+            // A repeat is answered whatever is the matter with new ones by now.
+            Err(why) if is_named => {
+                return self.find_started(&request, fingerprint, until).await?.ok_or(why);
+            }
+            Err(why) => return Err(why),
+        };
         let (ticket, reply) = oneshot::channel();
         let start = Start {
             ticket,
@@ -166,15 +196,19 @@ impl Engine {
     }
 
     fn judge(&self, request: &StartRequest) -> Result<Arc<Runnable>, StartError> {
-        let runnable = self.inner.shared.registry.newest(&request.definition).cloned();
-        let runnable = runnable.ok_or_else(|| StartError::UnknownDefinition(request.definition.clone()))?;
+        let known = self.inner.shared.registry.known();
+        let name = &request.definition;
+        let runnable = match request.version {
+            None => known.newest(name).ok_or_else(|| StartError::UnknownDefinition(name.clone()))?,
+            Some(version) => known.startable(name, version)?,
+        };
         if request.input.len() > INPUT_BYTES_MAX {
             return Err(StartError::InputTooLarge(request.input.len()));
         }
         if request.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
             return Err(StartError::BadKey);
         }
-        Ok(runnable)
+        Ok(runnable.clone())
     }
 
     /// Counts a start in, if there is room.

@@ -47,6 +47,24 @@ pub enum StartError {
     /// Nothing of this name is registered.
     #[error("no definition is named {0}")]
     UnknownDefinition(DefinitionName),
+    /// Something of this name is registered, but not this version.
+    #[error("{name} has no version {version}")]
+    UnknownVersion {
+        /// The definition's name.
+        name: DefinitionName,
+        /// The version asked for.
+        version: u32,
+    },
+    /// The version starts no more transactions.
+    #[error(
+        "{name} version {version} is retired and starts nothing more: start another version, or leave the version out"
+    )]
+    Retired {
+        /// The definition's name.
+        name: DefinitionName,
+        /// The version asked for.
+        version: u32,
+    },
     /// The input is not JSON.
     #[error("the input is not JSON")]
     InputNotJson,

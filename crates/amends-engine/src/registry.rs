@@ -1,21 +1,26 @@
 //! Which definitions run here, and with what.
 //!
 //! Owns the map from names to [`Runnable`]s: checked definitions with the participants and mappings that
-//! their calls need. Promises that nothing a runnable needs is missing. Does not change once the engine runs.
+//! their calls need. Promises that nothing a runnable needs is missing, that a runnable never changes, and
+//! that whoever looks sees all of a registration or nothing of it. Does not store definitions: that is
+//! `definitions.rs`.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use amends_core::{CallId, Definition, DefinitionName, Direction, Mapping, Payload, Transaction};
 use bytes::Bytes;
 
-use crate::participant::gate::Gate;
+use crate::errors::StartError;
 use crate::participant::{Participant, ParticipantIndex};
 
 /// A participant and how many calls it takes together.
+#[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) name: String,
+    /// Where it is: with the name, what tells participants apart. Empty for a handler of this program.
+    pub(crate) origin: String,
     pub(crate) participant: Arc<dyn Participant>,
     pub(crate) calls_max: usize,
 }
@@ -161,11 +166,33 @@ const fn place_of(direction: Direction) -> usize {
 
 /// All definitions, participants and mappings of one engine.
 pub(crate) struct Registry {
-    pub(crate) participants: Vec<Registered>,
     mappings: BTreeMap<String, Arc<dyn Mapping>>,
-    runnables: BTreeMap<(DefinitionName, u32), Arc<Runnable>>,
-    /// Of the journal, not of this program.
-    earlier: BTreeMap<(DefinitionName, u32), Arc<Runnable>>,
+    /// A snapshot, replaced as a whole.
+    known: RwLock<Arc<Known>>,
+    /// Held by whoever changes something, from the first look to the last.
+    changing: Mutex<()>,
+}
+
+/// What is registered, at one moment.
+#[derive(Clone, Default)]
+pub(crate) struct Known {
+    participants: Vec<Registered>,
+    runnables: BTreeMap<(DefinitionName, u32), Entry>,
+}
+
+/// A definition that runs here.
+#[derive(Clone)]
+struct Entry {
+    runnable: Arc<Runnable>,
+    /// Whether new transactions may run it: not if it is retired, or of the journal and not of this program.
+    starts: bool,
+}
+
+/// The right to change what is registered.
+pub(crate) struct Change<'r> {
+    registry: &'r Registry,
+    known: Known,
+    _turn: MutexGuard<'r, ()>,
 }
 
 impl Registry {
@@ -176,53 +203,146 @@ impl Registry {
         participants: Vec<Registered>,
         mappings: BTreeMap<String, Arc<dyn Mapping>>,
     ) -> Result<Self, Missing> {
-        let (runnables, earlier) = (BTreeMap::new(), BTreeMap::new());
-        let mut registry = Self { participants, mappings, runnables, earlier };
+        let known = Known { participants, runnables: BTreeMap::new() };
+        let registry = Self { mappings, known: RwLock::new(Arc::new(known)), changing: Mutex::new(()) };
+        let mut change = registry.change();
         for definition in definitions {
-            let key = (definition.name().clone(), definition.version());
-            let runnable = registry.staff(definition)?;
-            registry.runnables.insert(key, runnable);
+            change.add(definition, true)?;
         }
+        change.show();
         Ok(registry)
     }
 
-    /// Takes in a definition that the journal has and this program does not register: transactions that run
-    /// it go on, and no new ones are started.
-    ///
-    /// # Errors
-    /// Names what nobody registered.
-    pub(crate) fn remember(&mut self, definition: Definition) -> Result<(), Missing> {
-        let key = (definition.name().clone(), definition.version());
-        if !self.runnables.contains_key(&key) {
-            let runnable = self.staff(definition)?;
-            self.earlier.insert(key, runnable);
-        }
-        Ok(())
+    /// What is registered now.
+    pub(crate) fn known(&self) -> Arc<Known> {
+        // Nobody panics while the snapshot is exchanged.
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn staff(&self, definition: Definition) -> Result<Arc<Runnable>, Missing> {
-        let find =
-            |name: &str| self.participants.iter().position(|known| known.name == name).map(ParticipantIndex);
-        Runnable::new(definition, find, &self.mappings).map(Arc::new)
+    pub(crate) fn runnable(&self, name: &DefinitionName, version: u32) -> Option<Arc<Runnable>> {
+        self.known().runnable(name, version).cloned()
+    }
+
+    /// Begins a change: one at a time.
+    pub(crate) fn change(&self) -> Change<'_> {
+        let turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        Change { registry: self, known: (*self.known()).clone(), _turn: turn }
+    }
+}
+
+impl Known {
+    pub(crate) fn participant(&self, index: ParticipantIndex) -> &Registered {
+        &self.participants[index.0]
+    }
+
+    /// How many places each participant has at one of `shards` shards; their shares add up to the limit or a
+    /// little more.
+    pub(crate) fn places(&self, shards: usize) -> Arc<[usize]> {
+        self.participants.iter().map(|known| known.calls_max.div_ceil(shards)).collect()
     }
 
     pub(crate) fn runnable(&self, name: &DefinitionName, version: u32) -> Option<&Arc<Runnable>> {
-        let key = (name.clone(), version);
-        self.runnables.get(&key).or_else(|| self.earlier.get(&key))
+        self.runnables.get(&(name.clone(), version)).map(|entry| &entry.runnable)
     }
 
-    /// The newest version of this name that this program registers.
+    /// The newest version of this name that new transactions may run.
     pub(crate) fn newest(&self, name: &DefinitionName) -> Option<&Arc<Runnable>> {
         let versions = (name.clone(), 0)..=(name.clone(), u32::MAX);
-        self.runnables.range(versions).next_back().map(|(_, runnable)| runnable)
+        let mut newest_first = self.runnables.range(versions).rev();
+        newest_first.find(|(_, entry)| entry.starts).map(|(_, entry)| &entry.runnable)
+    }
+
+    /// This version, if new transactions may run it.
+    pub(crate) fn startable(
+        &self,
+        name: &DefinitionName,
+        version: u32,
+    ) -> Result<&Arc<Runnable>, StartError> {
+        match self.runnables.get(&(name.clone(), version)) {
+            Some(Entry { runnable, starts: true }) => Ok(runnable),
+            Some(_) => Err(StartError::Retired { name: name.clone(), version }),
+            None if self.has(name) => Err(StartError::UnknownVersion { name: name.clone(), version }),
+            None => Err(StartError::UnknownDefinition(name.clone())),
+        }
+    }
+
+    fn has(&self, name: &DefinitionName) -> bool {
+        self.runnables.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next().is_some()
     }
 
     pub(crate) fn runnables(&self) -> impl Iterator<Item = &Arc<Runnable>> {
-        self.runnables.values()
+        self.runnables.values().map(|entry| &entry.runnable)
+    }
+}
+
+impl Change<'_> {
+    /// What is registered, with the changes so far.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
-    /// A gate per participant for one of `shards` shards; their shares add up to the limit or a little more.
-    pub(crate) fn gates(&self, shards: usize) -> Vec<Gate> {
-        self.participants.iter().map(|known| Gate::new(known.calls_max.div_ceil(shards))).collect()
+    /// Takes in a participant. One of this name and origin gets the new one's figures, and keeps its place.
+    pub(crate) fn participant(&mut self, participant: Registered) -> ParticipantIndex {
+        let is_same =
+            |known: &Registered| known.name == participant.name && known.origin == participant.origin;
+        match self.known.participants.iter().position(is_same) {
+            Some(at) => {
+                self.known.participants[at] = participant;
+                ParticipantIndex(at)
+            }
+            None => {
+                self.known.participants.push(participant);
+                ParticipantIndex(self.known.participants.len() - 1)
+            }
+        }
+    }
+
+    /// Takes in a definition whose participants are handlers of this program.
+    ///
+    /// # Errors
+    /// Names what nobody registered.
+    pub(crate) fn add(&mut self, definition: Definition, starts: bool) -> Result<Arc<Runnable>, Missing> {
+        let participants = &self.known.participants;
+        let find = |name: &str| {
+            let is_meant = |known: &Registered| known.origin.is_empty() && known.name == name;
+            participants.iter().position(is_meant).map(ParticipantIndex)
+        };
+        let runnable = Arc::new(Runnable::new(definition, find, &self.registry.mappings)?);
+        self.put(runnable.clone(), starts);
+        Ok(runnable)
+    }
+
+    /// Takes in a definition that is data, with its participants by name.
+    ///
+    /// # Errors
+    /// Names what is missing.
+    pub(crate) fn add_document(
+        &mut self,
+        definition: Definition,
+        participants: &BTreeMap<String, ParticipantIndex>,
+        starts: bool,
+    ) -> Result<Arc<Runnable>, Missing> {
+        let find = |name: &str| participants.get(name).copied();
+        let runnable = Arc::new(Runnable::new(definition, find, &self.registry.mappings)?);
+        self.put(runnable.clone(), starts);
+        Ok(runnable)
+    }
+
+    fn put(&mut self, runnable: Arc<Runnable>, starts: bool) {
+        let key = (runnable.definition.name().clone(), runnable.definition.version());
+        self.known.runnables.insert(key, Entry { runnable, starts });
+    }
+
+    /// Lets no new transaction run this version.
+    pub(crate) fn retire(&mut self, name: &DefinitionName, version: u32) {
+        if let Some(entry) = self.known.runnables.get_mut(&(name.clone(), version)) {
+            entry.starts = false;
+        }
+    }
+
+    /// Shows the changes to everybody.
+    pub(crate) fn show(self) {
+        let Self { registry, known, .. } = self;
+        *registry.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 }

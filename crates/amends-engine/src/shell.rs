@@ -240,7 +240,8 @@ impl Shell {
     }
 
     fn call(&mut self, participant: ParticipantIndex, call: Call) {
-        let registered = &self.shared.registry.participants[participant.0];
+        let known = self.shared.registry.known();
+        let registered = known.participant(participant);
         let Call { transaction: id, attempt, limit, .. } = call;
         let answered = move |outcome| Input::Answered { id, attempt, outcome };
         let made = catch_unwind(AssertUnwindSafe(|| registered.participant.call(call)));

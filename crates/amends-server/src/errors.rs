@@ -14,7 +14,10 @@ impl From<StartError> for Problem {
         let detail = error.to_string();
         let problem = |kind| Self::new(kind, detail.as_str());
         match error {
-            StartError::UnknownDefinition(_) => problem(ErrorKind::NotFound),
+            StartError::UnknownDefinition(_) | StartError::UnknownVersion { .. } => {
+                problem(ErrorKind::NotFound)
+            }
+            StartError::Retired { .. } => problem(ErrorKind::StateConflict),
             StartError::InputNotJson => problem(ErrorKind::BadRequest),
             StartError::InputTooLarge(_) => problem(ErrorKind::BodyTooLarge),
             StartError::BadKey => problem(ErrorKind::IdempotencyKeyInvalid),

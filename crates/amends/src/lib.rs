@@ -107,13 +107,8 @@ impl Amends {
         input: impl Into<Bytes>,
         key: Option<&str>,
     ) -> Result<View, StartError> {
-        let request = StartRequest {
-            definition: DefinitionName::new(definition),
-            input: input.into(),
-            id: None,
-            key: key.map(str::to_owned),
-            wait: Wait::Rest,
-        };
+        let request = StartRequest::new(DefinitionName::new(definition), input);
+        let request = StartRequest { key: key.map(str::to_owned), ..request };
         self.start(request).await
     }
 

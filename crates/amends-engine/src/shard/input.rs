@@ -82,6 +82,8 @@ pub enum Input<T> {
         /// The transaction.
         id: TransactionId,
     },
+    /// Participants came, or their limits changed: how many places each gate of this shard has from here on.
+    Gates(Arc<[usize]>),
     /// A moment named by [`crate::shard::Shard::wake_at`] has come.
     Tick,
 }

@@ -100,6 +100,7 @@ impl<T: Ticket> Shard<T> {
             Input::Recovered { id, found } => self.recovered(id, found, moment),
             Input::RecoveryDone => self.loads.recovery_done(),
             Input::Awaken { id } => self.ensure_loaded(id),
+            Input::Gates(places) => self.set_gates(&places, moment),
             Input::Tick => self.tick(moment),
         }
     }
@@ -323,9 +324,24 @@ impl<T: Ticket> Shard<T> {
         }
     }
 
+    fn set_gates(&mut self, places: &[usize], moment: Moment) {
+        for (at, places) in places.iter().copied().enumerate() {
+            match self.gates.get_mut(at) {
+                Some(gate) => gate.set_places(places),
+                None => self.gates.push(Gate::new(places)),
+            }
+            self.let_in(at, moment);
+        }
+    }
+
     /// Gives a place back, and free places to those who queue.
     fn leave(&mut self, gate: usize, moment: Moment) {
         self.gates[gate].leave();
+        self.let_in(gate, moment);
+    }
+
+    /// Gives free places to those who queue.
+    fn let_in(&mut self, gate: usize, moment: Moment) {
         while let Some((id, attempt)) = self.gates[gate].next() {
             // It may have been given up while it queued.
             let Some(live) = self.live.get_mut(&id) else { continue };

@@ -47,8 +47,8 @@ fn open(
 }
 
 fn request(definition: &str, wait: Wait) -> StartRequest {
-    let (key, input) = (Some(format!("{definition}-1")), "{\"n\":1}".into());
-    StartRequest { definition: DefinitionName::new(definition), input, id: None, key, wait }
+    let (key, input) = (Some(format!("{definition}-1")), "{\"n\":1}");
+    StartRequest { key, wait, ..StartRequest::new(DefinitionName::new(definition), input) }
 }
 
 fn completed() -> Option<Outcome> {

@@ -43,13 +43,8 @@ fn done() -> Outcome {
 }
 
 fn request(key: Option<&str>, wait: Wait) -> StartRequest {
-    StartRequest {
-        definition: DefinitionName::new("Two"),
-        input: "{\"n\":1}".into(),
-        id: None,
-        key: key.map(str::to_owned),
-        wait,
-    }
+    let request = StartRequest::new(DefinitionName::new("Two"), "{\"n\":1}");
+    StartRequest { key: key.map(str::to_owned), wait, ..request }
 }
 
 fn open(journal: Arc<dyn Journal>, participant: Arc<dyn Participant>, options: Options) -> Engine {

@@ -65,8 +65,8 @@ pub(crate) fn done(operation: &str) -> Outcome {
 
 /// A start of the saga of this name.
 pub(crate) fn request(name: &str, key: Option<&str>, wait: Wait) -> StartRequest {
-    let input = r#"{"n":  1.50}"#.into();
-    StartRequest { definition: DefinitionName::new(name), input, id: None, key: key.map(str::to_owned), wait }
+    let input = r#"{"n":  1.50}"#;
+    StartRequest { key: key.map(str::to_owned), wait, ..StartRequest::new(DefinitionName::new(name), input) }
 }
 
 /// Runs the saga to its rest and gives its id.

@@ -36,7 +36,7 @@ async fn place(State(shop): State<Shop>, headers: HeaderMap, body: Body) -> Resu
     let respond_async = request::prefers_async(&headers);
     let wait = if respond_async { Wait::Accepted } else { Wait::Rest };
     let definition = DefinitionName::new(PLACE_ORDER);
-    let view = shop.engine.start(StartRequest { definition, input: body, id: None, key, wait }).await?;
+    let view = shop.engine.start(StartRequest { key, wait, ..StartRequest::new(definition, body) }).await?;
     let saga = view.saga().expect("an order is a saga");
     if respond_async { Ok(accepted(saga)) } else { placed(saga) }
 }
