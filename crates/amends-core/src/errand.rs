@@ -149,7 +149,7 @@ impl Errand {
             (Command::Recover, State::Calling) => Some(unknown),
             (Command::Answer { attempt, outcome }, State::Calling) if attempt.number == self.attempts => {
                 match outcome {
-                    Outcome::Completed { .. } => Some(Event::Completed),
+                    Outcome::Completed { .. } | Outcome::CompletedTooLarge { .. } => Some(Event::Completed),
                     Outcome::Refused(_) | Outcome::Conflict { .. } => Some(Event::Refused),
                     Outcome::Working { .. } | Outcome::Unknown { .. } => Some(unknown),
                 }

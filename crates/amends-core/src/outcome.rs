@@ -18,6 +18,12 @@ pub enum Outcome {
         /// What the participant returned: JSON.
         output: Bytes,
     },
+    /// The effect took place, and what the participant returned is more than its transport reads: like an output
+    /// that is too large to be stored.
+    CompletedTooLarge {
+        /// Its bytes, or as many as came.
+        bytes: u64,
+    },
     /// The participant says no, for good, and nothing took place.
     Refused(Refusal),
     /// The participant works on it: it will call back, or is to be asked again.

@@ -275,7 +275,8 @@ impl Decision<'_> {
         let Some(is_awaited) = self.is_awaited(attempt) else { return };
         let step = attempt.step();
         match outcome {
-            Outcome::Completed { output } => self.completed(step, output),
+            Outcome::Completed { output } => self.completed(step, Ok(output)),
+            Outcome::CompletedTooLarge { bytes } => self.completed(step, Err(bytes)),
             Outcome::Refused(refusal) if is_awaited => self.refused(step, refusal.bounded()),
             Outcome::Working { ask_again_after } if is_awaited => {
                 let ask_at = ask_again_after.map_or(Time::NEVER, |rest| {
@@ -321,27 +322,32 @@ impl Decision<'_> {
         self.follow_failure();
     }
 
-    fn completed(&mut self, step: StepIndex, output: Bytes) {
+    /// The effect took place. `Err`: with an output of so many bytes, which the transport did not read.
+    fn completed(&mut self, step: StepIndex, output: Result<Bytes, u64>) {
         let is_undo = matches!(self.state(step).asking(), Some((Direction::Compensation, _)));
         if is_undo {
             // Of an undo's answer only the verdict counts.
             return self.record(Event::CompensationCompleted { step });
         }
         let is_sought = self.state(step).is_being_undone();
-        match self.too_large(output.len() as u64) {
-            Some((bytes, limit)) if is_sought => {
+        let output = match output {
+            Ok(output) => self.too_large(output.len() as u64).map_or(Ok(output), Err),
+            Err(bytes) => Err((bytes, self.moment.sizes.payload_bytes_max)),
+        };
+        match output {
+            Err((bytes, limit)) if is_sought => {
                 self.record(Event::OutputTooLarge { step, bytes, limit });
                 let message =
                     format!("the output that the undo needs would take {bytes} bytes; {limit} are allowed");
                 let reason = Reason::new(Reason::OUTPUT_TOO_LARGE, message);
                 self.record(Event::CompensationFailed { step, reason });
             }
-            Some((bytes, limit)) => {
+            Err((bytes, limit)) => {
                 self.record(Event::OutputTooLarge { step, bytes, limit });
                 self.follow_failure();
             }
-            None if is_sought => self.record(Event::OutputFound { step, output }),
-            None => self.record(Event::StepCompleted { step, output }),
+            Ok(output) if is_sought => self.record(Event::OutputFound { step, output }),
+            Ok(output) => self.record(Event::StepCompleted { step, output }),
         }
     }
 

@@ -302,12 +302,16 @@ impl<T: Ticket> Shard<T> {
             // It rests, or sleeps: its places at the gates were given back when it left memory. What is
             // certain counts all the same, however late it comes.
             match outcome {
-                Outcome::Completed { .. } | Outcome::Refused(_) | Outcome::Conflict { .. }
+                Outcome::Completed { .. }
+                | Outcome::CompletedTooLarge { .. }
+                | Outcome::Refused(_)
+                | Outcome::Conflict { .. }
                     if self.is_held(id) =>
                 {
                     self.load(id).questions.push(Backlog::own(Command::Answer { attempt, outcome }));
                 }
                 Outcome::Completed { .. }
+                | Outcome::CompletedTooLarge { .. }
                 | Outcome::Refused(_)
                 | Outcome::Conflict { .. }
                 | Outcome::Working { .. }
