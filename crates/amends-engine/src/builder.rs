@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use amends_core::limits::CLOCK_SET_BACK_MIN;
-use amends_core::{Definition, Mapping, Partitions};
+use amends_core::{Definition, Mapping, Partitions, Time};
 use amends_journal::limits::TRANSACTION_BYTES_MAX;
-use amends_journal::{Journal, Lease, PutDefinition};
+use amends_journal::{Journal, Lease, PutDefinition, StoredDefinition};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -125,9 +125,9 @@ impl EngineBuilder {
         if given > limit {
             return Err(StartUpError::SagaBytesMax { given, limit });
         }
-        let registry = registry(&*journal, definitions, participants, mappings)?;
-        let leases = journal.acquire(&Partitions::ALL)?;
         let clock = clock.unwrap_or_else(Clock::system);
+        let registry = registry(&*journal, definitions, participants, mappings, clock.now())?;
+        let leases = journal.acquire(&Partitions::ALL)?;
         let is_set_back = is_set_back(&*journal, &clock)?;
         let shared = Arc::new(Shared {
             journal,
@@ -148,11 +148,12 @@ fn registry(
     definitions: Vec<Definition>,
     participants: Vec<Registered>,
     mappings: BTreeMap<String, Arc<dyn Mapping>>,
+    now: Time,
 ) -> Result<Registry, StartUpError> {
     let registry = Registry::new(definitions, participants, mappings)?;
     for runnable in registry.known().runnables() {
         let spec = runnable.definition.spec();
-        match journal.put_definition(&spec)? {
+        match journal.put_definition(&spec, now)? {
             PutDefinition::New | PutDefinition::Unchanged => {}
             PutDefinition::Different => {
                 let (name, version) = (spec.name().clone(), spec.version());
@@ -161,7 +162,7 @@ fn registry(
         }
     }
     let mut change = registry.change();
-    for spec in journal.definitions()? {
+    for StoredDefinition { spec, .. } in journal.definitions()? {
         let (name, version) = (spec.name().clone(), spec.version());
         if change.known().runnable(&name, version).is_some() {
             continue;

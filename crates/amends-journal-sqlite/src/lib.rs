@@ -40,10 +40,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use amends_core::{DefinitionSpec, Partitions, Time, TransactionId};
+use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
     Append, Appends, Cursor, Epoch, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers, Ownership,
-    Page, PutDefinition, Quarantined, Reads, Stats, Stored, Summary, Sweep, Timer, Upkeep,
+    Page, PutDefinition, Quarantined, Reads, RetireDefinition, Stats, Stored, StoredDefinition, Summary,
+    Sweep, Timer, Upkeep,
 };
 use amends_sqlite::{Wal, panic_text};
 use bytes::Bytes;
@@ -316,7 +317,7 @@ impl Reads for SqliteJournal {
         unreachable!("the second look decides")
     }
 
-    fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
+    fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError> {
         self.readers.read(|look| look.definitions())
     }
 
@@ -365,8 +366,19 @@ impl Upkeep for SqliteJournal {
         self.ask(|reply| Job::Upkeep(queue::Upkeep::ForgetReservations { partitions, before, limit, reply }))
     }
 
-    fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
-        self.ask(|reply| Job::Upkeep(queue::Upkeep::PutDefinition { spec: spec.clone(), reply }))
+    fn put_definition(&self, spec: &DefinitionSpec, now: Time) -> Result<PutDefinition, JournalError> {
+        self.ask(|reply| Job::Upkeep(queue::Upkeep::PutDefinition { spec: spec.clone(), now, reply }))
+    }
+
+    fn retire_definition(
+        &self,
+        mode: Mode,
+        name: &DefinitionName,
+        version: u32,
+        now: Time,
+    ) -> Result<RetireDefinition, JournalError> {
+        let name = name.clone();
+        self.ask(|reply| Job::Upkeep(queue::Upkeep::RetireDefinition { mode, name, version, now, reply }))
     }
 }
 

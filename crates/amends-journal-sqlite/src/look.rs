@@ -7,10 +7,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use amends_core::{
-    DefinitionName, DefinitionSpec, Mode, Partition, Partitions, StandingKind, Time, TransactionId,
+use amends_core::{DefinitionName, Mode, Partition, Partitions, StandingKind, Time, TransactionId};
+use amends_journal::{
+    Cursor, Filter, KeyEntry, Loaded, Page, Presence, Stored, StoredDefinition, Summary, Timer, record,
 };
-use amends_journal::{Cursor, Filter, KeyEntry, Loaded, Page, Presence, Stored, Summary, Timer, record};
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 
@@ -353,20 +353,26 @@ impl<'m> Look<'m> {
         )
     }
 
-    pub(super) fn definitions(&self) -> Result<Vec<DefinitionSpec>, ReadError> {
+    pub(super) fn definitions(&self) -> Result<Vec<StoredDefinition>, ReadError> {
         self.all(
-            "SELECT name, version, body FROM definition WHERE body IS NOT NULL ORDER BY name, version",
+            "SELECT name, version, body, registered_at, retired_at FROM definition
+             WHERE body IS NOT NULL ORDER BY name, version",
             [],
             |row| {
                 let (name, version): (String, u32) = (row.get(0)?, row.get(1)?);
                 let what = format!("{name} version {version}");
                 let spec =
                     record::decode_definition(&what, Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))?;
-                if spec.name().as_str() == name && spec.version() == version {
-                    Ok(spec)
-                } else {
-                    Err(Nonsense(format!("{what} holds {} version {}", spec.name(), spec.version())).into())
+                if spec.name().as_str() != name || spec.version() != version {
+                    let holds = format!("{what} holds {} version {}", spec.name(), spec.version());
+                    return Err(Nonsense(holds).into());
                 }
+                let retired_at: Option<i64> = row.get(4)?;
+                Ok(StoredDefinition {
+                    spec,
+                    registered_at: time_of(row.get(3)?)?,
+                    retired_at: retired_at.map(time_of).transpose()?,
+                })
             },
         )
     }

@@ -10,9 +10,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use amends_core::{DefinitionSpec, Partitions, Time, TransactionId};
+use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, Cursor, Epoch, JournalError, KeyEntry, OnAnswers, PutDefinition, Quarantined, Stored, Sweep,
+    Append, Cursor, Epoch, JournalError, KeyEntry, OnAnswers, PutDefinition, Quarantined, RetireDefinition,
+    Stored, Sweep,
 };
 use amends_sqlite::Courtesy;
 
@@ -97,7 +98,15 @@ pub(super) enum Upkeep {
     },
     PutDefinition {
         spec: DefinitionSpec,
+        now: Time,
         reply: Reply<PutDefinition>,
+    },
+    RetireDefinition {
+        mode: Mode,
+        name: DefinitionName,
+        version: u32,
+        now: Time,
+        reply: Reply<RetireDefinition>,
     },
 }
 
@@ -322,7 +331,9 @@ impl Upkeep {
         match self {
             Self::Quarantine { id, .. } => UpkeepKind::Quarantine(*id),
             Self::RemoveEnded { .. } => UpkeepKind::Removal,
-            Self::ForgetReservations { .. } | Self::PutDefinition { .. } => UpkeepKind::Other,
+            Self::ForgetReservations { .. } | Self::PutDefinition { .. } | Self::RetireDefinition { .. } => {
+                UpkeepKind::Other
+            }
         }
     }
 
@@ -334,6 +345,7 @@ impl Upkeep {
             Self::RemoveEnded { reply, .. } => drop(reply.send(Err(error))),
             Self::ForgetReservations { reply, .. } => drop(reply.send(Err(error))),
             Self::PutDefinition { reply, .. } => drop(reply.send(Err(error))),
+            Self::RetireDefinition { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }

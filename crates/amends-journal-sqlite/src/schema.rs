@@ -1,4 +1,4 @@
-//! The database's layout: format 2.
+//! The database's layout: format 3.
 //!
 //! Owns the tables, the format's version and the codes that stand for modes, standings and moments. Promises
 //! that a code nobody wrote is an error. Does not read or write transactions.
@@ -16,19 +16,21 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i64 = 0x416D_4A6F;
 
 /// The layout that this version reads and writes.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once
 /// released, any change here is a new format, with a step that upgrades the old one in place.
 const LAYOUT: [&str; 15] = [
-    // What transactions run, and of which mode they are: one number for both. `body` is NULL for a definition
-    // that transactions name but that was never stored here.
+    // What transactions run, and of which mode they are: one number for both. `body` and `registered_at` are
+    // NULL for a definition that transactions name but that was never stored here.
     "CREATE TABLE definition (
     no      INTEGER PRIMARY KEY,
     mode    INTEGER NOT NULL,
     name    TEXT NOT NULL,
     version INTEGER NOT NULL,
     body    BLOB,
+    registered_at INTEGER,
+    retired_at    INTEGER,
     UNIQUE (mode, name, version)
 ) STRICT",
     // Live transactions. `wake_at` is set while one sleeps. `unreadable` tells why it was quarantined.

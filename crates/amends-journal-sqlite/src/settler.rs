@@ -370,8 +370,11 @@ impl<'c> Settler<'c> {
             Upkeep::ForgetReservations { partitions, before, limit, reply } => {
                 let _ = reply.send(self.forget_reservations(&partitions, before, limit));
             }
-            Upkeep::PutDefinition { spec, reply } => {
-                let _ = reply.send(self.put_definition(&spec));
+            Upkeep::PutDefinition { spec, now, reply } => {
+                let _ = reply.send(self.put_definition(&spec, now));
+            }
+            Upkeep::RetireDefinition { mode, name, version, now, reply } => {
+                let _ = reply.send(self.retire_definition(mode, &name, version, now));
             }
         }
     }

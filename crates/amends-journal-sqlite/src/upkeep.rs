@@ -5,8 +5,10 @@
 
 use std::collections::HashSet;
 
-use amends_core::{DefinitionSpec, Partition, Partitions, StandingKind, Time, TransactionId};
-use amends_journal::{Cursor, JournalError, PutDefinition, Quarantined, Sweep, record};
+use amends_core::{
+    DefinitionName, DefinitionSpec, Mode, Partition, Partitions, StandingKind, Time, TransactionId,
+};
+use amends_journal::{Cursor, JournalError, PutDefinition, Quarantined, RetireDefinition, Sweep, record};
 use rusqlite::params;
 
 use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
@@ -207,20 +209,25 @@ impl Settler<'_> {
         Ok(over)
     }
 
-    pub(super) fn put_definition(&mut self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
+    pub(super) fn put_definition(
+        &mut self,
+        spec: &DefinitionSpec,
+        now: Time,
+    ) -> Result<PutDefinition, JournalError> {
         let frame = record::encode_definition(spec);
         let done = self.transaction(frame.len(), |settler| {
             let Some(number) = settler.definitions.find(spec.mode(), spec.name(), spec.version()) else {
                 let number = settler.definitions.give(spec.mode(), spec.name(), spec.version());
-                let sql =
-                    "INSERT INTO definition (no, mode, name, version, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+                let sql = "INSERT INTO definition (no, mode, name, version, body, registered_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
                 let mut insert = settler.connection.prepare_cached(sql)?;
                 insert.execute(params![
                     number,
                     mode_code(spec.mode()),
                     spec.name().as_str(),
                     spec.version(),
-                    frame.as_ref()
+                    frame.as_ref(),
+                    time_code(now)
                 ])?;
                 return Ok(Ok(PutDefinition::New));
             };
@@ -228,8 +235,9 @@ impl Settler<'_> {
             let stored: Option<Vec<u8>> =
                 settler.connection.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
             let Some(stored) = stored else {
-                let sql = "UPDATE definition SET body = ?2 WHERE no = ?1";
-                settler.connection.prepare_cached(sql)?.execute(params![number, frame.as_ref()])?;
+                let sql = "UPDATE definition SET body = ?2, registered_at = ?3 WHERE no = ?1";
+                let put = params![number, frame.as_ref(), time_code(now)];
+                settler.connection.prepare_cached(sql)?.execute(put)?;
                 return Ok(Ok(PutDefinition::New));
             };
             let name = format!("{} version {}", spec.name(), spec.version());
@@ -239,6 +247,35 @@ impl Settler<'_> {
             }))
         });
         done.map_err(|(_, error)| error)?.map_err(JournalError::from)
+    }
+
+    pub(super) fn retire_definition(
+        &mut self,
+        mode: Mode,
+        name: &DefinitionName,
+        version: u32,
+        now: Time,
+    ) -> Result<RetireDefinition, JournalError> {
+        let done = self.transaction(0, |settler| {
+            let Some(number) = settler.definitions.find(mode, name, version) else {
+                return Ok(RetireDefinition::NotFound);
+            };
+            let sql = "SELECT body IS NOT NULL, retired_at IS NOT NULL FROM definition WHERE no = ?1";
+            let (is_stored, is_retired): (bool, bool) = settler
+                .connection
+                .prepare_cached(sql)?
+                .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if !is_stored {
+                return Ok(RetireDefinition::NotFound);
+            }
+            if is_retired {
+                return Ok(RetireDefinition::Unchanged);
+            }
+            let sql = "UPDATE definition SET retired_at = ?2 WHERE no = ?1";
+            settler.connection.prepare_cached(sql)?.execute(params![number, time_code(now)])?;
+            Ok(RetireDefinition::Retired)
+        });
+        done.map_err(|(_, error)| error)
     }
 }
 

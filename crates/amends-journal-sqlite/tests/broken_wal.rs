@@ -88,7 +88,7 @@ const TRANSACTIONS: Range<u64> = 1..14;
 /// Everything that can be written, the last of it a round.
 fn live(journal: &SqliteJournal) {
     let started = FORWARD;
-    journal.put_definition(&definition(1)).unwrap();
+    journal.put_definition(&definition(1), Time::from_milliseconds(1)).unwrap();
     round(journal, (1..7).map(|number| append(number, 1, started)));
     round(journal, (1..4).map(|number| append(number, 2, Standing::Ended(End::Completed))));
     for number in [1, 2] {
@@ -96,7 +96,7 @@ fn live(journal: &SqliteJournal) {
         assert_eq!(journal.remove_ended(&Partitions::ALL, before, now, None, 100).unwrap().removed, 1);
     }
     round(journal, (7..10).map(|number| append(number, 1, started)));
-    journal.put_definition(&definition(2)).unwrap();
+    journal.put_definition(&definition(2), Time::from_milliseconds(1)).unwrap();
     let lease = journal.acquire(&[Partition::of(id(5))].into_iter().collect()).unwrap()[0];
     let parked = journal.quarantine(id(5), 1, lease.epoch, "a test says so").unwrap();
     assert_eq!(parked, Quarantined::Parked);

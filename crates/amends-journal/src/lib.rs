@@ -26,6 +26,6 @@ pub use id_hash::IdHash;
 pub use journal::Journal;
 pub use memory::MemoryJournal;
 pub use ownership::{Epoch, Lease, Ownership};
-pub use reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, Summary, Timer};
+pub use reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer};
 pub use record::{Record, Unreadable};
-pub use upkeep::{PutDefinition, Quarantined, Sweep, Upkeep};
+pub use upkeep::{PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};

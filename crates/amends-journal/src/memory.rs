@@ -19,8 +19,8 @@ use crate::appends::{
 use crate::error::JournalError;
 use crate::limits::TRANSACTION_BYTES_MAX;
 use crate::ownership::{Epoch, Lease, Ownership};
-use crate::reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, Summary, Timer};
-use crate::upkeep::{PutDefinition, Quarantined, Sweep, Upkeep};
+use crate::reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer};
+use crate::upkeep::{PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};
 
 /// The backend in memory; one coordinator's handle on it.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ struct State {
     keys: BTreeMap<String, u64>,
     reserved_ids: BTreeMap<TransactionId, u64>,
     tally: BTreeMap<Group, u64>,
-    definitions: BTreeMap<(DefinitionName, u32), DefinitionSpec>,
+    definitions: BTreeMap<(DefinitionName, u32), StoredDefinition>,
     newest_at: Option<Time>,
     coordinators: u64,
     held: BTreeMap<Partition, Held>,
@@ -183,7 +183,7 @@ impl Reads for MemoryJournal {
         Ok(state.keys.get(key).map(|number| state.entry(*number)))
     }
 
-    fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError> {
+    fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError> {
         Ok(self.state().definitions.values().cloned().collect())
     }
 
@@ -227,15 +227,35 @@ impl Upkeep for MemoryJournal {
         Ok(self.state().forget_reservations(partitions, before, limit))
     }
 
-    fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError> {
+    fn put_definition(&self, spec: &DefinitionSpec, now: Time) -> Result<PutDefinition, JournalError> {
         let mut state = self.state();
         let place = (spec.name().clone(), spec.version());
         Ok(match state.definitions.get(&place) {
-            Some(stored) if stored == spec => PutDefinition::Unchanged,
+            Some(stored) if stored.spec == *spec => PutDefinition::Unchanged,
             Some(_) => PutDefinition::Different,
             None => {
-                state.definitions.insert(place, spec.clone());
+                let stored = StoredDefinition { spec: spec.clone(), registered_at: now, retired_at: None };
+                state.definitions.insert(place, stored);
                 PutDefinition::New
+            }
+        })
+    }
+
+    fn retire_definition(
+        &self,
+        mode: Mode,
+        name: &DefinitionName,
+        version: u32,
+        now: Time,
+    ) -> Result<RetireDefinition, JournalError> {
+        let mut state = self.state();
+        let stored = state.definitions.get_mut(&(name.clone(), version));
+        Ok(match stored.filter(|stored| stored.spec.mode() == mode) {
+            None => RetireDefinition::NotFound,
+            Some(stored) if stored.retired_at.is_some() => RetireDefinition::Unchanged,
+            Some(stored) => {
+                stored.retired_at = Some(now);
+                RetireDefinition::Retired
             }
         })
     }

@@ -53,8 +53,8 @@ pub trait Reads: Send + Sync {
     /// The transaction that was started with this idempotency key.
     fn by_key(&self, key: &str) -> Result<Option<KeyEntry>, JournalError>;
 
-    /// Every stored definition.
-    fn definitions(&self) -> Result<Vec<DefinitionSpec>, JournalError>;
+    /// Every stored definition, by name and version.
+    fn definitions(&self) -> Result<Vec<StoredDefinition>, JournalError>;
 
     /// The latest time of any record that was ever committed; `None` when there was none. A clock that says
     /// less was set back.
@@ -103,6 +103,17 @@ pub struct Stored {
     pub unreadable: Option<String>,
     /// The encoded records; number n at place n - 1. One that is missing is empty, and does not decode.
     pub records: Vec<Bytes>,
+}
+
+/// A definition as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDefinition {
+    /// The definition.
+    pub spec: DefinitionSpec,
+    /// When it was stored.
+    pub registered_at: Time,
+    /// When it was retired: it starts nothing more.
+    pub retired_at: Option<Time>,
 }
 
 /// A transaction in a list.

@@ -4,7 +4,7 @@
 //! states what it was judged by, and changes nothing when that is not so any more; the answer says which.
 //! Blocks the calling thread.
 
-use amends_core::{DefinitionSpec, Partitions, Time, TransactionId};
+use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 
 use crate::error::JournalError;
 use crate::ownership::Epoch;
@@ -46,8 +46,20 @@ pub trait Upkeep: Send + Sync {
         limit: usize,
     ) -> Result<usize, JournalError>;
 
-    /// Stores a definition, durably, unless this version is there already.
-    fn put_definition(&self, spec: &DefinitionSpec) -> Result<PutDefinition, JournalError>;
+    /// Stores a definition, durably, unless this version is there already; `now` is noted with it. Whoever
+    /// wants the next version asks for one more than the newest, and again after *different*: another was
+    /// faster.
+    fn put_definition(&self, spec: &DefinitionSpec, now: Time) -> Result<PutDefinition, JournalError>;
+
+    /// Notes, durably, that a stored definition is to start nothing more; `now` is noted with it the first
+    /// time. Transactions that run it are not touched.
+    fn retire_definition(
+        &self,
+        mode: Mode,
+        name: &DefinitionName,
+        version: u32,
+        now: Time,
+    ) -> Result<RetireDefinition, JournalError>;
 }
 
 /// What became of a quarantine.
@@ -81,4 +93,15 @@ pub enum PutDefinition {
     Unchanged,
     /// This version is there with other content; nothing was written.
     Different,
+}
+
+/// What became of a definition that was to be retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetireDefinition {
+    /// It is retired.
+    Retired,
+    /// It was already.
+    Unchanged,
+    /// There is none of this name and version.
+    NotFound,
 }

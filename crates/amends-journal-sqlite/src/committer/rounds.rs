@@ -72,7 +72,9 @@ impl Committer<'_> {
             }
             // A sweep that is under way need not see what has ended since it began.
             Upkeep::RemoveEnded { cursor: Some(_), .. } => self.serve(Waiting::Upkeep(upkeep)),
-            Upkeep::ForgetReservations { .. } | Upkeep::PutDefinition { .. } => self.do_upkeep(upkeep),
+            Upkeep::ForgetReservations { .. }
+            | Upkeep::PutDefinition { .. }
+            | Upkeep::RetireDefinition { .. } => self.do_upkeep(upkeep),
         }
     }
 
@@ -244,7 +246,8 @@ impl Committer<'_> {
                 | Waiting::Upkeep(
                     Upkeep::Quarantine { .. }
                     | Upkeep::ForgetReservations { .. }
-                    | Upkeep::PutDefinition { .. },
+                    | Upkeep::PutDefinition { .. }
+                    | Upkeep::RetireDefinition { .. },
                 ) => waiting.refuse(self.no_space()),
             }
         }

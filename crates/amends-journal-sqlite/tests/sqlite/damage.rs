@@ -324,11 +324,17 @@ fn a_damaged_definition_is_damage_not_another_definition() {
         pivot: None,
         steps: Vec::new(),
     });
-    place.open().put_definition(&spec).unwrap();
+    place.open().put_definition(&spec, Time::from_milliseconds(1)).unwrap();
     damage_record(&place, &record::encode_definition(&spec));
     let journal = place.open();
     let error = journal.definitions().unwrap_err();
     assert!(error.to_string().contains("Test version 1 is damaged"), "{error}");
-    assert!(journal.put_definition(&spec).unwrap_err().to_string().contains("damaged"));
+    assert!(
+        journal
+            .put_definition(&spec, Time::from_milliseconds(1))
+            .unwrap_err()
+            .to_string()
+            .contains("damaged")
+    );
     commit(&journal, start(1));
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use amends_core::{DefinitionName, DefinitionSpec, SagaSpec};
+use amends_core::{DefinitionName, DefinitionSpec, SagaSpec, Time};
 use amends_journal::Upkeep;
 use amends_journal_sqlite::SqliteJournal;
 use rusqlite::Connection;
@@ -185,7 +185,7 @@ fn a_database_that_lacks_only_what_is_not_in_the_log_is_refused_too() {
         pivot: None,
         steps: Vec::new(),
     });
-    journal.put_definition(&spec).unwrap();
+    journal.put_definition(&spec, Time::from_milliseconds(1)).unwrap();
     // The committer hears of it before the next batch.
     commit(&journal, start(99));
     let after = place.as_left_by_a_kill();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amends_core::{DefinitionSpec, RetryPolicy, SagaSpec, StepSpec};
 
-use crate::{PutDefinition, Quarantined, Sweep};
+use crate::{PutDefinition, Quarantined, RetireDefinition, StoredDefinition, Sweep};
 
 use super::*;
 
@@ -27,6 +27,8 @@ suite![
     a_transaction_that_came_back_to_life_is_not_removed,
     a_definition_is_stored_once_and_never_changed,
     every_definition_comes_back_as_it_was,
+    a_retired_definition_is_retired_once_and_for_good,
+    only_a_stored_definition_is_retired,
 ];
 
 /// As the owner of everything.
@@ -269,23 +271,57 @@ fn limited_definition(name: &str, version: u32, limit: Duration) -> DefinitionSp
     })
 }
 
+fn stored_definition(spec: DefinitionSpec, registered: u64) -> StoredDefinition {
+    StoredDefinition { spec, registered_at: at(registered), retired_at: None }
+}
+
+fn retire(journal: &dyn Journal, name: &str, version: u32, now: u64) -> RetireDefinition {
+    journal.retire_definition(Mode::Saga, &DefinitionName::new(name), version, at(now)).expect(WRITABLE)
+}
+
+fn a_retired_definition_is_retired_once_and_for_good(journal: &dyn Journal) {
+    for version in [1, 2] {
+        journal.put_definition(&definition("Test", version), at(7)).expect(WRITABLE);
+    }
+    start(journal, 1);
+    assert_eq!(retire(journal, "Test", 1, 8), RetireDefinition::Retired);
+    assert_eq!(retire(journal, "Test", 1, 9), RetireDefinition::Unchanged);
+    let retired = StoredDefinition { retired_at: Some(at(8)), ..stored_definition(definition("Test", 1), 7) };
+    let all = [retired, stored_definition(definition("Test", 2), 7)];
+    assert_eq!(journal.definitions().expect(READABLE), all);
+    let again = journal.put_definition(&definition("Test", 1), at(10)).expect(WRITABLE);
+    assert_eq!((again, journal.definitions().expect(READABLE)), (PutDefinition::Unchanged, all.to_vec()));
+    assert_eq!(loaded(journal, id(1)).standing, FORWARD, "what runs it is not touched");
+}
+
+fn only_a_stored_definition_is_retired(journal: &dyn Journal) {
+    // A transaction names it, but nobody stored it.
+    start(journal, 1);
+    journal.count(&Filter::default()).expect(READABLE);
+    assert_eq!(retire(journal, "Test", 1, 8), RetireDefinition::NotFound);
+    assert_eq!(retire(journal, "Other", 1, 8), RetireDefinition::NotFound);
+    assert_eq!(journal.definitions().expect(READABLE), []);
+}
+
 fn a_definition_is_stored_once_and_never_changed(journal: &dyn Journal) {
     let first = definition("Test", 1);
     let other = limited_definition("Test", 1, Duration::from_secs(61));
-    let put = |spec: &DefinitionSpec| journal.put_definition(spec).expect(WRITABLE);
+    let put = |spec: &DefinitionSpec| journal.put_definition(spec, at(7)).expect(WRITABLE);
     assert_eq!(put(&first), PutDefinition::New);
     assert_eq!(put(&first), PutDefinition::Unchanged);
     assert_eq!(put(&other), PutDefinition::Different);
-    assert_eq!(journal.definitions().expect(READABLE), [first]);
+    assert_eq!(journal.definitions().expect(READABLE), [stored_definition(first, 7)]);
 }
 
 fn every_definition_comes_back_as_it_was(journal: &dyn Journal) {
     // One that a transaction named before it was stored.
     commit(journal, start_of(id(1), plain("B", 2)));
     for (name, version) in [("B", 2), ("A", 10), ("B", 1), ("A", 9)] {
-        assert_eq!(journal.put_definition(&definition(name, version)).expect(WRITABLE), PutDefinition::New);
+        let put = journal.put_definition(&definition(name, version), at(version.into())).expect(WRITABLE);
+        assert_eq!(put, PutDefinition::New);
     }
-    let all = [definition("A", 9), definition("A", 10), definition("B", 1), definition("B", 2)];
+    let all = [("A", 9), ("A", 10), ("B", 1), ("B", 2)]
+        .map(|(name, version)| stored_definition(definition(name, version), version.into()));
     assert_eq!(journal.definitions().expect(READABLE), all);
     commit(journal, next_of(id(1), 1));
     assert_eq!(loaded(journal, id(1)).version, 2);
