@@ -79,8 +79,26 @@ kinds! {
     IdempotencyKeyInvalid = "idempotency_key_invalid", 400, No, "The idempotency key cannot be used";
     /// A name comes twice in one object.
     DuplicateField = "duplicate_field", 400, No, "A field comes twice";
+    /// A field that the call does not know.
+    UnknownField = "unknown_field", 400, No, "The body has a field that this call does not know";
+    /// A query parameter that the call does not know.
+    UnknownParameter = "unknown_parameter", 400, No, "The query has a parameter that this call does not know";
+    /// A header of ours that the call does not take, or that is nearly one of ours.
+    UnknownHeader = "unknown_header", 400, No, "The request has a header that this call does not take";
+    /// A preference that the call does not know.
+    UnknownPreference = "unknown_preference", 400, No, "The header Prefer asks for something unknown";
+    /// The token is missing or another.
+    Unauthorized = "unauthorized", 401, No, "This needs a token";
+    /// It comes from elsewhere than this machine.
+    Forbidden = "forbidden", 403, No, "This server answers its own machine only";
     /// A value is out of range.
     Invalid = "invalid", 422, No, "A value is not allowed";
+    /// The input does not fit the definition's schema.
+    InputInvalid = "input_invalid", 422, No, "The input is not what the definition takes";
+    /// The checker found something.
+    DefinitionInvalid = "definition_invalid", 422, No, "The definition has faults";
+    /// A bulk job about everything.
+    EmptyFilter = "empty_filter", 422, No, "The filter names nothing";
     /// Nothing is there.
     NotFound = "not_found", 404, No, "There is nothing here";
     /// The path takes other methods.
@@ -89,10 +107,26 @@ kinds! {
     RequestTooSlow = "request_too_slow", 408, Yes, "The request did not arrive in time";
     /// The body is too large.
     BodyTooLarge = "body_too_large", 413, No, "The body is too large";
+    /// The body is of a type that the call does not read.
+    UnsupportedMediaType = "unsupported_media_type", 415, No, "The body is of a type that this call does not read";
+    /// The saga has changed since.
+    PreconditionFailed = "precondition_failed", 412, No, "The saga has changed since you looked";
     /// The key was used with another input.
     KeyReused = "key_reused", 409, No, "This key was used for another request";
     /// The saga's state does not allow what was asked.
     StateConflict = "state_conflict", 409, No, "The saga's state does not allow this";
+    /// The definition's version starts no more.
+    DefinitionRetired = "definition_retired", 409, No, "This version of the definition is retired";
+    /// The refusal had no code of the participant's, so that nobody knows whether it was a decision.
+    RefusalNotCoded = "refusal_not_coded", 409, No, "The step was not refused with a code";
+    /// An attempt's outcome is unknown: it may have taken effect with the first payload.
+    AttemptUnknown = "attempt_unknown", 409, No, "An attempt of the step may have taken effect";
+    /// The payloads of the saga were taken away.
+    Erased = "erased", 409, No, "The saga's payloads were erased";
+    /// The step was decided otherwise.
+    CallbackConflict = "callback_conflict", 409, No, "The step was decided otherwise";
+    /// What follows an event id is not kept any more.
+    EventIdExpired = "event_id_expired", 410, No, "Events after this id are not kept any more";
     /// The saga ended long ago and was removed; its id and key are still reserved.
     SagaRemoved = "saga_removed", 410, No, "The saga was removed some time after its end";
     /// The saga went back.
