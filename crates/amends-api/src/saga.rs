@@ -31,7 +31,7 @@ pub struct Saga {
     pub status: SagaStatus,
     /// Whether nothing is sent for it.
     pub paused: bool,
-    /// How many records it has; changes whenever anything does.
+    /// How many facts there are about it; changes whenever anything does. The id of its newest event.
     pub sequence: u64,
     /// What it was started with.
     pub input: Payload,

@@ -37,6 +37,8 @@ pub enum Command {
         verb: Verb,
         /// Who and why, for the journal.
         by: By,
+        /// How many facts there are to be, where the operator decided by a state seen before.
+        expected: Option<u64>,
     },
 }
 
@@ -161,6 +163,14 @@ pub enum Rejected {
     VerbKeyReused {
         /// The key.
         key: String,
+    },
+    /// More happened since the state that the operator decided by.
+    #[error("it has changed: its sequence is {is}, not {expected}; look again and decide anew")]
+    Stale {
+        /// How many facts there were to be.
+        expected: u64,
+        /// How many there are.
+        is: u64,
     },
     /// Every step that waits for the signal has one, or is past.
     #[error("no step will wait for another signal {name:?}: each has one already, or is past")]

@@ -1777,3 +1777,17 @@ fn a_verb_repeated_with_its_key_acts_once_also_after_a_crash() {
     let reused = amends_core::Rejected::VerbKeyReused { key: "k1".to_owned() };
     assert_eq!(pause(&mut run, 3), Err(reused));
 }
+
+#[test]
+fn a_verb_decided_by_a_state_that_is_no_more_changes_nothing() {
+    let mut run = Run::start(definition(None, [step("a")]));
+    let is = run.saga.sequence();
+    assert_eq!(is, run.events().count() as u64, "it counts facts");
+    let pause = |run: &mut Run, expected| {
+        let by = amends_core::By::new("ann", "test");
+        let verb = amends_core::Verb::Pause;
+        run.give(amends_core::Command::Operate { verb, by, expected: Some(expected) }, 3)
+    };
+    assert_eq!(pause(&mut run, is - 1), Err(amends_core::Rejected::Stale { expected: is - 1, is }));
+    assert_eq!(pause(&mut run, is), Ok(true));
+}

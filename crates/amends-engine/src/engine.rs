@@ -300,13 +300,28 @@ impl Engine {
     /// # Errors
     /// See [`OperateError`].
     pub async fn operate(&self, id: TransactionId, verb: Verb, by: By) -> Result<View, OperateError> {
+        self.operate_expecting(id, verb, by, None).await
+    }
+
+    /// As [`Engine::operate`], but only if there are as many facts about it as `expected`.
+    ///
+    /// # Errors
+    /// See [`OperateError`].
+    pub async fn operate_expecting(
+        &self,
+        id: TransactionId,
+        verb: Verb,
+        by: By,
+        expected: Option<u64>,
+    ) -> Result<View, OperateError> {
         if let Verb::Skip { output, .. } = &verb {
             judge(output).map_err(|flaw| match flaw {
                 Flaw::NotJson => OperateError::OutputNotJson,
                 Flaw::DuplicateName(name) => OperateError::DuplicateName(name),
             })?;
         }
-        let reply = self.command(id, Command::Operate { verb, by }).await.map_err(OperateError::Read)?;
+        let reply =
+            self.command(id, Command::Operate { verb, by, expected }).await.map_err(OperateError::Read)?;
         match reply {
             Ok(Reply::Rejected(rejected)) => Err(OperateError::Rejected(rejected)),
             other => read(other).map_err(OperateError::Read)?.ok_or(OperateError::NotFound),

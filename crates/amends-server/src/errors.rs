@@ -82,6 +82,9 @@ fn rejection(rejected: &Rejected, detail: String) -> Problem {
         Rejected::Verb { status, .. } | Rejected::NotListening { status } => {
             Problem::new(ErrorKind::StateConflict, detail).with("status", *status)
         }
+        Rejected::Stale { is, .. } => {
+            Problem::new(ErrorKind::PreconditionFailed, detail).with("sequence", *is)
+        }
         Rejected::NotWaited { .. } => Problem::new(ErrorKind::StateConflict, detail),
         Rejected::UnknownSignal { .. } => Problem::new(ErrorKind::NotFound, detail),
         Rejected::SignalKeyReused { .. } | Rejected::VerbKeyReused { .. } => {

@@ -15,9 +15,9 @@ use amends_core::{
 };
 use bytes::Bytes;
 
-/// A saga over the API, that has so many records.
+/// A saga over the API.
 #[must_use]
-pub fn saga(saga: &Saga, sequence: u64) -> amends_api::Saga {
+pub fn saga(saga: &Saga) -> amends_api::Saga {
     let definition = saga.definition();
     let failure = failure(saga);
     let steps = definition.spec().steps.iter().zip(saga.steps());
@@ -29,7 +29,7 @@ pub fn saga(saga: &Saga, sequence: u64) -> amends_api::Saga {
         mode: Mode::Saga,
         status: status(saga.status()),
         paused: saga.is_paused(),
-        sequence,
+        sequence: saga.sequence(),
         input: payload(saga.input()),
         output: output(saga),
         tags: BTreeMap::new(),
@@ -188,7 +188,8 @@ fn verbs(saga: &Saga) -> Vec<VerbName> {
     let now = saga.parked().map_or(saga.started_at(), |parked| parked.since);
     let moment = Moment { now, entropy: Entropy(0), sizes: SizeLimits::default() };
     let by = By::new("", "");
-    let is_taken = |verb| saga.clone().handle(Command::Operate { verb, by: by.clone() }, moment).is_ok();
+    let is_taken =
+        |verb| saga.clone().handle(Command::Operate { verb, by: by.clone(), expected: None }, moment).is_ok();
     let names = VerbName::ALL.iter().copied();
     names.filter(|name| candidate(saga, *name).is_some_and(is_taken)).collect()
 }

@@ -58,6 +58,7 @@ impl Saga {
             started_at: at,
             ended_at: None,
             as_of: at,
+            facts: 1,
             bytes: event.weight(),
             steps: vec![StepRun::PENDING; definition.spec().steps.len()],
             signals: None,
@@ -82,6 +83,7 @@ impl Saga {
         if let Some(key) = event.by().and_then(|by| by.key.as_ref()) {
             self.remember(key);
         }
+        self.facts += 1;
         self.as_of = self.as_of.max(at);
         self.bytes = self.bytes.saturating_add(event.weight());
         self.assert_invariants();

@@ -61,7 +61,7 @@ impl Saga {
             Command::Unmade { attempt, why } => decision.unmade(attempt, why),
             Command::Wake => decision.wake(),
             Command::Signal(signal) => decision.signal(signal)?,
-            Command::Operate { verb, by } => decision.operate(verb, by)?,
+            Command::Operate { verb, by, expected } => decision.operate(verb, by, expected)?,
         }
         decision.advance();
         decision.assert_goes_on();

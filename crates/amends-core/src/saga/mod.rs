@@ -47,6 +47,8 @@ pub struct Saga {
     ended_at: Option<Time>,
     /// When the newest fact became true, by the clock of its time.
     as_of: Time,
+    /// How many facts there are.
+    facts: u64,
     /// About how many bytes its records have.
     bytes: u64,
     steps: Vec<StepRun>,
@@ -91,6 +93,12 @@ impl Saga {
     #[must_use]
     pub fn input(&self) -> &Bytes {
         &self.input
+    }
+
+    /// How many facts there are about it.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.facts
     }
 
     /// Its status.

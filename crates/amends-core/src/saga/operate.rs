@@ -17,7 +17,7 @@ use crate::limits::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, VERB_KEY_BYTES_MAX};
 type Judged = Result<(), &'static str>;
 
 impl Decision<'_> {
-    pub(super) fn operate(&mut self, verb: Verb, by: By) -> Result<(), Rejected> {
+    pub(super) fn operate(&mut self, verb: Verb, by: By, expected: Option<u64>) -> Result<(), Rejected> {
         check_size("the operator's name", by.who.len(), CODE_BYTES_MAX as u64)?;
         check_size("the reason", by.why.len(), MESSAGE_BYTES_MAX as u64)?;
         if let Some(VerbKey { key, fingerprint }) = &by.key {
@@ -28,6 +28,10 @@ impl Decision<'_> {
                 Some(_) => return Err(Rejected::VerbKeyReused { key: key.clone() }),
                 None => {}
             }
+        }
+        let is = self.saga.facts;
+        if let Some(expected) = expected.filter(|expected| *expected != is) {
+            return Err(Rejected::Stale { expected, is });
         }
         let word = verb.as_str();
         let status = self.saga.status;

@@ -86,13 +86,13 @@ impl Run {
 
     pub(crate) fn operate(&mut self, verb: Verb) -> Result<bool, Rejected> {
         let by = By::new("ann", "test");
-        self.give(Command::Operate { verb, by }, 3)
+        self.give(Command::Operate { verb, by, expected: None }, 3)
     }
 
     pub(crate) fn operate_keyed(&mut self, verb: Verb, key: &str, mark: u8) -> Result<bool, Rejected> {
         let key = VerbKey { key: key.to_owned(), fingerprint: [mark; 32] };
         let by = By { key: Some(key), ..By::new("ann", "test") };
-        self.give(Command::Operate { verb, by }, 3)
+        self.give(Command::Operate { verb, by, expected: None }, 3)
     }
 
     /// The journal read back.

@@ -23,6 +23,6 @@ async fn saga(State(engine): State<Engine>, uri: Uri) -> Result<Json<Saga>, Prob
     // The path is read as it came, not decoded: what is not a saga's id is not found, decodable or not.
     let id: TransactionId = text.parse().map_err(|_| unknown())?;
     let view = engine.look(id).await?.ok_or_else(unknown)?;
-    let saga = wire::saga(view.saga().ok_or_else(unknown)?, view.sequence);
+    let saga = wire::saga(view.saga().ok_or_else(unknown)?);
     Ok(Json(Saga { saga_id: Some(saga.id.clone()), ..saga }))
 }

@@ -28,7 +28,7 @@ fn statuses(saga: &Saga) -> Vec<StepStatus> {
 #[tokio::test]
 async fn a_saga_that_completed_shows_its_outputs() {
     let saga = run_and_see(done).await;
-    assert_eq!((saga.status, saga.sequence), (SagaStatus::Completed, 4));
+    assert_eq!((saga.status, saga.sequence), (SagaStatus::Completed, 8));
     assert_eq!(statuses(&saga), [StepStatus::Completed; 3]);
     assert_eq!(saga.output.as_json(), r#""c was here""#, "the last step's");
     assert_eq!((saga.failed_step, saga.reason, saga.parked), (None, None, None));

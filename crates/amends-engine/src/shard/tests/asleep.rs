@@ -149,7 +149,7 @@ fn what_is_read_of_a_saga_that_sleeps_does_not_keep_it_in_memory() {
     story.check_asleep(&output);
     // The same goes for one that an operator wanted something of that its state forbids.
     let (ticket, verb) = (Waiter::default(), Verb::Resume);
-    story.give(Input::Command { ticket, id, command: Command::Operate { verb, by: by() } });
+    story.give(Input::Command { ticket, id, command: Command::Operate { verb, by: by(), expected: None } });
     let output = story.load();
     let [(_, Reply::Rejected(_))] = &output.replies[..] else { panic!("one answer: {:?}", output.replies) };
     story.check_asleep(&output);

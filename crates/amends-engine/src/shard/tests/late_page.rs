@@ -77,7 +77,7 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     let (mut paused, _) = Transaction::start(id, definition, Bytes::from_static(b"{}"), now());
     let attempt = CallId::first(StepIndex(0), Direction::Action).attempt(1);
     let first = Command::Answer { attempt, outcome: done() };
-    for command in [Command::Operate { verb: Verb::Pause, by: by() }, first] {
+    for command in [Command::Operate { verb: Verb::Pause, by: by(), expected: None }, first] {
         paused.handle(command, now()).unwrap();
     }
     let standing = Standing::Active(Way::Forward);
@@ -89,7 +89,11 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     };
 
     let mut shard = Shard::new(vec![Gate::new(1)], Arc::new(Leases::all(Epoch(1))));
-    let resume = Input::Command { ticket: 1, id, command: Command::Operate { verb: Verb::Resume, by: by() } };
+    let resume = Input::Command {
+        ticket: 1,
+        id,
+        command: Command::Operate { verb: Verb::Resume, by: by(), expected: None },
+    };
     assert_eq!(give(&mut shard, resume).loads, [id]);
     let output = give(&mut shard, Input::Loaded { id, found: stored() });
     run(&mut shard, output);
@@ -99,7 +103,7 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
     assert_eq!(shard.population(), 0, "what the page says is no longer so");
     assert_eq!(output.loads, [id], "it is read again");
     let mut ended = paused.clone();
-    ended.handle(Command::Operate { verb: Verb::Abandon, by: by() }, now()).unwrap();
+    ended.handle(Command::Operate { verb: Verb::Abandon, by: by(), expected: None }, now()).unwrap();
     give(&mut shard, Input::Ask { ticket: 2, id, until: Until::Rest });
     let standing = ended.standing();
     let found = Found::Transaction { transaction: Box::new(ended), sequence: 4, runnable, standing };

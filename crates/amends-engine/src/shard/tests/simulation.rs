@@ -265,7 +265,11 @@ impl World {
         self.asked.get_mut(&ticket).unwrap().operates = true;
         // The reason names the ticket: that is how its record is found again.
         let by = By::new("ann", format!("ticket {ticket}"));
-        self.give(Input::Command { ticket, id: saga, command: Command::Operate { verb, by } });
+        self.give(Input::Command {
+            ticket,
+            id: saga,
+            command: Command::Operate { verb, by, expected: None },
+        });
     }
 
     fn start(&mut self) {
