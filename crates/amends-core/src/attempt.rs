@@ -19,6 +19,44 @@ impl StepIndex {
     }
 }
 
+/// A step, or one run of a step that runs more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId {
+    /// The step.
+    pub step: StepIndex,
+    /// Which of several runs of the step, from zero; `None`: the step as a whole.
+    pub occurrence: Option<u32>,
+}
+
+impl StepId {
+    /// The step as a whole.
+    #[must_use]
+    pub const fn whole(step: StepIndex) -> Self {
+        Self { step, occurrence: None }
+    }
+
+    /// One of its runs.
+    #[must_use]
+    pub const fn leg(step: StepIndex, occurrence: u32) -> Self {
+        Self { step, occurrence: Some(occurrence) }
+    }
+
+    /// As people see it: `<step>`, or `<step>[<n>]`.
+    #[must_use]
+    pub fn named<'a>(&'a self, step_name: &'a str) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| match self.occurrence {
+            Some(occurrence) => write!(f, "{step_name}[{occurrence}]"),
+            None => f.write_str(step_name),
+        })
+    }
+}
+
+impl From<StepIndex> for StepId {
+    fn from(step: StepIndex) -> Self {
+        Self::whole(step)
+    }
+}
+
 /// Which of a step's two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
@@ -57,6 +95,12 @@ impl CallId {
     #[must_use]
     pub const fn first(step: StepIndex, direction: Direction) -> Self {
         Self { step, occurrence: None, direction, round: 1 }
+    }
+
+    /// The step, or the run of it.
+    #[must_use]
+    pub const fn of(self) -> StepId {
+        StepId { step: self.step, occurrence: self.occurrence }
     }
 
     /// This attempt of the call, counted from one.

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::attempt::{AttemptId, StepIndex};
+use crate::attempt::{AttemptId, StepId, StepIndex};
 use crate::outcome::Outcome;
 
 /// Something that came in for one transaction.
@@ -48,7 +48,12 @@ pub enum Verb {
     /// Turn back.
     Cancel,
     /// Ask again now, with fresh patience.
-    Retry,
+    Retry {
+        /// Only this step, or run of it; `None`: whatever is stuck.
+        step: Option<StepId>,
+        /// A corrected body, which this and later attempts carry, under a key of its own.
+        payload: Option<Bytes>,
+    },
     /// Go on without the step, with this output.
     Skip {
         /// The step.
@@ -72,12 +77,15 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Whatever is stuck is asked again, as it was.
+    pub const RETRY: Self = Self::Retry { step: None, payload: None };
+
     /// The verb's word.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Cancel => "cancel",
-            Self::Retry => "retry",
+            Self::Retry { .. } => "retry",
             Self::Skip { .. } => "skip",
             Self::Resolve { .. } => "resolve",
             Self::Pause => "pause",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::attempt::CallId;
 #[cfg(feature = "errand")]
 use crate::errand::ErrandDefinition;
+use crate::expressions::Expressions;
 use crate::name::DefinitionName;
 use crate::payload::Terms;
 use crate::saga::definition::{Finding, SagaDefinition, SagaSpec};
@@ -28,6 +29,15 @@ pub enum Definition {
 pub enum DefinitionSpec {
     /// Of sagas.
     Saga(SagaSpec),
+    /// Of sagas, as data: the text is stored, and compiled each time it is loaded.
+    Document {
+        /// The definition's name.
+        name: DefinitionName,
+        /// Its version.
+        version: u32,
+        /// The text.
+        source: Arc<str>,
+    },
     /// Of errands.
     #[cfg(feature = "errand")]
     Errand(ErrandDefinition),
@@ -68,9 +78,26 @@ impl Definition {
     #[must_use]
     pub fn spec(&self) -> DefinitionSpec {
         match self {
-            Self::Saga(saga) => DefinitionSpec::Saga(saga.spec().clone()),
+            Self::Saga(saga) => match saga.source() {
+                None => DefinitionSpec::Saga(saga.spec().clone()),
+                Some(source) => DefinitionSpec::Document {
+                    name: saga.name().clone(),
+                    version: saga.version(),
+                    source: source.clone(),
+                },
+            },
             #[cfg(feature = "errand")]
             Self::Errand(errand) => DefinitionSpec::Errand((**errand).clone()),
+        }
+    }
+
+    /// What it computes, if it is data.
+    #[must_use]
+    pub fn expressions(&self) -> Option<&Arc<dyn Expressions>> {
+        match self {
+            Self::Saga(saga) => saga.expressions(),
+            #[cfg(feature = "errand")]
+            Self::Errand(_) => None,
         }
     }
 
@@ -108,10 +135,11 @@ impl DefinitionSpec {
     /// Checks what was stored, as it was checked before it was stored.
     ///
     /// # Errors
-    /// Every finding.
+    /// Every finding; of a document [`Finding::Uncompiled`]: whoever loads it has a compiler, core has not.
     pub fn check(self) -> Result<Definition, Vec<Finding>> {
         match self {
             Self::Saga(spec) => SagaDefinition::from_spec(spec).map(Definition::from),
+            Self::Document { .. } => Err(vec![Finding::Uncompiled]),
             #[cfg(feature = "errand")]
             Self::Errand(errand) => Ok(Definition::Errand(Arc::new(errand))),
         }
@@ -121,7 +149,7 @@ impl DefinitionSpec {
     #[must_use]
     pub fn mode(&self) -> Mode {
         match self {
-            Self::Saga(_) => Mode::Saga,
+            Self::Saga(_) | Self::Document { .. } => Mode::Saga,
             #[cfg(feature = "errand")]
             Self::Errand(_) => Mode::Errand,
         }
@@ -132,6 +160,7 @@ impl DefinitionSpec {
     pub fn name(&self) -> &DefinitionName {
         match self {
             Self::Saga(saga) => &saga.name,
+            Self::Document { name, .. } => name,
             #[cfg(feature = "errand")]
             Self::Errand(errand) => &errand.name,
         }
@@ -142,6 +171,7 @@ impl DefinitionSpec {
     pub fn version(&self) -> u32 {
         match self {
             Self::Saga(saga) => saga.version,
+            Self::Document { version, .. } => *version,
             #[cfg(feature = "errand")]
             Self::Errand(errand) => errand.version,
         }

@@ -84,7 +84,13 @@ impl ErrandDefinition {
 
     pub(crate) fn terms(&self) -> Terms<'_> {
         let payload = &Payload::Input;
-        Terms { step: "Errand", participant: &self.participant, operation: &self.operation, payload }
+        Terms {
+            step: "Errand",
+            participant: &self.participant,
+            operation: &self.operation,
+            payload,
+            refuse_on: &[],
+        }
     }
 }
 
@@ -156,7 +162,9 @@ impl Errand {
             }
             (Command::Unmade { .. }, State::Calling) => Some(Event::Refused),
             (Command::Wake, State::Resting { until }) if until <= moment.now => Some(Event::AttemptStarted),
-            (Command::Operate { verb: Verb::Retry, .. }, State::Refused) => Some(Event::AttemptStarted),
+            (Command::Operate { verb: Verb::Retry { .. }, .. }, State::Refused) => {
+                Some(Event::AttemptStarted)
+            }
             (
                 Command::Operate { verb: Verb::Abandon, .. },
                 State::Calling | State::Resting { .. } | State::Refused,
@@ -201,7 +209,17 @@ impl Errand {
 
     pub(crate) fn with_scope<R>(&self, look: impl FnOnce(&Scope<'_>) -> R) -> R {
         let Self { id: transaction, started_at, ref input, .. } = *self;
-        look(&Scope { transaction, started_at, input, output: None, outputs: &NoOutputs })
+        look(&Scope {
+            transaction,
+            definition: &self.definition.name,
+            version: self.definition.version,
+            started_at,
+            input,
+            output: None,
+            element: None,
+            corrected: None,
+            outputs: &NoOutputs,
+        })
     }
 
     pub(crate) fn id(&self) -> TransactionId {

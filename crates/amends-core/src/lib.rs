@@ -13,11 +13,13 @@ pub mod definition;
 pub mod effect;
 #[cfg(feature = "errand")]
 pub mod errand;
+pub mod expressions;
 pub mod id;
 pub mod limits;
 mod misfit;
 pub mod moment;
 mod name;
+pub mod origin;
 pub mod outcome;
 pub mod partition;
 pub mod payload;
@@ -27,21 +29,23 @@ pub mod standing;
 mod step_set;
 pub mod transaction;
 
-pub use attempt::{AttemptId, CallId, Direction, StepIndex};
+pub use attempt::{AttemptId, CallId, Direction, StepId, StepIndex};
 pub use command::{By, Command, Rejected, Signal, Verb, VerbKey};
 pub use definition::{Definition, DefinitionSpec};
 pub use effect::{Effect, EffectId, OwedCall};
+pub use expressions::Expressions;
 pub use id::TransactionId;
 pub use misfit::ApplyError;
 pub use moment::{Entropy, Moment, SizeLimits, Time};
 pub use name::DefinitionName;
+pub use origin::{Origin, Parent};
 pub use outcome::{Outcome, Reason, Refusal};
 pub use partition::{PARTITIONS, Partition, Partitions};
 pub use payload::{Mapping, Payload, Scope, Terms};
 pub use retry::RetryPolicy;
 pub use saga::definition::{
-    CallSpec, CallStep, CompensationSpec, Finding, OnTimeout, Role, SagaDefinition, SagaSpec, StepKind,
-    StepSpec, WaitStep, Warning,
+    CallSpec, CallStep, ChildStep, CompensationSpec, EachSpec, Finding, OnTimeout, Role, SagaDefinition,
+    SagaSpec, StepKind, StepSpec, WaitStep, Warning,
 };
 pub use saga::{Cause, Event, GivenUp, ParkReason, Saga, Status, StepRun, StepState, StepStatus};
 pub use standing::{End, Mode, Standing, StandingKind, Standings, Way};

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::id::TransactionId;
 use crate::moment::Time;
+use crate::name::DefinitionName;
 
 /// What the payload of a call is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Payload {
     /// Whatever the mapping of this name makes of the scope. Whoever runs the definition brings it along, as
     /// with participants.
     Mapping(String),
+    /// Whatever the definition's own expressions make of the scope: see [`crate::Expressions`].
+    Expression,
 }
 
 /// The terms of one call: who is asked for what, and with which payload.
@@ -33,6 +36,8 @@ pub struct Terms<'a> {
     pub operation: &'a str,
     /// What the payload is made of.
     pub payload: &'a Payload,
+    /// Codes of the participant that are final whatever the status.
+    pub refuse_on: &'a [String],
 }
 
 /// What the payload of one call may be made of.
@@ -40,12 +45,20 @@ pub struct Terms<'a> {
 pub struct Scope<'a> {
     /// The transaction.
     pub transaction: TransactionId,
+    /// The definition's name.
+    pub definition: &'a DefinitionName,
+    /// The definition's version.
+    pub version: u32,
     /// When it started.
     pub started_at: Time,
     /// What it was started with.
     pub input: &'a Bytes,
     /// In an undo: what its own action returned; `None` if that is not known.
     pub output: Option<&'a Bytes>,
+    /// In a run of a step that runs once for each element: the element.
+    pub element: Option<&'a Bytes>,
+    /// The body that an operator gave the call in place of its own.
+    pub corrected: Option<&'a Bytes>,
     /// Finds the output of an ancestor.
     pub(crate) outputs: &'a dyn Outputs,
 }

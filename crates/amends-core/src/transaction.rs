@@ -16,6 +16,7 @@ use crate::errand::{self, Errand};
 use crate::id::TransactionId;
 use crate::misfit::ApplyError;
 use crate::moment::{Moment, Time};
+use crate::origin::Origin;
 use crate::payload::Scope;
 use crate::saga::{self, Saga};
 use crate::standing::{Mode, Standing};
@@ -43,10 +44,16 @@ pub enum Facts {
 impl Transaction {
     /// Starts a transaction: its first facts, and the state after them.
     #[must_use]
-    pub fn start(id: TransactionId, definition: Definition, input: Bytes, moment: Moment) -> (Self, Facts) {
+    pub fn start(
+        id: TransactionId,
+        definition: Definition,
+        input: Bytes,
+        origin: Origin,
+        moment: Moment,
+    ) -> (Self, Facts) {
         match definition {
             Definition::Saga(definition) => {
-                let (saga, events) = Saga::start(id, definition, input, moment);
+                let (saga, events) = Saga::start(id, definition, input, origin, moment);
                 (Self::Saga(saga), Facts::Saga(events))
             }
             #[cfg(feature = "errand")]

@@ -57,7 +57,8 @@ fn kind(tape: &mut Tape, at: usize, pivot: Option<usize>) -> StepKind {
         1 if !is_pivot => {
             let go_on = is_after || tape.below(2) == 0;
             let on_timeout = if go_on { OnTimeout::GoOn } else { OnTimeout::TurnBack };
-            StepKind::Wait(WaitStep { signal: "go".to_owned(), limit: Duration::from_secs(3), on_timeout })
+            let (signal, limit) = ("go".to_owned(), Duration::from_secs(3));
+            StepKind::Wait(WaitStep { signal, limit, on_timeout, refused_by: None })
         }
         _ => {
             let call = |operation: String, retry| CallSpec {
@@ -71,7 +72,7 @@ fn kind(tape: &mut Tape, at: usize, pivot: Option<usize>) -> StepKind {
                 let needs_output = tape.below(3) == 0;
                 CompensationSpec::Call { call: call(format!("undo{at}"), policy(tape)), needs_output }
             };
-            StepKind::Call(CallStep { action, limit: None, compensation })
+            StepKind::Call(CallStep { action, limit: None, compensation, refuse_on: Vec::new() })
         }
     }
 }
@@ -84,7 +85,7 @@ fn definition(tape: &mut Tape) -> SagaDefinition {
     let mut steps = Vec::new();
     for at in 0..count {
         let name = format!("s{at}");
-        let mut step = StepSpec { name, after: None, kind: kind(tape, at, pivot) };
+        let mut step = StepSpec::of(name, kind(tape, at, pivot));
         if !linear {
             let mut after: Vec<String> =
                 (0..at).filter(|_| tape.below(3) == 0).map(|n| format!("s{n}")).collect();
@@ -128,7 +129,7 @@ fn verb(tape: &mut Tape, steps: usize) -> Verb {
     let step = StepIndex(tape.below(steps) as u16);
     match tape.below(8) {
         0 | 1 => Verb::Cancel,
-        2 => Verb::Retry,
+        2 => Verb::RETRY,
         3 => Verb::Skip { step, output: bytes::Bytes::from_static(b"null") },
         4 => Verb::Resolve { step },
         5 => Verb::Pause,
@@ -359,7 +360,7 @@ proptest! {
             if story.run.saga.status() != Status::Parked {
                 break;
             }
-            story.run.operate(Verb::Retry).expect("a parked saga can be retried");
+            story.run.operate(Verb::RETRY).expect("a parked saga can be retried");
             story.finish();
         }
         prop_assert!(story.run.saga.status().is_ended(), "{:#?}", story.run.saga);

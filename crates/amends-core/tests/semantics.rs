@@ -1721,7 +1721,7 @@ fn what_an_operator_supplied_is_seen_by_every_attempt_of_every_undo() {
     assert_eq!(undo.step, StepIndex(1));
     assert_eq!(seen(&run, undo), Some(output.clone()));
     answer(&mut run, completed());
-    run.operate(amends_core::Verb::Retry).unwrap();
+    run.operate(amends_core::Verb::RETRY).unwrap();
     assert_eq!(seen(&run, undo), Some(output), "whatever has become of a meanwhile");
 }
 

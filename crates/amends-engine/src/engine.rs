@@ -173,6 +173,7 @@ impl Engine {
             id_given: request.id.is_some(),
             runnable,
             input: request.input,
+            origin: None,
             key: request.key.map(StartKey),
             fingerprint,
         };

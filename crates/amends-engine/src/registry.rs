@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use amends_core::{CallId, Definition, DefinitionName, Direction, Mapping, Payload, Transaction};
+use amends_core::{
+    CallId, Definition, DefinitionName, Direction, Expressions, Mapping, Payload, Transaction,
+};
 use bytes::Bytes;
 
 use crate::errors::StartError;
@@ -44,6 +46,12 @@ pub enum Missing {
         /// The mapping.
         mapping: String,
     },
+    /// The expressions of a document.
+    #[error("the payload of {step:?} is made by the definition's expressions, and it came without any")]
+    Expressions {
+        /// The step.
+        step: String,
+    },
 }
 
 /// A definition with everything it takes to run it in this program.
@@ -67,6 +75,7 @@ enum Source {
     Input,
     Output,
     Mapping(Arc<dyn Mapping>),
+    Expressions(Arc<dyn Expressions>),
 }
 
 impl std::fmt::Debug for Source {
@@ -75,6 +84,7 @@ impl std::fmt::Debug for Source {
             Self::Input => "Input",
             Self::Output => "Output",
             Self::Mapping(_) => "Mapping",
+            Self::Expressions(_) => "Expressions",
         })
     }
 }
@@ -105,6 +115,10 @@ impl Runnable {
             Source::Mapping(mapping) => transaction.with_scope(call, |scope| {
                 catch_unwind(AssertUnwindSafe(|| mapping.payload(scope)))
                     .unwrap_or_else(|_| Err("the mapping panicked".to_owned()))
+            }),
+            Source::Expressions(expressions) => transaction.with_scope(call, |scope| {
+                catch_unwind(AssertUnwindSafe(|| expressions.payload(call, scope)))
+                    .unwrap_or_else(|_| Err("the expression panicked".to_owned()))
             }),
         }
     }
@@ -142,6 +156,10 @@ impl Runnable {
             let payload = match terms.payload {
                 Payload::Input => Source::Input,
                 Payload::Output => Source::Output,
+                Payload::Expression => match definition.expressions() {
+                    Some(expressions) => Source::Expressions(expressions.clone()),
+                    None => return Err(Missing::Expressions { step: step() }),
+                },
                 Payload::Mapping(name) => match mappings.get(name) {
                     Some(mapping) => Source::Mapping(mapping.clone()),
                     None => return Err(Missing::Mapping { step: step(), mapping: name.clone() }),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amends_core::{
-    CallId, Command, Definition, DefinitionName, Direction, Entropy, Mode, Moment, Outcome, SagaDefinition,
-    SagaSpec, SizeLimits, Standing, Status, StepIndex, StepSpec, Time, Transaction, TransactionId, Way,
+    CallId, Command, Definition, DefinitionName, Direction, Entropy, Mode, Moment, Origin, Outcome,
+    SagaDefinition, SagaSpec, SizeLimits, Standing, Status, StepIndex, StepSpec, Time, Transaction,
+    TransactionId, Way,
 };
 use amends_engine::{EngineBuilder, local};
 use amends_journal::conformance::{NOBODY, submit};
@@ -33,7 +34,7 @@ fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> Tran
     let now = Time::from_milliseconds(1_000);
     let now = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };
     let id = TransactionId::from_parts(number, 1);
-    let (mut saga, started) = Transaction::start(id, definition.clone(), "{}".into(), now);
+    let (mut saga, started) = Transaction::start(id, definition.clone(), "{}".into(), Origin::default(), now);
     let outcome = Outcome::Working { ask_again_after: Some(Duration::from_secs(100)) };
     let attempt = CallId::first(StepIndex(0), Direction::Action).attempt(1);
     let working =

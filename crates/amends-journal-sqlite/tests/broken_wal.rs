@@ -53,7 +53,8 @@ fn append(number: u64, sequence: u64, standing: Standing) -> Append {
             fingerprint: Some(Fingerprint([7; 32])),
         };
         let input = Bytes::from(vec![b'i'; 900]);
-        let started = Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input };
+        let started =
+            Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input, origin: None };
         (Expected::New(new), started)
     } else {
         let output = Bytes::from(vec![b'o'; 900]);

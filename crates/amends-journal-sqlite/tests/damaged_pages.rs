@@ -38,7 +38,8 @@ fn input(number: u64) -> Bytes {
 fn start(number: u64) -> Append {
     let at = Time::from_milliseconds(1_000);
     let definition = DefinitionName::new("One");
-    let started = Event::SagaStarted { definition: definition.clone(), version: 1, input: input(number) };
+    let started =
+        Event::SagaStarted { definition: definition.clone(), version: 1, input: input(number), origin: None };
     let mode = Mode::Saga;
     let new = NewTransaction { mode, definition, version: 1, id_given: false, key: None, fingerprint: None };
     Append {

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use amends_core::{
-    AttemptId, By, CallId, CallSpec, CallStep, Cause, CompensationSpec, DefinitionName, DefinitionSpec,
-    Direction, Event, Facts, GivenUp, OnTimeout, ParkReason, Payload, Reason, Refusal, RetryPolicy, SagaSpec,
-    Signal, StepIndex, StepKind, StepSpec, Time, TransactionId, VerbKey, WaitStep,
+    AttemptId, By, CallId, CallSpec, CallStep, Cause, ChildStep, CompensationSpec, DefinitionName,
+    DefinitionSpec, Direction, EachSpec, Event, Facts, GivenUp, OnTimeout, Origin, Parent, ParkReason,
+    Payload, Reason, Refusal, RetryPolicy, SagaSpec, Signal, StepId, StepIndex, StepKind, StepSpec, Time,
+    TransactionId, VerbKey, WaitStep,
 };
 use amends_journal::record::{self, Record, Unreadable};
 use bytes::Bytes;
@@ -70,6 +71,24 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
                 definition: DefinitionName::new("PlaceOrder"),
                 version: 3,
                 input: json(r#"{"user_id":"user_123"}"#),
+                origin: None,
+            },
+        ),
+        (
+            "saga_started_from_somewhere",
+            Event::SagaStarted {
+                definition: DefinitionName::new("PlaceOrder"),
+                version: 3,
+                input: json("{}"),
+                origin: Some(Box::new(Origin {
+                    tags: BTreeMap::from([("customer".to_owned(), "user_123".to_owned())]),
+                    parent: Some(Parent {
+                        id: TransactionId::from_parts(1, 2),
+                        step: StepId::leg(step(3), 4),
+                        root: TransactionId::from_parts(5, 6),
+                    }),
+                    trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+                })),
             },
         ),
         ("step_started", Event::StepStarted { step: step(0) }),
@@ -207,6 +226,7 @@ fn golden_definition() -> DefinitionSpec {
             },
             needs_output: true,
         },
+        refuse_on: Vec::new(),
     };
     DefinitionSpec::Saga(SagaSpec {
         name: DefinitionName::new("PlaceOrder"),
@@ -218,7 +238,7 @@ fn golden_definition() -> DefinitionSpec {
             StepSpec {
                 name: "ProcessPayment".to_owned(),
                 after: Some(Vec::new()),
-                kind: StepKind::Call(payment),
+                ..StepSpec::of("", StepKind::Call(payment))
             },
             StepSpec::new("ScheduleShipment", "shipping", "schedule")
                 .after(["CreateOrder", "ProcessPayment"])
@@ -229,6 +249,11 @@ fn golden_definition() -> DefinitionSpec {
             StepSpec::wait("Feedback", "rated", Duration::from_secs(60)).or_go_on(),
         ],
     })
+}
+
+fn golden_document() -> DefinitionSpec {
+    let name = DefinitionName::new("PlaceOrder");
+    DefinitionSpec::Document { name, version: 4, source: "saga: PlaceOrder\nsteps: []\n".into() }
 }
 
 fn golden_file(name: &str) -> PathBuf {
@@ -266,6 +291,10 @@ fn what_was_written_then_reads_now_and_is_written_so_still() {
     }
     let encoded = record::encode_definition(&golden_definition());
     write_golden_file("definition", &encoded);
+    let document = record::encode_definition(&golden_document());
+    write_golden_file("definition_document", &document);
+    assert_eq!(document, golden_bytes("definition_document"));
+    assert_eq!(record::decode_definition("x", document), Ok(golden_document()));
     let golden = golden_bytes("definition");
     assert_eq!(record::decode_definition("PlaceOrder", golden.clone()), Ok(golden_definition()));
     assert_eq!(encoded, golden);
@@ -274,7 +303,7 @@ fn what_was_written_then_reads_now_and_is_written_so_still() {
 #[test]
 fn no_golden_file_is_left_over() {
     let known: BTreeSet<PathBuf> =
-        golden_records().into_keys().chain(["definition"]).map(golden_file).collect();
+        golden_records().into_keys().chain(["definition", "definition_document"]).map(golden_file).collect();
     let directory = golden_file("x").parent().unwrap().to_owned();
     let found: BTreeSet<PathBuf> =
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -321,8 +350,9 @@ fn every_kind_of_event_has_a_golden_file() {
         .filter(|name| *name != "two_facts")
         .map(|name| {
             let bytes = golden_bytes(name);
-            // Envelope (5), time (tag, 6 bytes), event (tag, length): then the kind's key, one or two bytes.
-            match &bytes[14..16] {
+            // Envelope (5), time (tag, 6 bytes), event (tag, length, one or two bytes): then the kind's key, likewise.
+            let at = if bytes[13] & 0x80 == 0 { 14 } else { 15 };
+            match &bytes[at..at + 2] {
                 [low, high] if low & 0x80 != 0 => ((low & 0x7F) >> 3) | (high << 4),
                 key => key[0] >> 3,
             }
@@ -490,7 +520,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         ("[a-zA-Z]{1,20}", any::<u32>(), any_bytes()).prop_map(|(name, version, input)| Event::SagaStarted {
             definition: DefinitionName::new(name),
             version,
-            input
+            input,
+            origin: None
         }),
         any_step().prop_map(|step| Event::StepStarted { step }),
         any_attempt().prop_map(|attempt| Event::AttemptStarted { attempt }),
@@ -551,15 +582,21 @@ fn any_policy() -> impl Strategy<Value = RetryPolicy> {
 }
 
 fn any_call() -> impl Strategy<Value = CallSpec> {
-    let payload =
-        prop_oneof![Just(Payload::Input), Just(Payload::Output), any::<String>().prop_map(Payload::Mapping),];
-    (any::<[String; 2]>(), payload, any_span(), prop::option::of(any_policy())).prop_map(
-        |([participant, operation], payload, attempt_limit, retry)| CallSpec {
+    let payload = prop_oneof![
+        Just(Payload::Input),
+        Just(Payload::Output),
+        Just(Payload::Expression),
+        any::<String>().prop_map(Payload::Mapping),
+    ];
+    let pending = prop::option::of(any_span());
+    (any::<[String; 2]>(), payload, any_span(), prop::option::of(any_policy()), pending).prop_map(
+        |([participant, operation], payload, attempt_limit, retry, pending)| CallSpec {
             participant,
             operation,
             payload,
             attempt_limit,
             retry,
+            pending,
         },
     )
 }
@@ -568,6 +605,7 @@ fn any_compensation() -> impl Strategy<Value = CompensationSpec> {
     prop_oneof![
         Just(CompensationSpec::Undeclared),
         Just(CompensationSpec::None),
+        Just(CompensationSpec::ReadOnly),
         (any_call(), any::<bool>())
             .prop_map(|(call, needs_output)| CompensationSpec::Call { call, needs_output }),
     ]
@@ -576,18 +614,35 @@ fn any_compensation() -> impl Strategy<Value = CompensationSpec> {
 fn any_kind() -> impl Strategy<Value = StepKind> {
     let on_timeout = prop_oneof![Just(OnTimeout::TurnBack), Just(OnTimeout::GoOn)];
     prop_oneof![
-        (any_call(), prop::option::of(any_span()), any_compensation()).prop_map(
-            |(action, limit, compensation)| StepKind::Call(CallStep { action, limit, compensation })
-        ),
+        (
+            any_call(),
+            prop::option::of(any_span()),
+            any_compensation(),
+            prop::collection::vec(any::<String>(), 0..3)
+        )
+            .prop_map(|(action, limit, compensation, refuse_on)| {
+                StepKind::Call(CallStep { action, limit, compensation, refuse_on })
+            }),
         any_span().prop_map(|length| StepKind::Sleep { length }),
-        (any::<String>(), any_span(), on_timeout)
-            .prop_map(|(signal, limit, on_timeout)| StepKind::Wait(WaitStep { signal, limit, on_timeout })),
+        (any::<String>(), any_span(), on_timeout, prop::option::of(any::<String>())).prop_map(
+            |(signal, limit, on_timeout, refused_by)| {
+                StepKind::Wait(WaitStep { signal, limit, on_timeout, refused_by })
+            }
+        ),
+        (any::<String>(), any::<u32>(), prop::option::of(any_span())).prop_map(
+            |(definition, version, limit)| {
+                let definition = DefinitionName::new(definition);
+                StepKind::Child(ChildStep { definition, version, limit })
+            }
+        ),
     ]
 }
 
 fn any_step_spec() -> impl Strategy<Value = StepSpec> {
-    (any::<String>(), prop::option::of(prop::collection::vec(any::<String>(), 0..3)), any_kind())
-        .prop_map(|(name, after, kind)| StepSpec { name, after, kind })
+    let after = prop::option::of(prop::collection::vec(any::<String>(), 0..3));
+    let each = prop::option::of(any::<u32>().prop_map(|concurrency| EachSpec { concurrency }));
+    (any::<String>(), after, any::<bool>(), each, any_kind())
+        .prop_map(|(name, after, when, each, kind)| StepSpec { name, after, when, each, kind })
 }
 
 fn any_definition() -> impl Strategy<Value = DefinitionSpec> {

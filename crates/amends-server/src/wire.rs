@@ -202,7 +202,7 @@ fn candidate(saga: &Saga, name: VerbName) -> Option<Verb> {
     };
     Some(match name {
         VerbName::Cancel => Verb::Cancel,
-        VerbName::Retry => Verb::Retry,
+        VerbName::Retry => Verb::RETRY,
         VerbName::Skip => {
             let step = first(StepStatus::Failed).or_else(|| first(StepStatus::Pending))?;
             Verb::Skip { step, output: Bytes::new() }
@@ -253,7 +253,7 @@ mod tests {
         }
         for (name, verb) in VerbName::ALL.iter().zip([
             Verb::Cancel,
-            Verb::Retry,
+            Verb::RETRY,
             Verb::Skip { step: StepIndex(0), output: Bytes::new() },
             Verb::Resolve { step: StepIndex(0) },
             Verb::Pause,

@@ -41,7 +41,7 @@ impl Saga {
             let status = Status::Pending.as_str();
             ApplyError { event: format!("{event:?}"), status, because }
         };
-        let Event::SagaStarted { definition: name, version, input } = event else {
+        let Event::SagaStarted { definition: name, version, input, origin } = event else {
             return Err(misfit("the first event of a saga is its start"));
         };
         if definition.name() != name || definition.version() != *version {
@@ -61,6 +61,7 @@ impl Saga {
             facts: 1,
             bytes: event.weight(),
             steps: vec![StepRun::PENDING; definition.spec().steps.len()],
+            origin: origin.clone(),
             signals: None,
             verbs: None,
             definition,
@@ -233,6 +234,7 @@ impl Saga {
             }
             Kind::Sleep { length } => (0, StepState::Sleeping { until: at.after(*length) }),
             Kind::Wait(wait) => (0, StepState::Waiting { until: at.after(wait.limit) }),
+            Kind::Child(_) => return Err("this version runs no saga in a saga yet"),
         };
         let run = self.run_mut(step)?;
         run.attempts = attempts;
@@ -384,7 +386,7 @@ impl Saga {
         let rested = Asking { phase: Phase::Resting { until: at }, ..Asking::FIRST };
         let limit = match &self.definition.steps().get(step.at()).ok_or(NO_SUCH_STEP)?.kind {
             Kind::Call(calls) => calls.limit,
-            Kind::Sleep { .. } | Kind::Wait(_) => return Err("only a call is asked again"),
+            Kind::Sleep { .. } | Kind::Wait(_) | Kind::Child(_) => return Err("only a call is asked again"),
         };
         let run = self.run_mut(step)?;
         let state = match &run.state {

@@ -18,9 +18,10 @@ use crate::attempt::{AttemptId, Direction, StepIndex};
 use crate::command::{Command, Rejected, Signal};
 use crate::id::TransactionId;
 use crate::limits::{
-    ASK_AGAIN_LONGER, ASK_AGAIN_MIN, CLOCK_SET_BACK_MIN, REST_MAX, SIGNALS_KEPT_MAX, STEPS_MAX, WORKING_MAX,
+    ASK_AGAIN_LONGER, ASK_AGAIN_MIN, CLOCK_SET_BACK_MIN, REST_MAX, SIGNALS_KEPT_MAX, STEPS_MAX,
 };
 use crate::moment::{Moment, Time};
+use crate::origin::Origin;
 use crate::outcome::{Outcome, Reason, Refusal};
 
 impl Saga {
@@ -30,12 +31,14 @@ impl Saga {
         id: TransactionId,
         definition: Arc<SagaDefinition>,
         input: Bytes,
+        origin: Origin,
         moment: Moment,
     ) -> (Self, Vec<Event>) {
         let started = Event::SagaStarted {
             definition: definition.name().clone(),
             version: definition.version(),
             input,
+            origin: (!origin.is_empty()).then(|| Box::new(origin)),
         };
         let mut saga =
             Self::begin(id, definition, &started, moment.now).expect("the event names this definition");
@@ -391,10 +394,11 @@ impl Decision<'_> {
     fn working(&mut self, attempt: AttemptId, ask_at: Time) {
         let step = attempt.step();
         let until = self.state(step).asking().and_then(|(_, asking)| asking.working_until);
+        let pending = self.saga.patience(attempt.call).pending;
         // After the pivot there is no giving up: each time the limit has passed, the wait begins anew.
         let begins_anew = |until: &Time| self.role(step) == Role::AfterPivot && *until <= self.moment.now;
         let expires_at =
-            until.filter(|until| !begins_anew(until)).unwrap_or_else(|| self.moment.now.after(WORKING_MAX));
+            until.filter(|until| !begins_anew(until)).unwrap_or_else(|| self.moment.now.after(pending));
         self.record(Event::AttemptWorking { attempt, ask_at, expires_at });
         self.park_if_too_large();
     }

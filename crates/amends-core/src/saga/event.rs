@@ -12,6 +12,7 @@ use crate::attempt::{AttemptId, StepIndex};
 use crate::command::{By, Signal};
 use crate::moment::Time;
 use crate::name::DefinitionName;
+use crate::origin::Origin;
 use crate::outcome::{Reason, Refusal};
 
 /// Why a step is not asked any more although it has not been decided.
@@ -106,6 +107,8 @@ pub enum Event {
         version: u32,
         /// What it was started with: JSON, as it came.
         input: Bytes,
+        /// Tags, parent and trace. Apart: most sagas have none.
+        origin: Option<Box<Origin>>,
     },
     /// The step's first attempt may be sent from here on.
     StepStarted {
@@ -319,7 +322,10 @@ impl Event {
             by.who.len() + by.why.len() + key
         };
         let extra = match self {
-            Self::SagaStarted { definition, input, .. } => definition.as_str().len() + input.len(),
+            Self::SagaStarted { definition, input, origin, .. } => {
+                let origin = origin.as_ref().map_or(0, |origin| origin.weight());
+                definition.as_str().len() + input.len() + origin
+            }
             Self::StepCompleted { output, .. } | Self::OutputFound { output, .. } => output.len(),
             Self::StepSkipped { output, by: operator, .. } => output.len() + by(operator),
             Self::StepRefused { refusal, .. } => {

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use crate::command::{Signal, VerbKey};
 use crate::id::TransactionId;
 use crate::moment::Time;
+use crate::origin::{Origin, Parent};
 use crate::standing::Standing;
 
 pub use event::{Cause, Event, GivenUp, ParkReason};
@@ -52,9 +53,12 @@ pub struct Saga {
     /// About how many bytes its records have.
     bytes: u64,
     steps: Vec<StepRun>,
+    /// Tags, parent and trace. Apart: most sagas have none.
+    origin: Option<Box<Origin>>,
     /// Apart: most sagas have none.
     signals: Option<Box<Signals>>,
     /// The keys of operators' verbs, the oldest first. Apart: most sagas have none.
+    #[expect(clippy::box_collection, reason = "a saga without verbs is to have no room for a list of them")]
     verbs: Option<Box<Vec<VerbKey>>>,
 }
 
@@ -99,6 +103,24 @@ impl Saga {
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.facts
+    }
+
+    /// Whatever it is to be found by.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        let tags = self.origin.iter().flat_map(|origin| &origin.tags);
+        tags.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The step that started it, if one did.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Parent> {
+        self.origin.as_ref().and_then(|origin| origin.parent.as_ref())
+    }
+
+    /// The trace of whoever started it: a W3C `traceparent`.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        self.origin.as_ref().and_then(|origin| origin.trace.as_deref())
     }
 
     /// Its status.

@@ -37,7 +37,10 @@ impl Decision<'_> {
         let status = self.saga.status;
         let judged = match verb {
             Verb::Cancel => self.cancel(by),
-            Verb::Retry => self.retry(by),
+            Verb::Retry { step: None, payload: None } => self.retry(by),
+            Verb::Retry { .. } => {
+                Err("this version retries whatever is stuck, as it was: give neither step nor payload")
+            }
             Verb::Skip { step, output } => {
                 check_size("the output", output.len(), self.moment.sizes.payload_bytes_max)?;
                 self.skip(step, output, by)

@@ -98,8 +98,20 @@ impl Saga {
             Direction::Compensation => self.steps[call.step.at()].state.returned(),
         };
         let outputs = &OutputsOfAncestors { saga: self, call };
-        let Self { id: transaction, started_at, ref input, .. } = *self;
-        look(&Scope { transaction, started_at, input, output, outputs })
+        let Self { id: transaction, started_at, ref input, ref definition, .. } = *self;
+        let (version, definition) = (definition.version(), definition.name());
+        let (element, corrected) = (None, None);
+        look(&Scope {
+            transaction,
+            definition,
+            version,
+            started_at,
+            input,
+            output,
+            element,
+            corrected,
+            outputs,
+        })
     }
 }
 

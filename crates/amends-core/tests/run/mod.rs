@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_core::{
-    AttemptId, By, Command, Effect, Entropy, Event, Moment, Outcome, OwedCall, Rejected, Saga,
+    AttemptId, By, Command, Effect, Entropy, Event, Moment, Origin, Outcome, OwedCall, Rejected, Saga,
     SagaDefinition, Signal, SizeLimits, Time, TransactionId, Verb, VerbKey,
 };
 use bytes::Bytes;
@@ -31,6 +31,7 @@ impl Run {
             TransactionId::from_parts(1, 1),
             definition.clone(),
             Bytes::from_static(b"{}"),
+            Origin::default(),
             moment,
         );
         let mut run =

@@ -111,7 +111,7 @@ impl Teller {
             ["unmade", step] => self.unmade(step, Direction::Action),
             ["unmade", "undo", step] => self.unmade(step, Direction::Compensation),
             ["cancel"] => return self.operate(Verb::Cancel),
-            ["retry"] => return self.operate(Verb::Retry),
+            ["retry"] => return self.operate(Verb::RETRY),
             ["pause"] => return self.operate(Verb::Pause),
             ["resume"] => return self.operate(Verb::Resume),
             ["reverse"] => return self.operate(Verb::Reverse),

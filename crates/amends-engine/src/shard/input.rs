@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use amends_core::{AttemptId, Command, Outcome, Rejected, Standing, Time, Transaction, TransactionId};
+use amends_core::{
+    AttemptId, Command, Origin, Outcome, Rejected, Standing, Time, Transaction, TransactionId,
+};
 use amends_journal::{Append, AppendAnswer, Epoch, Fingerprint, StartKey};
 use bytes::Bytes;
 
@@ -103,6 +105,8 @@ pub struct Start<T> {
     pub runnable: Arc<Runnable>,
     /// What to start it with.
     pub input: Bytes,
+    /// Tags, parent and trace. Apart: most starts have none.
+    pub origin: Option<Box<Origin>>,
     /// The caller's idempotency key.
     pub key: Option<StartKey>,
     /// Present when the id or a key was given.

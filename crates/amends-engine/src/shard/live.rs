@@ -157,7 +157,7 @@ mod tests {
     use std::time::Duration;
 
     use amends_core::{
-        Definition, DefinitionName, Entropy, Moment, SagaDefinition, SagaSpec, SizeLimits, StepSpec,
+        Definition, DefinitionName, Entropy, Moment, Origin, SagaDefinition, SagaSpec, SizeLimits, StepSpec,
         TransactionId,
     };
 
@@ -184,7 +184,8 @@ mod tests {
         let now = Time::from_milliseconds(1);
         let moment = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };
         let id = TransactionId::from_parts(1, 1);
-        let (transaction, _) = Transaction::start(id, definition.clone(), bytes::Bytes::new(), moment);
+        let (transaction, _) =
+            Transaction::start(id, definition.clone(), bytes::Bytes::new(), Origin::default(), moment);
         let standing = transaction.standing();
         let mut live = Live::new(transaction, Runnable::for_tests(definition, &["p"]), 1, standing);
         live.wait(Waiter(false));

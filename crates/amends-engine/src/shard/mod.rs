@@ -149,8 +149,9 @@ impl<T: Ticket> Shard<T> {
 
     fn start(&mut self, start: Start<T>, moment: Moment) {
         let definition = &start.runnable.definition;
+        let origin = start.origin.as_deref().cloned().unwrap_or_default();
         let (transaction, facts) =
-            Transaction::start(start.id, definition.clone(), start.input.clone(), moment);
+            Transaction::start(start.id, definition.clone(), start.input.clone(), origin, moment);
         let new = NewTransaction {
             mode: transaction.mode(),
             definition: definition.name().clone(),

@@ -100,7 +100,7 @@ async fn a_parked_errand_is_helped_on_by_an_operator_after_a_restart() {
     let id = view.transaction.id();
     let by = || By::new("ann", "it is open");
     assert!(engine.operate(id, Verb::Cancel, by()).await.is_err(), "an errand knows no cancel");
-    engine.operate(id, Verb::Retry, by()).await.unwrap();
+    engine.operate(id, Verb::RETRY, by()).await.unwrap();
     let view = engine.rest(id).await.unwrap().unwrap();
     assert_eq!(view.transaction.standing(), Standing::Ended(End::Completed));
     engine.stop(Duration::from_secs(1)).await;

@@ -92,7 +92,7 @@ pub(crate) fn id(number: u64) -> TransactionId {
 pub(crate) fn record_of(transaction: TransactionId, sequence: u64) -> Bytes {
     let events = if sequence == 1 {
         let input = Bytes::from(vec![b'i'; 200]);
-        vec![Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input }]
+        vec![Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input, origin: None }]
     } else {
         vec![Event::StepCompleted { step: amends_core::StepIndex(0), output: Bytes::from(vec![b'o'; 200]) }]
     };

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::spec::{CallSpec, CallStep, CompensationSpec, OnTimeout, SagaSpec, StepKind, WaitStep};
+use super::spec::{
+    CallSpec, CallStep, ChildStep, CompensationSpec, OnTimeout, SagaSpec, StepKind, StepSpec, WaitStep,
+};
 use super::{Role, index};
 use crate::attempt::StepIndex;
 use crate::limits::{NAME_CHARACTERS_MAX, SPAN_MAX, STEPS_MAX};
@@ -77,6 +79,36 @@ pub enum Finding {
     /// A payload made of what is not there yet.
     #[error("the action of {0:?} has its own output as payload: there is none before it has answered")]
     OutputBeforeAction(String),
+    /// A pivot that may not run, or changes nothing.
+    #[error("the pivot {step:?} {what}: choose the step that always runs and cannot be undone")]
+    PivotMayNotAct {
+        /// The step.
+        step: String,
+        /// What is said of it.
+        what: &'static str,
+    },
+    /// A signal that would turn back where there is no way back.
+    #[error(
+        "{0:?} can be refused by a signal after the pivot, where nothing turns back: remove `refused_by`"
+    )]
+    WaitRefusedAfterPivot(String),
+    /// A step that runs once for each element, of a kind that cannot.
+    #[error("{0:?} sleeps or waits, which is done once: remove `each`")]
+    EachOfPause(String),
+    /// A step of which no run may start.
+    #[error("{0:?} runs none of its elements together: its concurrency is at least 1")]
+    NoConcurrency(String),
+    /// Nothing but a document can be checked without what compiles it.
+    #[error("it is a document: whoever loads it compiles it first")]
+    Uncompiled,
+    /// This version reads it, and cannot run it yet.
+    #[error("{step:?} uses `{what}`, which this version cannot run yet")]
+    NotYet {
+        /// The step.
+        step: String,
+        /// What.
+        what: &'static str,
+    },
 }
 
 /// What the check found out on its way.
@@ -133,6 +165,7 @@ fn check_names_and_limits(spec: &SagaSpec, findings: &mut Vec<Finding>) {
         if spec.steps[..at].iter().any(|earlier| earlier.name == step.name) {
             findings.push(Finding::DuplicateStep(step.name.clone()));
         }
+        check_modifiers(step, findings);
         match &step.kind {
             StepKind::Call(call) => check_calls(&step.name, call, findings),
             // One of no length is legal: it may come out of a calculation.
@@ -140,12 +173,44 @@ fn check_names_and_limits(spec: &SagaSpec, findings: &mut Vec<Finding>) {
                 findings.push(Finding::TooLong(step.name.clone()));
             }
             StepKind::Sleep { .. } => {}
-            StepKind::Wait(WaitStep { signal, limit, .. }) => {
+            StepKind::Wait(WaitStep { signal, limit, refused_by, .. }) => {
                 check_name(signal, findings);
+                if let Some(refused_by) = refused_by {
+                    check_name(refused_by, findings);
+                    not_yet(step, "refused_by", findings);
+                }
                 check_span(*limit, &step.name, findings);
+            }
+            StepKind::Child(ChildStep { definition, limit, version: _ }) => {
+                check_name(definition.as_str(), findings);
+                if let Some(limit) = limit {
+                    check_span(*limit, &step.name, findings);
+                }
+                not_yet(step, "saga", findings);
             }
         }
     }
+}
+
+fn check_modifiers(step: &StepSpec, findings: &mut Vec<Finding>) {
+    if step.when {
+        not_yet(step, "when", findings);
+    }
+    if let Some(each) = step.each {
+        if each.concurrency == 0 {
+            findings.push(Finding::NoConcurrency(step.name.clone()));
+        }
+        match &step.kind {
+            StepKind::Call(_) | StepKind::Child(_) => not_yet(step, "each", findings),
+            StepKind::Sleep { .. } | StepKind::Wait(_) => {
+                findings.push(Finding::EachOfPause(step.name.clone()));
+            }
+        }
+    }
+}
+
+fn not_yet(step: &StepSpec, what: &'static str, findings: &mut Vec<Finding>) {
+    findings.push(Finding::NotYet { step: step.name.clone(), what });
 }
 
 fn check_calls(name: &str, step: &CallStep, findings: &mut Vec<Finding>) {
@@ -157,7 +222,7 @@ fn check_calls(name: &str, step: &CallStep, findings: &mut Vec<Finding>) {
     }
     check_call(name, &step.action, findings);
     match &step.compensation {
-        CompensationSpec::Undeclared | CompensationSpec::None => {}
+        CompensationSpec::Undeclared | CompensationSpec::None | CompensationSpec::ReadOnly => {}
         CompensationSpec::Call { call, .. } => check_call(name, call, findings),
     }
 }
@@ -166,10 +231,13 @@ fn check_call(name: &str, call: &CallSpec, findings: &mut Vec<Finding>) {
     check_name(&call.participant, findings);
     check_name(&call.operation, findings);
     match &call.payload {
-        Payload::Input | Payload::Output => {}
+        Payload::Input | Payload::Output | Payload::Expression => {}
         Payload::Mapping(mapping) => check_name(mapping, findings),
     }
     check_span(call.attempt_limit, name, findings);
+    if let Some(pending) = call.pending {
+        check_span(pending, name, findings);
+    }
     if call.retry.as_ref().is_some_and(|policy| policy.attempts == Some(0)) {
         findings.push(Finding::NoAttempts(name.to_owned()));
     }
@@ -277,6 +345,9 @@ fn roles(
 /// What a step may be depends on where it stands to the pivot.
 fn check_roles(spec: &SagaSpec, roles: &[Role], findings: &mut Vec<Finding>) {
     for (step, role) in spec.steps.iter().zip(roles) {
+        if *role == Role::Pivot {
+            check_pivot(step, findings);
+        }
         let length = match &step.kind {
             StepKind::Call(call) => {
                 check_compensation(&step.name, &call.compensation, *role, findings);
@@ -288,8 +359,13 @@ fn check_roles(spec: &SagaSpec, roles: &[Role], findings: &mut Vec<Finding>) {
                 if *role == Role::AfterPivot && wait.on_timeout == OnTimeout::TurnBack {
                     findings.push(Finding::WaitTurnsBackAfterPivot(step.name.clone()));
                 }
+                if *role == Role::AfterPivot && wait.refused_by.is_some() {
+                    findings.push(Finding::WaitRefusedAfterPivot(step.name.clone()));
+                }
                 wait.limit
             }
+            // What it does, and can undo, is its own definition's: whoever registers the two compares them.
+            StepKind::Child(_) => continue,
         };
         match role {
             Role::Pivot => findings.push(Finding::PivotWithoutCall(step.name.clone())),
@@ -301,12 +377,26 @@ fn check_roles(spec: &SagaSpec, roles: &[Role], findings: &mut Vec<Finding>) {
     }
 }
 
+fn check_pivot(step: &StepSpec, findings: &mut Vec<Finding>) {
+    let is_read_only =
+        matches!(&step.kind, StepKind::Call(CallStep { compensation: CompensationSpec::ReadOnly, .. }));
+    let whats = [
+        (step.when, "has a `when`"),
+        (step.each.is_some(), "runs once for `each` element"),
+        (is_read_only, "is `read_only`"),
+    ];
+    for (_, what) in whats.into_iter().filter(|(is_so, _)| *is_so) {
+        findings.push(Finding::PivotMayNotAct { step: step.name.clone(), what });
+    }
+}
+
 fn check_compensation(name: &str, undo: &CompensationSpec, role: Role, findings: &mut Vec<Finding>) {
     let finding = match (undo, role) {
         (CompensationSpec::Undeclared, _) => Finding::UndeclaredCompensation,
         (CompensationSpec::None, Role::BeforePivot) => Finding::NoUndoBeforePivot,
         (CompensationSpec::Call { .. }, Role::AfterPivot) => Finding::UndoAfterPivot,
         (CompensationSpec::None, Role::Pivot | Role::AfterPivot)
+        | (CompensationSpec::ReadOnly, Role::BeforePivot | Role::Pivot | Role::AfterPivot)
         | (CompensationSpec::Call { .. }, Role::BeforePivot | Role::Pivot) => return,
     };
     findings.push(finding(name.to_owned()));

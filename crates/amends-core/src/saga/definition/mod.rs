@@ -7,16 +7,22 @@
 mod check;
 mod spec;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::{CallId, Direction, StepIndex};
+use crate::expressions::Expressions;
+use crate::limits::WORKING_MAX;
 use crate::name::DefinitionName;
 use crate::payload::Terms;
 use crate::retry::RetryPolicy;
 use crate::step_set::StepSet;
 
 pub use check::Finding;
-pub use spec::{CallSpec, CallStep, CompensationSpec, OnTimeout, SagaSpec, StepKind, StepSpec, WaitStep};
+pub use spec::{
+    CallSpec, CallStep, ChildStep, CompensationSpec, EachSpec, OnTimeout, SagaSpec, StepKind, StepSpec,
+    WaitStep,
+};
 
 /// Where a step stands to the pivot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +45,25 @@ pub struct SagaDefinition {
     /// Whether some step sleeps or waits: most definitions have none, and need not be asked each time.
     has_pauses: bool,
     warnings: Vec<Warning>,
+    /// Of a definition that is data.
+    document: Option<Document>,
 }
+
+/// What a definition that is data was compiled from, and to.
+#[derive(Debug, Clone)]
+struct Document {
+    source: Arc<str>,
+    expressions: Arc<dyn Expressions>,
+}
+
+impl PartialEq for Document {
+    /// One text is compiled to one thing.
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Document {}
 
 /// A step of a checked definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +94,8 @@ pub enum Kind {
     },
     /// Something is said from outside.
     Wait(WaitStep),
+    /// Another saga runs.
+    Child(ChildStep),
 }
 
 /// The two calls of a step, with nothing left to defaults.
@@ -90,6 +116,8 @@ pub struct Patience {
     pub retry: RetryPolicy,
     /// How long one attempt may take.
     pub attempt_limit: Duration,
+    /// How long a participant that said *working* may take to answer.
+    pub pending: Duration,
 }
 
 /// A step's undo.
@@ -142,7 +170,25 @@ impl SagaDefinition {
         let doubtful = steps.iter().enumerate().filter(|(_, step)| needs_output(step));
         let warnings = doubtful.map(|(at, _)| Warning::UndoNeedsOutput(index(at))).collect();
         let has_pauses = steps.iter().any(|step| step.calls().is_none());
-        Ok(Self { spec, steps, pivot, order, has_pauses, warnings })
+        Ok(Self { spec, steps, pivot, order, has_pauses, warnings, document: None })
+    }
+
+    /// The definition with what it computes, and the text that both were compiled from.
+    #[must_use]
+    pub fn with_expressions(self, source: Arc<str>, expressions: Arc<dyn Expressions>) -> Self {
+        Self { document: Some(Document { source, expressions }), ..self }
+    }
+
+    /// The text that it was compiled from, if it is data.
+    #[must_use]
+    pub fn source(&self) -> Option<&Arc<str>> {
+        self.document.as_ref().map(|document| &document.source)
+    }
+
+    /// What it computes, if it is data.
+    #[must_use]
+    pub fn expressions(&self) -> Option<&Arc<dyn Expressions>> {
+        self.document.as_ref().map(|document| &document.expressions)
     }
 
     /// The definition as written.
@@ -195,7 +241,7 @@ impl SagaDefinition {
     pub fn wait(&self, step: StepIndex) -> Option<&WaitStep> {
         match &self.step(step).kind {
             Kind::Wait(wait) => Some(wait),
-            Kind::Call(_) | Kind::Sleep { .. } => None,
+            Kind::Call(_) | Kind::Sleep { .. } | Kind::Child(_) => None,
         }
     }
 
@@ -245,7 +291,7 @@ impl SagaDefinition {
         self.order.iter().flat_map(|&step| {
             let (has_action, has_undo) = match &self.step(step).kind {
                 Kind::Call(calls) => (true, calls.undo.is_some()),
-                Kind::Sleep { .. } | Kind::Wait(_) => (false, false),
+                Kind::Sleep { .. } | Kind::Wait(_) | Kind::Child(_) => (false, false),
             };
             let action = has_action.then(|| CallId::first(step, Direction::Action));
             action.into_iter().chain(has_undo.then(|| CallId::first(step, Direction::Compensation)))
@@ -259,25 +305,48 @@ impl SagaDefinition {
     #[must_use]
     pub fn terms(&self, call: CallId) -> Terms<'_> {
         let StepSpec { name, kind, .. } = self.written(call.step);
-        let written = match kind {
+        let (written, refuse_on) = match kind {
             StepKind::Call(step) => match (call.direction, &step.compensation) {
-                (Direction::Action, _) => Some(&step.action),
-                (Direction::Compensation, CompensationSpec::Call { call, .. }) => Some(call),
-                (Direction::Compensation, CompensationSpec::Undeclared | CompensationSpec::None) => None,
+                (Direction::Action, _) => (Some(&step.action), &*step.refuse_on),
+                (Direction::Compensation, CompensationSpec::Call { call, .. }) => (Some(call), &[][..]),
+                (
+                    Direction::Compensation,
+                    CompensationSpec::Undeclared | CompensationSpec::None | CompensationSpec::ReadOnly,
+                ) => (None, &[][..]),
             },
-            StepKind::Sleep { .. } | StepKind::Wait(_) => None,
+            StepKind::Sleep { .. } | StepKind::Wait(_) | StepKind::Child(_) => (None, &[][..]),
         };
         let CallSpec { participant, operation, payload, .. } =
             written.expect("nobody owes a call without terms");
-        Terms { step: name, participant, operation, payload }
+        Terms { step: name, participant, operation, payload, refuse_on }
     }
 
     /// The names of the signals that its steps wait for.
     pub fn signals(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().filter_map(|step| match &step.kind {
             Kind::Wait(wait) => Some(wait.signal.as_str()),
-            Kind::Call(_) | Kind::Sleep { .. } => None,
+            Kind::Call(_) | Kind::Sleep { .. } | Kind::Child(_) => None,
         })
+    }
+
+    /// The steps that run another saga.
+    pub fn children(&self) -> impl Iterator<Item = (StepIndex, &ChildStep)> {
+        self.steps.iter().enumerate().filter_map(|(at, step)| match &step.kind {
+            Kind::Child(child) => Some((index(at), child)),
+            Kind::Call(_) | Kind::Sleep { .. } | Kind::Wait(_) => None,
+        })
+    }
+
+    /// The first step that has an effect and no undo, leaving out those that run another saga: see there.
+    #[must_use]
+    pub fn without_undo(&self) -> Option<StepIndex> {
+        let has_effect = |step: &StepSpec| match &step.kind {
+            StepKind::Call(call) => call.compensation != CompensationSpec::ReadOnly,
+            StepKind::Sleep { .. } | StepKind::Wait(_) | StepKind::Child(_) => false,
+        };
+        let at = (self.spec.steps.iter().zip(&self.steps))
+            .position(|(written, step)| has_effect(written) && !step.has_undo)?;
+        Some(index(at))
     }
 }
 
@@ -293,7 +362,7 @@ impl Step {
     pub fn calls(&self) -> Option<&Calls> {
         match &self.kind {
             Kind::Call(calls) => Some(calls),
-            Kind::Sleep { .. } | Kind::Wait(_) => None,
+            Kind::Sleep { .. } | Kind::Wait(_) | Kind::Child(_) => None,
         }
     }
 }
@@ -303,11 +372,13 @@ impl Kind {
     fn of(written: &StepKind, role: Role, saga_limit: Duration) -> Self {
         match written {
             StepKind::Call(step) => {
-                let CallStep { action, limit, compensation } = step;
+                let CallStep { action, limit, compensation, refuse_on: _ } = step;
                 let action = Patience::of(action, default_retry(role));
                 let limit = limit.unwrap_or_else(|| action.longest()).min(saga_limit);
                 let undo = match compensation {
-                    CompensationSpec::Undeclared | CompensationSpec::None => None,
+                    CompensationSpec::Undeclared | CompensationSpec::None | CompensationSpec::ReadOnly => {
+                        None
+                    }
                     CompensationSpec::Call { call, needs_output } => Some(Undo {
                         patience: Patience::of(call, RetryPolicy::patient()),
                         needs_output: *needs_output,
@@ -317,13 +388,18 @@ impl Kind {
             }
             StepKind::Sleep { length } => Self::Sleep { length: *length },
             StepKind::Wait(wait) => Self::Wait(wait.clone()),
+            StepKind::Child(child) => Self::Child(child.clone()),
         }
     }
 }
 
 impl Patience {
     fn of(call: &CallSpec, default: RetryPolicy) -> Self {
-        Self { retry: call.retry.clone().unwrap_or(default), attempt_limit: call.attempt_limit }
+        Self {
+            retry: call.retry.clone().unwrap_or(default),
+            attempt_limit: call.attempt_limit,
+            pending: call.pending.unwrap_or(WORKING_MAX),
+        }
     }
 
     /// How long all attempts and the rests between them can take.

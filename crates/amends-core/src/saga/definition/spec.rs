@@ -31,8 +31,19 @@ pub struct StepSpec {
     pub name: String,
     /// The steps that must be done before; `None`: the one written above.
     pub after: Option<Vec<String>>,
+    /// Whether it runs only if a guard says so: see [`crate::Expressions::guard`].
+    pub when: bool,
+    /// Whether it runs once for each element of a list: see [`crate::Expressions::elements`].
+    pub each: Option<EachSpec>,
     /// What it is.
     pub kind: StepKind,
+}
+
+/// How a step runs that runs once for each element of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EachSpec {
+    /// How many of its runs may be under way together.
+    pub concurrency: u32,
 }
 
 /// What a step is. To add a kind, see `docs/contribute/adding-a-step-kind.md`.
@@ -51,6 +62,8 @@ pub enum StepKind {
     },
     /// Something is said from outside.
     Wait(WaitStep),
+    /// Another saga runs.
+    Child(ChildStep),
 }
 
 /// A step that calls a participant.
@@ -63,6 +76,19 @@ pub struct CallStep {
     pub limit: Option<Duration>,
     /// The step's undo.
     pub compensation: CompensationSpec,
+    /// Codes of the action's participant that are final whatever the status.
+    pub refuse_on: Vec<String>,
+}
+
+/// A step that runs another saga. Its output is the step's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildStep {
+    /// The definition's name.
+    pub definition: DefinitionName,
+    /// Its version.
+    pub version: u32,
+    /// How long it may take; `None`: as long as the saga may.
+    pub limit: Option<Duration>,
 }
 
 /// One of a step's two calls.
@@ -78,6 +104,8 @@ pub struct CallSpec {
     pub attempt_limit: Duration,
     /// How the call is repeated; `None`: the default of the step's role, or of an undo.
     pub retry: Option<RetryPolicy>,
+    /// How long a participant that said *working* may take to answer; `None`: an hour.
+    pub pending: Option<Duration>,
 }
 
 /// A step's undo as people write it.
@@ -87,6 +115,8 @@ pub enum CompensationSpec {
     Undeclared,
     /// The step has no undo, and needs none (before the pivot: because it changes nothing).
     None,
+    /// The step changes nothing, wherever it stands: there is never anything to undo.
+    ReadOnly,
     /// The undo is a call.
     Call {
         /// The call.
@@ -105,6 +135,8 @@ pub struct WaitStep {
     pub limit: Duration,
     /// What follows when the limit passes.
     pub on_timeout: OnTimeout,
+    /// A signal that turns the saga back, with the code and detail of its body.
+    pub refused_by: Option<String>,
 }
 
 /// What follows when nobody sent a signal in time.
@@ -128,6 +160,7 @@ impl CallSpec {
             payload: Payload::Input,
             attempt_limit: ATTEMPT_LIMIT,
             retry: None,
+            pending: None,
         }
     }
 }
@@ -141,19 +174,37 @@ impl StepSpec {
         operation: impl Into<String>,
     ) -> Self {
         let action = CallSpec::new(participant, operation);
-        let call = CallStep { action, limit: None, compensation: CompensationSpec::Undeclared };
-        Self { name: name.into(), after: None, kind: StepKind::Call(call) }
+        let call = CallStep {
+            action,
+            limit: None,
+            compensation: CompensationSpec::Undeclared,
+            refuse_on: Vec::new(),
+        };
+        Self::of(name, StepKind::Call(call))
+    }
+
+    /// A step of this kind, after the one above it.
+    pub fn of(name: impl Into<String>, kind: StepKind) -> Self {
+        Self { name: name.into(), after: None, when: false, each: None, kind }
     }
 
     /// A step during which time passes.
     pub fn sleep(name: impl Into<String>, length: Duration) -> Self {
-        Self { name: name.into(), after: None, kind: StepKind::Sleep { length } }
+        Self::of(name, StepKind::Sleep { length })
     }
 
     /// A step that waits for a signal for up to `limit`; the saga turns back when that passes.
     pub fn wait(name: impl Into<String>, signal: impl Into<String>, limit: Duration) -> Self {
-        let wait = WaitStep { signal: signal.into(), limit, on_timeout: OnTimeout::TurnBack };
-        Self { name: name.into(), after: None, kind: StepKind::Wait(wait) }
+        let on_timeout = OnTimeout::TurnBack;
+        Self::of(
+            name,
+            StepKind::Wait(WaitStep { signal: signal.into(), limit, on_timeout, refused_by: None }),
+        )
+    }
+
+    /// A step that runs another saga.
+    pub fn child(name: impl Into<String>, definition: DefinitionName, version: u32) -> Self {
+        Self::of(name, StepKind::Child(ChildStep { definition, version, limit: None }))
     }
 
     /// Lets the saga go on when the wait's limit passes.
@@ -187,6 +238,27 @@ impl StepSpec {
     #[must_use]
     pub fn without_undo(mut self) -> Self {
         self.call_mut().compensation = CompensationSpec::None;
+        self
+    }
+
+    /// Declares that it changes nothing.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.call_mut().compensation = CompensationSpec::ReadOnly;
+        self
+    }
+
+    /// Has it run only if a guard says so.
+    #[must_use]
+    pub fn guarded(mut self) -> Self {
+        self.when = true;
+        self
+    }
+
+    /// Has it run once for each element of a list, so many together.
+    #[must_use]
+    pub fn each(mut self, concurrency: u32) -> Self {
+        self.each = Some(EachSpec { concurrency });
         self
     }
 
@@ -234,7 +306,9 @@ impl StepSpec {
     fn call_mut(&mut self) -> &mut CallStep {
         match &mut self.kind {
             StepKind::Call(call) => call,
-            StepKind::Sleep { .. } | StepKind::Wait(_) => panic!("only a call has participants"),
+            StepKind::Sleep { .. } | StepKind::Wait(_) | StepKind::Child(_) => {
+                panic!("only a call has participants")
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{
-    AttemptId, By, CallId, Command, Definition, DefinitionName, Direction, Entropy, Moment, Outcome,
+    AttemptId, By, CallId, Command, Definition, DefinitionName, Direction, Entropy, Moment, Origin, Outcome,
     RetryPolicy, SagaDefinition, SagaSpec, SizeLimits, Standing, StepIndex, StepSpec, StepState, Time,
     Transaction, TransactionId, Verb, Way,
 };
@@ -67,7 +67,7 @@ impl Story {
         let now = Time::from_milliseconds(1_000);
         let now = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };
         let (id, input) = (TransactionId::from_parts(1, 1), Bytes::from_static(b"{}"));
-        let (stored, _) = Transaction::start(id, definition, input.clone(), now);
+        let (stored, _) = Transaction::start(id, definition, input.clone(), Origin::default(), now);
         let shard = Shard::new(vec![Gate::new(1)], Arc::new(Leases::all(Epoch(1))));
         let mut story =
             Self { shard, runnable, stored, sequence: 1, standing: Standing::Active(Way::Forward), now };
@@ -79,6 +79,7 @@ impl Story {
             fingerprint: None,
             runnable: story.runnable.clone(),
             input,
+            origin: None,
             until,
         };
         let appends = story.give(Input::Start(start)).appends;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{
-    By, CallId, Command, DefinitionName, Direction, End, Entropy, Moment, Outcome, SagaDefinition, SagaSpec,
-    SizeLimits, Standing, StepIndex, StepSpec, Time, Transaction, TransactionId, Verb, Way,
+    By, CallId, Command, DefinitionName, Direction, End, Entropy, Moment, Origin, Outcome, SagaDefinition,
+    SagaSpec, SizeLimits, Standing, StepIndex, StepSpec, Time, Transaction, TransactionId, Verb, Way,
 };
 use amends_journal::{AppendAnswer, Epoch};
 use bytes::Bytes;
@@ -74,7 +74,8 @@ fn run(shard: &mut Shard<u64>, mut output: Output<u64>) {
 fn a_page_that_is_older_than_memory_is_not_believed() {
     let (id, runnable) = (TransactionId::from_parts(1, 1), runnable());
     let definition = runnable.definition.clone();
-    let (mut paused, _) = Transaction::start(id, definition, Bytes::from_static(b"{}"), now());
+    let (mut paused, _) =
+        Transaction::start(id, definition, Bytes::from_static(b"{}"), Origin::default(), now());
     let attempt = CallId::first(StepIndex(0), Direction::Action).attempt(1);
     let first = Command::Answer { attempt, outcome: done() };
     for command in [Command::Operate { verb: Verb::Pause, by: by(), expected: None }, first] {

@@ -304,6 +304,7 @@ impl World {
             id_given,
             runnable,
             input: Bytes::from_static(b"{}"),
+            origin: None,
             fingerprint,
             key: key.map(StartKey),
         }));
@@ -547,7 +548,7 @@ impl World {
         let Some(saga) = self.any_saga() else { return };
         let verb = match self.below(6) {
             0 => Verb::Cancel,
-            1 | 2 => Verb::Retry,
+            1 | 2 => Verb::RETRY,
             3 => Verb::Pause,
             _ => Verb::Resume,
         };
@@ -687,7 +688,7 @@ fn runnable(name: &str, pivot: Option<&str>, steps: Vec<StepSpec>) -> Arc<Runnab
         StepKind::Call(_) => step
             .attempt_limit(Duration::from_millis(150))
             .payload(amends_core::Payload::Mapping("everything".to_owned())),
-        StepKind::Sleep { .. } | StepKind::Wait(_) => step,
+        StepKind::Sleep { .. } | StepKind::Wait(_) | StepKind::Child(_) => step,
     };
     let definition = SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new(name),

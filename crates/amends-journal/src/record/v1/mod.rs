@@ -12,7 +12,7 @@ mod saga_definition;
 
 use std::time::Duration as Span;
 
-use amends_core::{DefinitionSpec, Event, Facts, Time};
+use amends_core::{DefinitionName, DefinitionSpec, Event, Facts, Time};
 
 use super::Flaw;
 
@@ -32,10 +32,10 @@ pub(super) struct Record {
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Definition {
     #[cfg(not(feature = "errand"))]
-    #[prost(oneof = "DefinitionKind", tags = "1")]
+    #[prost(oneof = "DefinitionKind", tags = "1, 2")]
     kind: Option<DefinitionKind>,
     #[cfg(feature = "errand")]
-    #[prost(oneof = "DefinitionKind", tags = "1, 1000")]
+    #[prost(oneof = "DefinitionKind", tags = "1, 2, 1000")]
     kind: Option<DefinitionKind>,
 }
 
@@ -43,9 +43,22 @@ pub(super) struct Definition {
 enum DefinitionKind {
     #[prost(message, tag = "1")]
     Saga(saga_definition::Definition),
+    #[prost(message, tag = "2")]
+    Document(Document),
     #[cfg(feature = "errand")]
     #[prost(message, tag = "1000")]
     Errand(errand::Definition),
+}
+
+/// Of a saga, as data.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Document {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint32, tag = "2")]
+    version: u32,
+    #[prost(string, tag = "3")]
+    source: String,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -93,6 +106,11 @@ impl From<&DefinitionSpec> for Definition {
     fn from(spec: &DefinitionSpec) -> Self {
         let kind = match spec {
             DefinitionSpec::Saga(saga) => DefinitionKind::Saga(saga.into()),
+            DefinitionSpec::Document { name, version, source } => DefinitionKind::Document(Document {
+                name: name.as_str().to_owned(),
+                version: *version,
+                source: source.as_ref().to_owned(),
+            }),
             #[cfg(feature = "errand")]
             DefinitionSpec::Errand(errand) => DefinitionKind::Errand(errand.into()),
         };
@@ -107,6 +125,12 @@ impl TryFrom<Definition> for DefinitionSpec {
         match stored.kind {
             None => Err(Flaw::newer("it is of an unknown mode")),
             Some(DefinitionKind::Saga(saga)) => saga.try_into().map(Self::Saga),
+            Some(DefinitionKind::Document(Document { name, version, source })) => {
+                if name.is_empty() || version == 0 || source.is_empty() {
+                    return Err(Flaw::damaged("its name, version or text is missing"));
+                }
+                Ok(Self::Document { name: DefinitionName::new(name), version, source: source.into() })
+            }
             #[cfg(feature = "errand")]
             Some(DefinitionKind::Errand(errand)) => errand.try_into().map(Self::Errand),
         }

@@ -4,9 +4,12 @@
 //! what must be there is checked here, and what may be zero may legally be zero. Does not frame or check
 //! sums.
 
+use std::collections::BTreeMap;
+
 use amends_core::{
-    AttemptId, By, CallId, Cause, DefinitionName, Direction, Event as Fact, GivenUp, ParkReason,
-    Reason as CoreReason, Refusal as CoreRefusal, Signal as CoreSignal, StepIndex, Time, VerbKey,
+    AttemptId, By, CallId, Cause, DefinitionName, Direction, Event as Fact, GivenUp, Origin,
+    Parent as CoreParent, ParkReason, Reason as CoreReason, Refusal as CoreRefusal, Signal as CoreSignal,
+    StepId, StepIndex, Time, TransactionId, VerbKey,
 };
 use bytes::Bytes;
 
@@ -105,6 +108,25 @@ struct SagaStarted {
     version: u32,
     #[prost(bytes = "bytes", optional, tag = "3")]
     input: Option<Bytes>,
+    #[prost(btree_map = "string, string", tag = "4")]
+    tags: BTreeMap<String, String>,
+    #[prost(message, optional, tag = "5")]
+    parent: Option<Parent>,
+    #[prost(string, optional, tag = "6")]
+    trace: Option<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Parent {
+    #[prost(bytes = "bytes", tag = "1")]
+    id: Bytes,
+    #[prost(uint32, tag = "2")]
+    step: u32,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "3")]
+    occurrence: Option<u32>,
+    #[prost(bytes = "bytes", tag = "4")]
+    root: Bytes,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -320,11 +342,21 @@ impl From<&Fact> for Event {
 impl From<&Fact> for Kind {
     fn from(fact: &Fact) -> Self {
         match fact {
-            Fact::SagaStarted { definition, version, input } => Self::SagaStarted(SagaStarted {
-                definition: definition.as_str().to_owned(),
-                version: *version,
-                input: Some(input.clone()),
-            }),
+            Fact::SagaStarted { definition, version, input, origin } => {
+                let mut started = SagaStarted {
+                    definition: definition.as_str().to_owned(),
+                    version: *version,
+                    input: Some(input.clone()),
+                    ..SagaStarted::default()
+                };
+                if let Some(origin) = origin.as_deref() {
+                    let Origin { tags, parent, trace } = origin;
+                    started.tags = tags.clone();
+                    started.parent = parent.as_ref().map(Parent::from);
+                    started.trace = trace.clone();
+                }
+                Self::SagaStarted(started)
+            }
             Fact::StepStarted { step } => Self::StepStarted(step.into()),
             Fact::AttemptStarted { attempt } => Self::AttemptStarted(attempt.into()),
             Fact::AttemptUnknown { attempt, reason, retry_at } => Self::AttemptUnknown(AttemptUnknown {
@@ -393,11 +425,16 @@ impl TryFrom<Event> for Fact {
     fn try_from(stored: Event) -> Result<Self, Flaw> {
         let Some(kind) = stored.kind else { return Err(Flaw::newer("it states a fact of an unknown kind")) };
         Ok(match kind {
-            Kind::SagaStarted(started) => Self::SagaStarted {
-                definition: definition_name(started.definition)?,
-                version: started.version,
-                input: present(started.input, "input")?,
-            },
+            Kind::SagaStarted(started) => {
+                let parent = started.parent.map(Parent::read).transpose()?;
+                let origin = Origin { tags: started.tags, parent, trace: started.trace };
+                Self::SagaStarted {
+                    definition: definition_name(started.definition)?,
+                    version: started.version,
+                    input: present(started.input, "input")?,
+                    origin: (!origin.is_empty()).then(|| Box::new(origin)),
+                }
+            }
             Kind::StepStarted(step) => Self::StepStarted { step: step.read()? },
             Kind::AttemptStarted(attempt) => Self::AttemptStarted { attempt: attempt.read()? },
             Kind::AttemptUnknown(unknown) => Self::AttemptUnknown {
@@ -473,6 +510,25 @@ impl TryFrom<Event> for Fact {
             Kind::WaitTimedOut(step) => Self::WaitTimedOut { step: step.read()? },
             Kind::ClockSetBack(set) => Self::ClockSetBack { by: present(set.by, "span")?.try_into()? },
         })
+    }
+}
+
+impl From<&CoreParent> for Parent {
+    fn from(parent: &CoreParent) -> Self {
+        let CoreParent { id, step, root } = *parent;
+        let bytes = |id: TransactionId| Bytes::copy_from_slice(&id.to_bytes());
+        Self { id: bytes(id), step: step.step.0.into(), occurrence: step.occurrence, root: bytes(root) }
+    }
+}
+
+impl Parent {
+    fn read(self) -> Result<CoreParent, Flaw> {
+        let id = |bytes: Bytes| match (*bytes).try_into() {
+            Ok(bytes) => Ok(TransactionId::from_bytes(bytes)),
+            Err(_) => Err(Flaw::damaged("the id of its parent does not have 16 bytes")),
+        };
+        let step = StepId { step: step_index(self.step)?, occurrence: self.occurrence };
+        Ok(CoreParent { id: id(self.id)?, step, root: id(self.root)? })
     }
 }
 

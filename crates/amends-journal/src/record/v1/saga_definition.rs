@@ -7,8 +7,8 @@
 use std::time::Duration as Span;
 
 use amends_core::{
-    CallSpec, CallStep, CompensationSpec, DefinitionName, OnTimeout, Payload as PayloadSpec, RetryPolicy,
-    SagaSpec, StepKind, StepSpec, WaitStep,
+    CallSpec, CallStep, ChildStep, CompensationSpec, DefinitionName, EachSpec, OnTimeout,
+    Payload as PayloadSpec, RetryPolicy, SagaSpec, StepKind, StepSpec, WaitStep,
 };
 
 use super::{Duration, Nothing, present, span};
@@ -34,8 +34,13 @@ struct Step {
     name: String,
     #[prost(message, optional, tag = "2")]
     after: Option<After>,
-    #[prost(oneof = "Kind", tags = "3, 4, 5")]
+    #[prost(oneof = "Kind", tags = "3, 4, 5, 8")]
     kind: Option<Kind>,
+    #[prost(bool, tag = "6")]
+    when: bool,
+    /// How many runs together; absent: it runs once.
+    #[prost(uint32, optional, tag = "7")]
+    each: Option<u32>,
 }
 
 #[expect(clippy::large_enum_variant, reason = "most steps are calls")]
@@ -47,6 +52,18 @@ enum Kind {
     Sleep(Duration),
     #[prost(message, tag = "5")]
     Wait(Wait),
+    #[prost(message, tag = "8")]
+    Child(Child),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Child {
+    #[prost(string, tag = "1")]
+    definition: String,
+    #[prost(uint32, tag = "2")]
+    version: u32,
+    #[prost(message, optional, tag = "3")]
+    limit: Option<Duration>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -55,8 +72,10 @@ struct Calls {
     action: Option<Call>,
     #[prost(message, optional, tag = "2")]
     limit: Option<Duration>,
-    #[prost(oneof = "Compensation", tags = "3, 4, 5")]
+    #[prost(oneof = "Compensation", tags = "3, 4, 5, 6")]
     compensation: Option<Compensation>,
+    #[prost(string, repeated, tag = "7")]
+    refuse_on: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -69,8 +88,11 @@ struct Call {
     attempt_limit: Option<Duration>,
     #[prost(message, optional, tag = "4")]
     retry: Option<Retry>,
-    #[prost(oneof = "Payload", tags = "5, 6, 7")]
+    #[prost(oneof = "Payload", tags = "5, 6, 7, 8")]
     payload: Option<Payload>,
+    /// Absent: an hour.
+    #[prost(message, optional, tag = "9")]
+    pending: Option<Duration>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
@@ -81,8 +103,11 @@ enum Payload {
     Output(Nothing),
     #[prost(string, tag = "7")]
     Mapping(String),
+    #[prost(message, tag = "8")]
+    Expression(Nothing),
 }
 
+#[expect(clippy::large_enum_variant, reason = "most steps have an undo")]
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum Compensation {
     #[prost(message, tag = "3")]
@@ -91,6 +116,8 @@ enum Compensation {
     None(Nothing),
     #[prost(message, tag = "5")]
     Call(Undo),
+    #[prost(message, tag = "6")]
+    ReadOnly(Nothing),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -109,6 +136,8 @@ struct Wait {
     limit: Option<Duration>,
     #[prost(uint32, tag = "3")]
     on_timeout: u32,
+    #[prost(string, optional, tag = "4")]
+    refused_by: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -163,6 +192,8 @@ impl From<&StepSpec> for Step {
             name: step.name.clone(),
             after: step.after.as_ref().map(|steps| After { steps: steps.clone() }),
             kind: Some((&step.kind).into()),
+            when: step.when,
+            each: step.each.map(|each| each.concurrency),
         }
     }
 }
@@ -172,23 +203,36 @@ impl TryFrom<Step> for StepSpec {
 
     fn try_from(stored: Step) -> Result<Self, Flaw> {
         let Some(kind) = stored.kind else { return Err(Flaw::newer("a step is of an unknown kind")) };
-        Ok(Self { name: stored.name, after: stored.after.map(|after| after.steps), kind: kind.try_into()? })
+        Ok(Self {
+            name: stored.name,
+            after: stored.after.map(|after| after.steps),
+            when: stored.when,
+            each: stored.each.map(|concurrency| EachSpec { concurrency }),
+            kind: kind.try_into()?,
+        })
     }
 }
 
 impl From<&StepKind> for Kind {
     fn from(kind: &StepKind) -> Self {
         match kind {
-            StepKind::Call(CallStep { action, limit, compensation }) => Self::Call(Calls {
+            StepKind::Call(CallStep { action, limit, compensation, refuse_on }) => Self::Call(Calls {
                 action: Some(action.into()),
                 limit: limit.map(Duration::from),
                 compensation: Some(compensation.into()),
+                refuse_on: refuse_on.clone(),
             }),
             StepKind::Sleep { length } => Self::Sleep((*length).into()),
-            StepKind::Wait(WaitStep { signal, limit, on_timeout }) => Self::Wait(Wait {
+            StepKind::Wait(WaitStep { signal, limit, on_timeout, refused_by }) => Self::Wait(Wait {
                 signal: signal.clone(),
                 limit: Some((*limit).into()),
                 on_timeout: on_timeout_code(*on_timeout),
+                refused_by: refused_by.clone(),
+            }),
+            StepKind::Child(ChildStep { definition, version, limit }) => Self::Child(Child {
+                definition: definition.as_str().to_owned(),
+                version: *version,
+                limit: limit.map(Duration::from),
             }),
         }
     }
@@ -206,12 +250,19 @@ impl TryFrom<Kind> for StepKind {
                     None => return Err(Flaw::newer("a step has an unknown kind of compensation")),
                     Some(compensation) => compensation.try_into()?,
                 },
+                refuse_on: calls.refuse_on,
             }),
             Kind::Sleep(length) => Self::Sleep { length: length.try_into()? },
             Kind::Wait(wait) => Self::Wait(WaitStep {
                 signal: wait.signal,
                 limit: span(wait.limit, "wait's limit")?,
                 on_timeout: on_timeout_of(wait.on_timeout)?,
+                refused_by: wait.refused_by,
+            }),
+            Kind::Child(child) => Self::Child(ChildStep {
+                definition: DefinitionName::new(child.definition),
+                version: child.version,
+                limit: child.limit.map(Span::try_from).transpose()?,
             }),
         })
     }
@@ -228,7 +279,9 @@ impl From<&CallSpec> for Call {
                 PayloadSpec::Input => Payload::Input(Nothing {}),
                 PayloadSpec::Output => Payload::Output(Nothing {}),
                 PayloadSpec::Mapping(name) => Payload::Mapping(name.clone()),
+                PayloadSpec::Expression => Payload::Expression(Nothing {}),
             }),
+            pending: call.pending.map(Duration::from),
         }
     }
 }
@@ -247,7 +300,9 @@ impl TryFrom<Call> for CallSpec {
                 Some(Payload::Input(Nothing {})) => PayloadSpec::Input,
                 Some(Payload::Output(Nothing {})) => PayloadSpec::Output,
                 Some(Payload::Mapping(name)) => PayloadSpec::Mapping(name),
+                Some(Payload::Expression(Nothing {})) => PayloadSpec::Expression,
             },
+            pending: stored.pending.map(Span::try_from).transpose()?,
         })
     }
 }
@@ -257,6 +312,7 @@ impl From<&CompensationSpec> for Compensation {
         match compensation {
             CompensationSpec::Undeclared => Self::Undeclared(Nothing {}),
             CompensationSpec::None => Self::None(Nothing {}),
+            CompensationSpec::ReadOnly => Self::ReadOnly(Nothing {}),
             CompensationSpec::Call { call, needs_output } => {
                 Self::Call(Undo { call: Some(call.into()), needs_output: *needs_output })
             }
@@ -271,6 +327,7 @@ impl TryFrom<Compensation> for CompensationSpec {
         Ok(match stored {
             Compensation::Undeclared(Nothing {}) => Self::Undeclared,
             Compensation::None(Nothing {}) => Self::None,
+            Compensation::ReadOnly(Nothing {}) => Self::ReadOnly,
             Compensation::Call(undo) => Self::Call {
                 call: present(undo.call, "undo's call")?.try_into()?,
                 needs_output: undo.needs_output,
