@@ -185,7 +185,7 @@ fn look(directory: &Path) -> Result<(u64, Duration), BenchError> {
     let began = Instant::now();
     let journal = sagas::open(directory)?;
     let opened = began.elapsed();
-    Ok((journal.count(&Filter::default())?, opened))
+    Ok((journal.count(&Filter::default())?.count, opened))
 }
 
 /// Reads all there is, page by page, again and again.

@@ -140,7 +140,7 @@ async fn tell_resident(engine: &Engine, live: u32, stored: u32) -> Result<(), Be
     // Read first: counting takes memory too.
     let resident = resident_bytes().map_or_else(|| UNKNOWN.to_owned(), |bytes| bytes.to_string());
     check("in memory", u64::try_from(engine.live()).expect("a count fits"), live)?;
-    check("in the journal", engine.count(Filter::default()).await?, stored)?;
+    check("in the journal", engine.count(Filter::default()).await?.count, stored)?;
     tell(&format!("{RESIDENT} {resident}"))?;
     // Until it is killed.
     std::future::pending().await

@@ -118,7 +118,7 @@ async fn watch(
         }
     }
     let completed = Filter { standings: Status::Completed.standings(), ..Filter::default() };
-    while engine.count(completed.clone()).await? < u64::from(in_flight) {
+    while engine.count(completed.clone()).await?.count < u64::from(in_flight) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     tell(ENDED_ALL)

@@ -161,6 +161,15 @@ impl Standings {
     pub const BACK: Self =
         Self::NONE.with(StandingKind::Active(Way::Back)).with(StandingKind::Asleep(Way::Back));
 
+    /// Whatever has not ended.
+    pub const LIVE: Self = Self::FORWARD.union(Self::BACK).with(StandingKind::Parked);
+
+    /// Those of either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// The set with one more.
     #[must_use]
     pub const fn with(self, kind: StandingKind) -> Self {
@@ -197,6 +206,7 @@ mod tests {
             let held: Vec<_> = StandingKind::ALL.into_iter().filter(|other| only.contains(*other)).collect();
             assert_eq!(held, [kind]);
             assert!(Standings::ALL.contains(kind) && !Standings::NONE.contains(kind));
+            assert_eq!(Standings::LIVE.contains(kind), !matches!(kind, StandingKind::Ended(_)));
         }
     }
 }

@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use amends_core::limits::SIGNAL_KEY_BYTES_MAX;
-use amends_core::{By, Command, DefinitionName, Partition, Saga, Signal, Transaction, TransactionId, Verb};
+use amends_core::{
+    By, Command, DefinitionName, Origin, Partition, Saga, Signal, Transaction, TransactionId, Verb,
+};
 use amends_journal::{
-    Cursor, Filter, Fingerprint, Journal, JournalError, Page, Presence, StartKey, Stats, Summary,
+    Count, Cursor, Filter, Fingerprint, Journal, JournalError, Page, Presence, StartKey, Stats, Summary,
 };
 use bytes::Bytes;
 use tokio::sync::{Mutex, oneshot};
@@ -165,6 +167,7 @@ impl Engine {
             }
             Err(why) => return Err(why),
         };
+        let origin = Origin { tags: request.tags, parent: None, trace: request.trace };
         let (ticket, reply) = oneshot::channel();
         let start = Start {
             ticket,
@@ -173,7 +176,7 @@ impl Engine {
             id_given: request.id.is_some(),
             runnable,
             input: request.input,
-            origin: None,
+            origin: (!origin.is_empty()).then(|| Box::new(origin)),
             key: request.key.map(StartKey),
             fingerprint,
         };
@@ -369,7 +372,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn count(&self, filter: Filter) -> Result<u64, ReadError> {
+    pub async fn count(&self, filter: Filter) -> Result<Count, ReadError> {
         self.read(move |journal| journal.count(&filter)).await
     }
 

@@ -13,7 +13,7 @@ use amends_core::{
 use amends_engine::{EngineBuilder, local};
 use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
-    Append, AppendAnswer, Expected, Filter, Journal, MemoryJournal, NewTransaction, Record, record,
+    Append, AppendAnswer, Expected, Filter, Journal, MemoryJournal, NewTransaction, Record, Tags, record,
 };
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -48,6 +48,8 @@ fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> Tran
         id_given: false,
         key: None,
         fingerprint: None,
+        tags: Tags::new(),
+        parent: None,
     };
     let append = |expected, sequence, facts, standing| Append {
         id,
@@ -81,7 +83,7 @@ async fn thousands_that_are_due_at_once_are_all_awake_within_seconds() {
     let engine = engine(journal, definition).open().unwrap();
     let began = Instant::now();
     let ended = Filter { standings: Status::Compensated.standings(), ..Filter::default() };
-    while engine.count(ended.clone()).await.unwrap() < SAGAS {
+    while engine.count(ended.clone()).await.unwrap().count < SAGAS {
         assert!(began.elapsed() < WITHIN / 4, "a page a second would take ten");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -6,7 +6,7 @@
 //! the record's its own.
 
 use amends_core::{DefinitionName, Time, TransactionId};
-use amends_journal::{Append, Epoch, Expected, Fingerprint, NewTransaction, StartKey, limits};
+use amends_journal::{Append, Epoch, Expected, Fingerprint, NewTransaction, StartKey, Tags, limits};
 use bytes::{Buf, Bytes};
 
 use super::schema::{Nonsense, mode_code, mode_of, standing_code, standing_of, time_code};
@@ -18,8 +18,11 @@ pub(super) struct Entry {
     pub(super) append: Append,
 }
 
-/// Bytes of an entry besides its record, definition and key, at most.
-const FRAME_BYTES_MAX: usize = 160;
+/// Bytes of an entry besides its record, definition, key and tags, at most.
+const FRAME_BYTES_MAX: usize = 192;
+
+/// Bytes of a length, at most.
+const LENGTH_BYTES_MAX: usize = 10;
 
 /// Bytes of an entry, at most.
 pub(super) fn bytes_max(append: &Append) -> usize {
@@ -28,7 +31,12 @@ pub(super) fn bytes_max(append: &Append) -> usize {
         return 0;
     }
     let new = match &append.expected {
-        Expected::New(new) => new.definition.as_str().len() + new.key.as_ref().map_or(0, |key| key.0.len()),
+        Expected::New(new) => {
+            let tags = new.tags.iter().map(|(key, value)| key.len() + value.len() + 2 * LENGTH_BYTES_MAX);
+            new.definition.as_str().len()
+                + new.key.as_ref().map_or(0, |key| key.0.len())
+                + tags.sum::<usize>()
+        }
         Expected::Sequence(_) => 0,
     };
     FRAME_BYTES_MAX + new + append.record.len()
@@ -40,7 +48,9 @@ mod flag {
     pub(super) const ID_GIVEN: u8 = 4;
     pub(super) const KEY: u8 = 8;
     pub(super) const FINGERPRINT: u8 = 16;
-    pub(super) const ALL: u8 = 31;
+    pub(super) const TAGS: u8 = 32;
+    pub(super) const PARENT: u8 = 64;
+    pub(super) const ALL: u8 = 127;
 }
 
 /// Adds an entry to a batch.
@@ -54,6 +64,8 @@ pub(super) fn put(batch: &mut Vec<u8>, append: &Append, no: i64) {
         add(new.id_given, flag::ID_GIVEN);
         add(new.key.is_some(), flag::KEY);
         add(new.fingerprint.is_some(), flag::FINGERPRINT);
+        add(!new.tags.is_empty(), flag::TAGS);
+        add(new.parent.is_some(), flag::PARENT);
     }
     batch.push(flags);
     batch.extend_from_slice(&append.id.to_bytes());
@@ -74,6 +86,15 @@ pub(super) fn put(batch: &mut Vec<u8>, append: &Append, no: i64) {
             }
             if let Some(fingerprint) = &new.fingerprint {
                 batch.extend_from_slice(&fingerprint.0);
+            }
+            if !new.tags.is_empty() {
+                put_number(batch, new.tags.len() as u64);
+                for text in new.tags.iter().flat_map(|(key, value)| [key, value]) {
+                    put_bytes(batch, text.as_bytes());
+                }
+            }
+            if let Some(parent) = new.parent {
+                batch.extend_from_slice(&parent.to_bytes());
             }
         }
     }
@@ -99,8 +120,21 @@ pub(super) fn take(batch: &mut Bytes) -> Result<Entry, Nonsense> {
         let version = u32::try_from(take_number(batch)?).map_err(|_| short())?;
         let key = has(flag::KEY).then(|| take_text(batch)).transpose()?.map(StartKey);
         let fingerprint = has(flag::FINGERPRINT).then(|| take_array(batch)).transpose()?.map(Fingerprint);
-        let id_given = has(flag::ID_GIVEN);
-        (no, Expected::New(NewTransaction { mode, definition, version, id_given, key, fingerprint }))
+        let tags = if has(flag::TAGS) { take_tags(batch)? } else { Tags::new() };
+        let parent = has(flag::PARENT).then(|| take_array(batch)).transpose()?;
+        (
+            no,
+            Expected::New(NewTransaction {
+                mode,
+                definition,
+                version,
+                id_given: has(flag::ID_GIVEN),
+                key,
+                fingerprint,
+                tags,
+                parent: parent.map(TransactionId::from_bytes),
+            }),
+        )
     } else {
         (0, Expected::Sequence(take_number(batch)?))
     };
@@ -167,6 +201,14 @@ fn take_text(batch: &mut Bytes) -> Result<String, Nonsense> {
         .map_err(|_| Nonsense("a text in an entry of the log is not UTF-8".to_owned()))
 }
 
+fn take_tags(batch: &mut Bytes) -> Result<Tags, Nonsense> {
+    let mut tags = Tags::new();
+    for _ in 0..take_number(batch)? {
+        tags.insert(take_text(batch)?, take_text(batch)?);
+    }
+    Ok(tags)
+}
+
 fn short() -> Nonsense {
     Nonsense("a batch of the log does not come out even".to_owned())
 }
@@ -181,14 +223,18 @@ mod tests {
     fn new_transaction() -> impl Strategy<Value = NewTransaction> {
         let key = prop::option::of(".{1,20}");
         let fingerprint = prop::option::of(any::<[u8; 32]>());
-        ("[a-zA-Z]{1,12}", any::<u32>(), any::<bool>(), key, fingerprint).prop_map(
-            |(definition, version, id_given, key, fingerprint)| NewTransaction {
+        let tags = prop::collection::btree_map(".{1,8}", ".{0,20}", 0..3);
+        let parent = prop::option::of(any::<[u8; 16]>());
+        ("[a-zA-Z]{1,12}", any::<u32>(), any::<bool>(), key, fingerprint, tags, parent).prop_map(
+            |(definition, version, id_given, key, fingerprint, tags, parent)| NewTransaction {
                 mode: Mode::Saga,
                 definition: DefinitionName::new(definition),
                 version,
                 id_given,
                 key: key.map(StartKey),
                 fingerprint: fingerprint.map(Fingerprint),
+                tags,
+                parent: parent.map(TransactionId::from_bytes),
             },
         )
     }
@@ -257,6 +303,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn tags_and_a_parent_come_after_what_there_was() {
+        let new = NewTransaction {
+            mode: Mode::Saga,
+            definition: DefinitionName::new("Buy"),
+            version: 1,
+            id_given: false,
+            key: None,
+            fingerprint: None,
+            tags: [("a".to_owned(), "bc".to_owned())].into_iter().collect(),
+            parent: Some(TransactionId::from_bytes([9; 16])),
+        };
+        let append = Append {
+            id: TransactionId::from_bytes([0xAB; 16]),
+            epoch: REPLAYED,
+            expected: Expected::New(new),
+            record: Bytes::from_static(b"rec"),
+            at: Time::from_milliseconds(5),
+            standing: Standing::Active(Way::Forward),
+        };
+        let mut batch = Vec::new();
+        put(&mut batch, &append, 7);
+        let wanted = [
+            &[0x61][..],
+            &[0xAB; 16],
+            &[5, 1, 7, 1, 3],
+            b"Buy",
+            &[1],
+            &[1, 1],
+            b"a",
+            &[2],
+            b"bc",
+            &[9; 16],
+            &[3],
+            b"rec",
+        ];
+        assert_eq!(batch, wanted.concat());
+    }
+
     /// What released versions wrote is read for ever.
     #[test]
     fn the_format_stands() {
@@ -270,6 +355,8 @@ mod tests {
                 id_given: true,
                 key: Some(StartKey("k".to_owned())),
                 fingerprint: Some(Fingerprint([7; 32])),
+                tags: Tags::new(),
+                parent: None,
             }),
             record: Bytes::from_static(b"rec"),
             at: Time::from_milliseconds(1_000),

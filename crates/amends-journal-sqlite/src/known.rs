@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amends_core::{DefinitionName, Mode, Standing, TransactionId};
-use amends_journal::{Append, Expected, Fingerprint, IdHash, KeyEntry, Presence};
+use amends_journal::{Append, Expected, Fingerprint, IdHash, KeyEntry, Presence, Tags};
 use amends_log::BatchNumber;
 use bytes::Bytes;
 
@@ -31,16 +31,21 @@ pub(super) struct Origin {
     pub(super) chosen: Option<Box<Chosen>>,
 }
 
-/// What the caller chose.
+/// What most have not: what the caller chose, and whose step it is.
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) key: Option<String>,
     pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) tags: Tags,
+    pub(super) parent: Option<TransactionId>,
 }
 
 impl Chosen {
-    pub(super) fn of(key: Option<String>, fingerprint: Option<Fingerprint>) -> Option<Box<Self>> {
-        (key.is_some() || fingerprint.is_some()).then(|| Box::new(Self { key, fingerprint }))
+    /// Nothing, if nothing was chosen.
+    pub(super) fn boxed(self) -> Option<Box<Self>> {
+        let Self { key, fingerprint, tags, parent } = &self;
+        let is_any = key.is_some() || fingerprint.is_some() || !tags.is_empty() || parent.is_some();
+        is_any.then(|| Box::new(self))
     }
 }
 
@@ -51,6 +56,14 @@ impl Origin {
 
     pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
         self.chosen.as_ref()?.fingerprint
+    }
+
+    pub(super) fn tags(&self) -> Option<&Tags> {
+        Some(&self.chosen.as_ref()?.tags).filter(|tags| !tags.is_empty())
+    }
+
+    pub(super) fn parent(&self) -> Option<TransactionId> {
+        self.chosen.as_ref()?.parent
     }
 }
 
@@ -111,7 +124,13 @@ impl Known {
                 version: new.version,
                 started_at: time_code(append.at),
                 id_given: new.id_given,
-                chosen: Chosen::of(new.key.as_ref().map(|key| key.0.clone()), new.fingerprint),
+                chosen: Chosen {
+                    key: new.key.as_ref().map(|key| key.0.clone()),
+                    fingerprint: new.fingerprint,
+                    tags: new.tags.clone(),
+                    parent: new.parent,
+                }
+                .boxed(),
             }),
             standing: append.standing,
             ended_at: time_code(append.at),

@@ -14,9 +14,11 @@ mod definitions;
 mod entry;
 mod failure;
 mod known;
+mod labels;
 mod late_index;
 pub mod limits;
 mod linger;
+mod listing;
 mod lock;
 mod look;
 mod lookup;
@@ -29,6 +31,7 @@ mod settle;
 mod settler;
 mod shared;
 mod space;
+mod spans;
 mod statements;
 mod tally;
 mod upkeep;
@@ -42,9 +45,9 @@ use std::thread::JoinHandle;
 
 use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, Appends, Cursor, Epoch, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers, Ownership,
-    Page, PutDefinition, Quarantined, Reads, RetireDefinition, Stats, Stored, StoredDefinition, Summary,
-    Sweep, Timer, Upkeep,
+    Append, Appends, Count, Cursor, Epoch, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers,
+    Ownership, Page, PutDefinition, Quarantined, Reads, RetireDefinition, Stats, Stored, StoredDefinition,
+    Summary, Sweep, Timer, Upkeep,
 };
 use amends_sqlite::{Wal, panic_text};
 use bytes::Bytes;
@@ -190,6 +193,19 @@ impl SqliteJournal {
         Ok(Found { found, is_certain })
     }
 
+    /// Looks for what a filter means. One that names a key may move from one place to another meanwhile: then
+    /// a second time.
+    fn find<T>(
+        &self,
+        filter: &Filter,
+        find: impl Fn(&Look<'_>, Option<&Hint>) -> Result<T, ReadError>,
+    ) -> Result<T, JournalError> {
+        let Some(key) = &filter.key else { return self.readers.read(|look| find(look, None)) };
+        let look = || self.look_up(Name::Key(key), |look, hint| find(look, Some(hint)));
+        let first = look()?;
+        if first.is_certain { Ok(first.found) } else { Ok(look()?.found) }
+    }
+
     fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, JournalError> {
         let (reply, answer) = sync_channel(1);
         self.shared.queue.push(job(reply));
@@ -281,12 +297,12 @@ impl Reads for SqliteJournal {
         limit: usize,
     ) -> Result<Page<Summary>, JournalError> {
         self.catch_up_if_possible()?;
-        self.readers.read(|look| look.list(filter, cursor, limit))
+        self.find(filter, |look, hint| look.list(filter, hint, cursor, limit))
     }
 
-    fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
+    fn count(&self, filter: &Filter) -> Result<Count, JournalError> {
         self.catch_up_if_possible()?;
-        self.readers.read(|look| look.count(filter))
+        self.find(filter, |look, hint| look.count(filter, hint))
     }
 
     fn timers_due(

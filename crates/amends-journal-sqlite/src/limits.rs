@@ -121,3 +121,14 @@ pub const SPACE_LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
 /// Free space below which the disk counts as low, unless the options say otherwise: enough to finish what is
 /// under way (a full queue, and the checkpoint of a full log) without running dry.
 pub const DISK_RESERVE_BYTES: u64 = 16 << 20;
+
+/// Transactions that one page of a list, or one count, looks up to see whether they match, before it lets go
+/// and says that there may be more: some 5 µs each.
+pub const LIST_LOOKED_AT_MAX: usize = 10_000;
+
+/// Numbers that are read together when some of them may not match.
+pub const LIST_BATCH_MIN: usize = 512;
+
+/// So few that stand as a filter says are looked at one by one for a tag; with more, those with the tag are
+/// looked at for how they stand.
+pub const TAGGED_OR_STANDING_MAX: u64 = 1_000;

@@ -1,16 +1,14 @@
 //! What can be asked of the database, as of one moment.
 //!
-//! Owns the reading queries. Promises that lists of transactions, live and ended together, come in the order
-//! of their starts, and that one whose records have a gap shows it as damage of its own. Does not decode
-//! records: whoever asked does.
+//! Owns the queries about single transactions, recovery, timers and definitions. Promises that a transaction
+//! whose records have a gap shows it as damage of its own. Does not decode records: whoever asked does.
+//! Lists and counts are `listing.rs`'s.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use amends_core::{DefinitionName, Mode, Partition, Partitions, StandingKind, Time, TransactionId};
-use amends_journal::{
-    Cursor, Filter, KeyEntry, Loaded, Page, Presence, Stored, StoredDefinition, Summary, Timer, record,
-};
+use amends_journal::{Cursor, KeyEntry, Loaded, Page, Presence, Stored, StoredDefinition, Timer, record};
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 
@@ -19,37 +17,22 @@ use super::failure::ReadError;
 use super::late_index::numbers_of;
 use super::names::{Hint, Name, Tag};
 use super::schema::{
-    self, NEVER, Nonsense, cursor_at, mode_code, mode_of, number_after, row_limit, standing_code,
-    standing_kind_of, standing_of, time_code, time_of,
+    self, NEVER, Nonsense, cursor_at, mode_of, number_after, standing_code, standing_of, time_code, time_of,
 };
 
 /// The database as of one moment.
 pub(super) struct Look<'m> {
-    moment: &'m Connection,
+    pub(super) moment: &'m Connection,
     /// Those that came up already: most transactions of a list run the same few.
     definitions: RefCell<BTreeMap<i64, Runs>>,
 }
 
 /// What a definition's number stands for.
 #[derive(Debug, Clone)]
-struct Runs {
-    mode: Mode,
-    definition: DefinitionName,
-    version: u32,
-}
-
-/// How many transactions of one definition stand so.
-struct Group {
-    definition: i64,
-    standing: StandingKind,
-    count: u64,
-}
-
-/// Which table a transaction is in.
-#[derive(Clone, Copy)]
-enum Table {
-    Live,
-    Ended,
+pub(super) struct Runs {
+    pub(super) mode: Mode,
+    pub(super) definition: DefinitionName,
+    pub(super) version: u32,
 }
 
 impl<'m> Look<'m> {
@@ -225,113 +208,6 @@ impl<'m> Look<'m> {
         Ok(())
     }
 
-    pub(super) fn list(
-        &self,
-        filter: &Filter,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Summary>, ReadError> {
-        let limit = limit.max(1);
-        let before = cursor.map_or(i64::MAX, |cursor| number_after(Some(cursor)));
-        let Page { items, next } = page(self.numbered(filter, before, limit)?, limit)?;
-        Ok(Page { items: items.into_iter().map(|(_, stored)| stored).collect(), next })
-    }
-
-    /// The first of a list, one more than `limit` if there are, with their numbers.
-    fn numbered(&self, filter: &Filter, before: i64, limit: usize) -> Result<Vec<(i64, Summary)>, ReadError> {
-        let rows = row_limit(limit.saturating_add(1));
-        let mut found = Vec::new();
-        if *filter == Filter::default() {
-            for (table, sql) in [
-                (Table::Live, "SELECT no FROM live WHERE no < ?1 ORDER BY no DESC LIMIT ?2"),
-                (Table::Ended, "SELECT no FROM ended WHERE no < ?1 ORDER BY no DESC LIMIT ?2"),
-            ] {
-                self.find(table, sql, params![before, rows], &mut found)?;
-            }
-        } else {
-            // Only groups that there are any of: each is one short walk along its own stretch of an index.
-            for group in self.groups(filter)? {
-                let (table, sql) = match group.standing {
-                    StandingKind::Active(_) | StandingKind::Asleep(_) | StandingKind::Parked => (
-                        Table::Live,
-                        "SELECT no FROM live WHERE definition = ?3 AND standing = ?4 AND no < ?1
-                         ORDER BY no DESC LIMIT ?2",
-                    ),
-                    StandingKind::Ended(_) => (
-                        Table::Ended,
-                        "SELECT no FROM ended WHERE definition = ?3 AND standing = ?4 AND no < ?1
-                         ORDER BY no DESC LIMIT ?2",
-                    ),
-                };
-                let parameters = params![before, rows, group.definition, standing_code(group.standing)];
-                self.find(table, sql, parameters, &mut found)?;
-            }
-        }
-        found.sort_unstable_by_key(|(no, _)| std::cmp::Reverse(*no));
-        found.truncate(limit.saturating_add(1));
-        found.into_iter().map(|(no, table)| Ok((no, self.summary(no, table)?))).collect()
-    }
-
-    fn find(
-        &self,
-        table: Table,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        found: &mut Vec<(i64, Table)>,
-    ) -> Result<(), ReadError> {
-        found.extend(self.all(sql, parameters, |row| Ok((row.get(0)?, table)))?);
-        Ok(())
-    }
-
-    fn summary(&self, no: i64, table: Table) -> Result<Summary, ReadError> {
-        let sql = match table {
-            Table::Live => {
-                "SELECT id, definition, standing, started_at, wake_at, NULL FROM live WHERE no = ?1"
-            }
-            Table::Ended => {
-                "SELECT id, definition, standing, started_at, NULL, ended_at FROM ended WHERE no = ?1"
-            }
-        };
-        let found = self.first(sql, [no], |row| {
-            let Runs { mode, definition, version } = self.definition(row.get(1)?)?;
-            let ended_at: Option<i64> = row.get(5)?;
-            Ok(Summary {
-                id: schema::id_of(row.get_ref(0)?.as_blob()?)?,
-                mode,
-                definition,
-                version,
-                standing: standing_of(row.get(2)?, row.get(4)?)?,
-                started_at: time_of(row.get(3)?)?,
-                ended_at: ended_at.map(time_of).transpose()?,
-            })
-        })?;
-        found.ok_or_else(|| {
-            Nonsense(format!("transaction number {no} is in an index, but not in its table")).into()
-        })
-    }
-
-    pub(super) fn count(&self, filter: &Filter) -> Result<u64, ReadError> {
-        Ok(self.groups(filter)?.iter().map(|group| group.count).sum())
-    }
-
-    /// The groups that match, without those of nothing.
-    fn groups(&self, filter: &Filter) -> Result<Vec<Group>, ReadError> {
-        let name = filter.definition.as_ref().map(DefinitionName::as_str);
-        let mut groups = self.all(
-            "SELECT tally.definition, tally.standing, tally.transactions
-             FROM tally JOIN definition ON definition.no = tally.definition
-             WHERE tally.transactions <> 0
-                AND (?1 IS NULL OR definition.mode = ?1) AND (?2 IS NULL OR definition.name = ?2)",
-            params![filter.mode.map(mode_code), name],
-            |row| {
-                let standing = standing_kind_of(row.get(1)?)?;
-                Ok(Group { definition: row.get(0)?, standing, count: schema::count_of(row.get(2)?)? })
-            },
-        )?;
-        groups.retain(|group| filter.standings.contains(group.standing));
-        Ok(groups)
-    }
-
     pub(super) fn timers_due(
         &self,
         partitions: &Partitions,
@@ -378,7 +254,7 @@ impl<'m> Look<'m> {
     }
 
     /// What a definition's number stands for.
-    fn definition(&self, no: i64) -> Result<Runs, ReadError> {
+    pub(super) fn definition(&self, no: i64) -> Result<Runs, ReadError> {
         if let Some(known) = self.definitions.borrow().get(&no) {
             return Ok(known.clone());
         }
@@ -418,7 +294,7 @@ impl<'m> Look<'m> {
         Ok(stored)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,
@@ -433,7 +309,7 @@ impl<'m> Look<'m> {
         Ok(items)
     }
 
-    fn first<T>(
+    pub(super) fn first<T>(
         &self,
         sql: &str,
         parameters: impl rusqlite::Params,

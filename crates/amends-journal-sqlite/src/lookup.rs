@@ -14,9 +14,10 @@ use rusqlite::{Connection, Result, Row, Statement, params};
 use super::archive;
 use super::failure::WriteError;
 use super::known::{Chosen, Held, Known, Origin};
+use super::labels;
 use super::look::Look;
 use super::names::{Name, Names};
-use super::schema::{RECORDS_MIN, count_of, fingerprint_of, mode_of, standing_of};
+use super::schema::{RECORDS_MIN, count_of, fingerprint_of, id_of, mode_of, standing_of};
 
 pub(super) struct Lookup<'c> {
     connection: &'c Connection,
@@ -37,7 +38,7 @@ impl<'c> Lookup<'c> {
         let ended = |which: &str| {
             connection.prepare(&format!(
                 "SELECT ended.no, mode, name, version, standing, started_at, id_given, key, fingerprint,
-                        ended_at, records
+                        tags, parent, ended_at, records
                  FROM ended JOIN definition ON definition.no = ended.definition WHERE {which}"
             ))
         };
@@ -51,7 +52,7 @@ impl<'c> Lookup<'c> {
             has_begun: false,
             live: connection.prepare(
                 "SELECT live.no, mode, name, version, standing, started_at, id_given, key, fingerprint,
-                        wake_at, unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
+                        tags, parent, wake_at, unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
                         (SELECT coalesce(sum(length(body)), 0) FROM record WHERE record.no = live.no)
                  FROM live JOIN definition ON definition.no = live.definition WHERE id = ?1",
             )?,
@@ -85,10 +86,10 @@ impl<'c> Lookup<'c> {
         let bytes = id.to_bytes();
         let mut rows = self.live.query([bytes.as_slice()])?;
         if let Some(row) = rows.next()? {
-            let count = row.get::<_, Option<i64>>(11)?.map_or(Ok(RECORDS_MIN), count_of)?;
-            let records = Records { count, bytes: count_of(row.get(12)?)? };
-            let known = known(id, row, records, row.get(9)?, 0)?;
-            return Ok(Some(Known { is_unreadable: row.get(10)?, ..known }));
+            let count = row.get::<_, Option<i64>>(13)?.map_or(Ok(RECORDS_MIN), count_of)?;
+            let records = Records { count, bytes: count_of(row.get(14)?)? };
+            let known = known(id, row, records, row.get(11)?, 0)?;
+            return Ok(Some(Known { is_unreadable: row.get(12)?, ..known }));
         }
         drop(rows);
         for no in Look::at(self.connection).numbers(&self.names.hint(Name::Id(id)))? {
@@ -115,12 +116,12 @@ struct Records {
 }
 
 fn known_ended(id: TransactionId, row: &Row<'_>) -> std::result::Result<Known, WriteError> {
-    let records = archive::split(Bytes::copy_from_slice(row.get_ref(10)?.as_blob()?))?;
+    let records = archive::split(Bytes::copy_from_slice(row.get_ref(12)?.as_blob()?))?;
     let bytes = records.iter().map(|record| record.len() as u64).sum();
-    known(id, row, Records { count: records.len() as u64, bytes }, None, row.get(9)?)
+    known(id, row, Records { count: records.len() as u64, bytes }, None, row.get(11)?)
 }
 
-/// The first nine columns are the same for both.
+/// The first eleven columns are the same for both.
 fn known(
     id: TransactionId,
     row: &Row<'_>,
@@ -139,7 +140,13 @@ fn known(
             version: row.get(3)?,
             started_at: row.get(5)?,
             id_given: row.get(6)?,
-            chosen: Chosen::of(row.get(7)?, fingerprint_of(row.get_ref(8)?.as_blob_or_null()?)?),
+            chosen: Chosen {
+                key: row.get(7)?,
+                fingerprint: fingerprint_of(row.get_ref(8)?.as_blob_or_null()?)?,
+                tags: labels::decode(row.get_ref(9)?.as_blob_or_null()?)?,
+                parent: row.get_ref(10)?.as_blob_or_null()?.map(id_of).transpose()?,
+            }
+            .boxed(),
         }),
         standing,
         ended_at,

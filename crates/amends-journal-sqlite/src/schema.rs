@@ -20,7 +20,7 @@ pub(super) const FORMAT: i64 = 3;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once
 /// released, any change here is a new format, with a step that upgrades the old one in place.
-const LAYOUT: [&str; 15] = [
+const LAYOUT: [&str; 18] = [
     // What transactions run, and of which mode they are: one number for both. `body` and `registered_at` are
     // NULL for a definition that transactions name but that was never stored here.
     "CREATE TABLE definition (
@@ -44,7 +44,9 @@ const LAYOUT: [&str; 15] = [
     key         TEXT,
     fingerprint BLOB,
     wake_at     INTEGER,
-    unreadable  TEXT
+    unreadable  TEXT,
+    tags        BLOB,
+    parent      BLOB
 ) STRICT",
     "CREATE INDEX live_asleep ON live (wake_at) WHERE wake_at IS NOT NULL",
     // Measured: 1.5 µs of the settler's 20 for each transaction; without it a list of one standing walks all
@@ -70,6 +72,8 @@ const LAYOUT: [&str; 15] = [
     id_given    INTEGER NOT NULL,
     key         TEXT,
     fingerprint BLOB,
+    tags        BLOB,
+    parent      BLOB,
     records     BLOB NOT NULL
 ) STRICT",
     "CREATE INDEX ended_by_definition ON ended (definition, standing)",
@@ -85,6 +89,24 @@ const LAYOUT: [&str; 15] = [
     "CREATE TABLE fresh (
     round INTEGER PRIMARY KEY,
     names BLOB NOT NULL
+) STRICT",
+    // Transactions by each of their tags (`labels.rs` writes one as bytes), and by their parent, live and
+    // ended together: written at the start and at removal. Few transactions have either.
+    "CREATE TABLE tagged (
+    tag BLOB NOT NULL,
+    no  INTEGER NOT NULL,
+    PRIMARY KEY (tag, no)
+) WITHOUT ROWID, STRICT",
+    "CREATE TABLE child (
+    parent BLOB NOT NULL,
+    no     INTEGER NOT NULL,
+    PRIMARY KEY (parent, no)
+) WITHOUT ROWID, STRICT",
+    // When the transactions of a block of numbers started: the first and the last moment (`spans.rs`).
+    "CREATE TABLE span (
+    block    INTEGER PRIMARY KEY,
+    first_at INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL
 ) STRICT",
     // Removed transactions whose id or key is still taken.
     "CREATE TABLE reserved (

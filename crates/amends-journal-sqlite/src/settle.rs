@@ -12,6 +12,7 @@ use crate::limits::ARCHIVE_BUFFER_KEPT_BYTES;
 use super::archive;
 use super::failure::WriteError;
 use super::known::{Held, Origin, Row};
+use super::labels;
 use super::names::Name;
 use super::schema::{Nonsense, count_of, mode_code, standing_code, wake_code};
 use super::settler::Settler;
@@ -24,6 +25,9 @@ impl Settler<'_> {
             row.before.map(|before| before.standing.kind()),
             Some(row.standing.kind()),
         );
+        if row.before.is_none() {
+            self.list_under_labels(&row.origin)?;
+        }
         let was_ended = row.before.is_some_and(|before| before.standing.is_ended());
         match (row.before, row.standing.is_ended()) {
             (None, true) => self.insert_ended(row, definition, &[]),
@@ -54,6 +58,24 @@ impl Settler<'_> {
         }
     }
 
+    /// Makes a new one be found by what it has from its start.
+    fn list_under_labels(&mut self, origin: &Origin) -> Result<(), WriteError> {
+        self.spans.widen(origin.no, origin.started_at);
+        for (key, value) in origin.tags().into_iter().flatten() {
+            let insert = &mut self.statements.insert_tagged;
+            insert.raw_bind_parameter(1, labels::tag(key, value))?;
+            insert.raw_bind_parameter(2, origin.no)?;
+            insert.raw_execute()?;
+        }
+        if let Some(parent) = origin.parent() {
+            let insert = &mut self.statements.insert_child;
+            insert.raw_bind_parameter(1, parent.to_bytes().as_slice())?;
+            insert.raw_bind_parameter(2, origin.no)?;
+            insert.raw_execute()?;
+        }
+        Ok(())
+    }
+
     fn insert_live(&mut self, row: &Row, definition: i64) -> Result<(), WriteError> {
         let insert = &mut self.statements.insert_live;
         insert.raw_bind_parameter(1, row.origin.no)?;
@@ -64,7 +86,10 @@ impl Settler<'_> {
         insert.raw_bind_parameter(6, row.origin.id_given)?;
         insert.raw_bind_parameter(7, row.origin.key())?;
         insert.raw_bind_parameter(8, fingerprint(row))?;
-        insert.raw_bind_parameter(9, wake_code(row.standing))?;
+        let (tags, parent) = labels_of(&row.origin);
+        insert.raw_bind_parameter(9, tags)?;
+        insert.raw_bind_parameter(10, parent)?;
+        insert.raw_bind_parameter(11, wake_code(row.standing))?;
         insert.raw_execute()?;
         Ok(())
     }
@@ -154,7 +179,10 @@ impl Settler<'_> {
         insert.raw_bind_parameter(7, row.origin.id_given)?;
         insert.raw_bind_parameter(8, row.origin.key())?;
         insert.raw_bind_parameter(9, fingerprint(row))?;
-        insert.raw_bind_parameter(10, self.value.as_slice())?;
+        let (tags, parent) = labels_of(&row.origin);
+        insert.raw_bind_parameter(10, tags)?;
+        insert.raw_bind_parameter(11, parent)?;
+        insert.raw_bind_parameter(12, self.value.as_slice())?;
         insert.raw_execute()?;
         let Origin { id, no, id_given, .. } = &*row.origin;
         let id = id_given.then_some(Name::Id(*id));
@@ -186,6 +214,10 @@ impl Settler<'_> {
 /// A row that is not where it was: somebody else wrote to the database.
 fn expect_one(no: i64, rows: usize) -> Result<(), WriteError> {
     if rows == 1 { Ok(()) } else { Err(Nonsense(format!("transaction number {no} has {rows} rows")).into()) }
+}
+
+fn labels_of(origin: &Origin) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    (origin.tags().map(labels::encode), origin.parent().map(|parent| parent.to_bytes().to_vec()))
 }
 
 fn fingerprint(row: &Row) -> Option<&[u8]> {

@@ -30,6 +30,7 @@ use super::queue::{Upkeep, UpkeepKind};
 use super::schema::{self, Nonsense, time_code};
 use super::shared::Shared;
 use super::space;
+use super::spans::SpanChanges;
 use super::statements::Statements;
 use super::tally::TallyChanges;
 
@@ -78,6 +79,7 @@ pub(super) struct Settler<'c> {
     pub(super) definitions: DefinitionNumbers,
     /// What the running transaction changes; dropped when it fails.
     pub(super) tally: TallyChanges,
+    pub(super) spans: SpanChanges,
     /// Room to put archived records together in, kept from one to the next.
     pub(super) value: Vec<u8>,
     pub(super) late_index: LateIndex<'c>,
@@ -108,6 +110,7 @@ impl<'c> Settler<'c> {
             statements: Statements::prepare(connection)?,
             definitions: DefinitionNumbers::read(connection)?,
             tally: TallyChanges::default(),
+            spans: SpanChanges::default(),
             value: Vec::new(),
             wal,
             shared,
@@ -230,6 +233,7 @@ impl<'c> Settler<'c> {
             let done = work(self)?;
             self.late_index.write_fresh()?;
             self.write_tally()?;
+            self.write_spans()?;
             let has_changed = self.connection.total_changes() != before;
             if has_changed {
                 self.statements.count_change.raw_bind_parameter(1, self.changes + 1)?;
@@ -300,9 +304,21 @@ impl<'c> Settler<'c> {
         Ok(())
     }
 
+    fn write_spans(&mut self) -> Result<(), WriteError> {
+        for (block, first_at, last_at) in self.spans.take() {
+            let widen = &mut self.statements.widen_span;
+            widen.raw_bind_parameter(1, block)?;
+            widen.raw_bind_parameter(2, first_at)?;
+            widen.raw_bind_parameter(3, last_at)?;
+            widen.raw_execute()?;
+        }
+        Ok(())
+    }
+
     /// Drops all that memory knows of the failed transaction; the database still says what was before it.
     fn forget_transaction(&mut self) {
         self.tally.forget();
+        self.spans.forget();
         self.definitions.rolled_back();
         self.late_index.rolled_back(&self.shared.names);
     }

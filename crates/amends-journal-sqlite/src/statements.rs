@@ -24,6 +24,9 @@ pub(super) struct Statements<'c> {
     pub(super) count_change: Statement<'c>,
     pub(super) add_to_tally: Statement<'c>,
     pub(super) take_from_tally: Statement<'c>,
+    pub(super) insert_tagged: Statement<'c>,
+    pub(super) insert_child: Statement<'c>,
+    pub(super) widen_span: Statement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -35,8 +38,8 @@ impl<'c> Statements<'c> {
             rollback: prepare("ROLLBACK")?,
             insert_live: prepare(
                 "INSERT INTO live (no, id, definition, standing, started_at, id_given, key, fingerprint,
-                                   wake_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                   tags, parent, wake_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
             update_live: prepare("UPDATE live SET standing = ?2, wake_at = ?3 WHERE no = ?1")?,
             clear_unreadable: prepare("UPDATE live SET unreadable = NULL WHERE no = ?1")?,
@@ -46,8 +49,8 @@ impl<'c> Statements<'c> {
             records: prepare("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?,
             insert_ended: prepare(
                 "INSERT INTO ended (no, id, definition, standing, started_at, ended_at, id_given, key,
-                                    fingerprint, records)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                    fingerprint, tags, parent, records)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
             insert_definition: prepare(
@@ -66,6 +69,13 @@ impl<'c> Statements<'c> {
             // Not an insert as well: its check for negative counts comes before the conflict.
             take_from_tally: prepare(
                 "UPDATE tally SET transactions = transactions + ?3 WHERE definition = ?1 AND standing = ?2",
+            )?,
+            insert_tagged: prepare("INSERT INTO tagged (tag, no) VALUES (?1, ?2)")?,
+            insert_child: prepare("INSERT INTO child (parent, no) VALUES (?1, ?2)")?,
+            widen_span: prepare(
+                "INSERT INTO span (block, first_at, last_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (block) DO UPDATE
+                 SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
             )?,
         })
     }

@@ -8,18 +8,23 @@ use std::collections::HashSet;
 use amends_core::{
     DefinitionName, DefinitionSpec, Mode, Partition, Partitions, StandingKind, Time, TransactionId,
 };
-use amends_journal::{Cursor, JournalError, PutDefinition, Quarantined, RetireDefinition, Sweep, record};
+use amends_journal::{
+    Cursor, JournalError, Presence, PutDefinition, Quarantined, RetireDefinition, Sweep, Tags, record,
+};
 use rusqlite::params;
 
 use crate::limits::{FREE_PAGES_KEPT, PAGES_GIVEN_BACK_PER_SWEEP_MAX};
 
 use super::failure::{Failure, WriteError};
+use super::labels;
+use super::look::Look;
 use super::names::{Name, Tag};
 use super::schema::{
     RECORDS_MIN, count_of, cursor_at, id_of, mode_code, number_after, row_limit, standing_code,
     standing_kind_of, time_code,
 };
 use super::settler::Settler;
+use super::spans;
 
 /// What retention looks at in an ended transaction.
 struct Candidate {
@@ -29,6 +34,8 @@ struct Candidate {
     standing: StandingKind,
     ended_at: i64,
     is_named: bool,
+    tags: Tags,
+    parent: Option<TransactionId>,
 }
 
 /// A removed transaction whose names are free again.
@@ -82,16 +89,23 @@ impl Settler<'_> {
             let more = candidates.len() > limit;
             candidates.truncate(limit);
             let next = candidates.last().filter(|_| more).map(|last| cursor_at(last.no)).transpose()?;
-            let goes = |candidate: &Candidate| {
-                candidate.ended_at < time_code(before)
+            let mut going = HashSet::new();
+            for candidate in &candidates {
+                let goes = candidate.ended_at < time_code(before)
                     && partitions.contains(Partition::of(candidate.id))
-                    && !except.contains(&candidate.id)
-            };
-            let runs = candidates.chunk_by(|one, next| goes(one) == goes(next)).filter(|run| goes(&run[0]));
-            let mut removed = 0;
-            for run in runs {
+                    && !except.contains(&candidate.id);
+                // Parents started earlier: they are judged already.
+                if goes && !settler.has_parent(candidate, &going, except)? {
+                    going.insert(candidate.id);
+                }
+            }
+            let goes = |candidate: &Candidate| going.contains(&candidate.id);
+            for run in candidates.chunk_by(|one, next| goes(one) == goes(next)).filter(|run| goes(&run[0])) {
                 settler.remove(run, time_code(now))?;
-                removed += run.len();
+            }
+            let removed = going.len();
+            if removed > 0 {
+                settler.forget_spans()?;
             }
             Ok(Sweep { removed, next })
         });
@@ -104,7 +118,7 @@ impl Settler<'_> {
 
     fn candidates(&self, cursor: Option<Cursor>, limit: usize) -> Result<Vec<Candidate>, WriteError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT no, definition, standing, ended_at, id_given <> 0 OR key IS NOT NULL, id
+            "SELECT no, definition, standing, ended_at, id_given <> 0 OR key IS NOT NULL, id, tags, parent
              FROM ended WHERE no > ?1 ORDER BY no LIMIT ?2",
         )?;
         let mut rows = statement.query(params![number_after(cursor), row_limit(limit)])?;
@@ -117,9 +131,29 @@ impl Settler<'_> {
                 ended_at: row.get(3)?,
                 is_named: row.get(4)?,
                 id: id_of(row.get_ref(5)?.as_blob()?)?,
+                tags: labels::decode(row.get_ref(6)?.as_blob_or_null()?)?,
+                parent: row.get_ref(7)?.as_blob_or_null()?.map(id_of).transpose()?,
             });
         }
         Ok(candidates)
+    }
+
+    /// Whether it is the child of one that stays.
+    fn has_parent(
+        &self,
+        candidate: &Candidate,
+        going: &HashSet<TransactionId>,
+        except: &HashSet<TransactionId>,
+    ) -> Result<bool, WriteError> {
+        let Some(parent) = candidate.parent.filter(|parent| !going.contains(parent)) else {
+            return Ok(false);
+        };
+        if except.contains(&parent) {
+            return Ok(true);
+        }
+        let name = Name::Id(parent);
+        let entry = Look::at(self.connection).entry(name, &self.shared.names.hint(name))?;
+        Ok(entry.is_some_and(|entry| entry.presence == Presence::Kept))
     }
 
     /// Removes neighbours: one by one would cost twice as much.
@@ -141,6 +175,37 @@ impl Settler<'_> {
         assert_eq!(deleted, run.len(), "an ended transaction has one row");
         for ended in run {
             self.tally.moved(ended.definition, Some(ended.standing), None);
+            self.unlist(ended)?;
+        }
+        Ok(())
+    }
+
+    fn unlist(&self, ended: &Candidate) -> Result<(), WriteError> {
+        for (key, value) in &ended.tags {
+            let deleted = self
+                .connection
+                .prepare_cached("DELETE FROM tagged WHERE tag = ?1 AND no = ?2")?
+                .execute(params![labels::tag(key, value), ended.no])?;
+            assert_eq!(deleted, 1, "each tag of a transaction has one row");
+        }
+        if let Some(parent) = ended.parent {
+            let deleted = self
+                .connection
+                .prepare_cached("DELETE FROM child WHERE parent = ?1 AND no = ?2")?
+                .execute(params![parent.to_bytes().as_slice(), ended.no])?;
+            assert_eq!(deleted, 1, "a child has one row");
+        }
+        Ok(())
+    }
+
+    /// Blocks of numbers of which nothing is left, at the beginning: where retention works.
+    fn forget_spans(&self) -> Result<(), WriteError> {
+        let first =
+            "SELECT min(no) FROM (SELECT min(no) AS no FROM live UNION ALL SELECT min(no) FROM ended)";
+        let first: Option<i64> = self.connection.prepare_cached(first)?.query_row([], |row| row.get(0))?;
+        if let Some(first) = first {
+            let sql = "DELETE FROM span WHERE block < ?1";
+            self.connection.prepare_cached(sql)?.execute([spans::block_of(first)])?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use amends_core::{
 use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
     Append, AppendAnswer, Expected, Filter, Fingerprint, NewTransaction, Ownership, Quarantined, Reads,
-    Record, StartKey, Upkeep, record,
+    Record, StartKey, Tags, Upkeep, record,
 };
 use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -51,6 +51,8 @@ fn append(number: u64, sequence: u64, standing: Standing) -> Append {
             id_given: true,
             key: Some(StartKey(format!("key {number}"))),
             fingerprint: Some(Fingerprint([7; 32])),
+            tags: Tags::new(),
+            parent: None,
         };
         let input = Bytes::from(vec![b'i'; 900]);
         let started =
@@ -283,5 +285,5 @@ fn a_fresh_journal_keeps_its_layout_whatever_becomes_of_the_log() {
     let _journal = fresh.open().unwrap();
     let place = fresh.left_by(Ending::PowerCut);
     let (_directory, journal) = open_with(&place, b"").unwrap();
-    assert_eq!(journal.count(&Filter::default()).unwrap(), 0);
+    assert_eq!(journal.count(&Filter::default()).unwrap().count, 0);
 }

@@ -13,7 +13,7 @@ use std::sync::mpsc::channel;
 use amends_core::{DefinitionName, Event, Facts, Mode, Partitions, Standing, Time, TransactionId, Way};
 use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
-    Append, AppendAnswer, Cursor, Expected, JournalError, NewTransaction, Page, Reads, Record, record,
+    Append, AppendAnswer, Cursor, Expected, JournalError, NewTransaction, Page, Reads, Record, Tags, record,
 };
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -41,7 +41,16 @@ fn start(number: u64) -> Append {
     let started =
         Event::SagaStarted { definition: definition.clone(), version: 1, input: input(number), origin: None };
     let mode = Mode::Saga;
-    let new = NewTransaction { mode, definition, version: 1, id_given: false, key: None, fingerprint: None };
+    let new = NewTransaction {
+        mode,
+        definition,
+        version: 1,
+        id_given: false,
+        key: None,
+        fingerprint: None,
+        tags: Tags::new(),
+        parent: None,
+    };
     Append {
         id: id(number),
         epoch: NOBODY,

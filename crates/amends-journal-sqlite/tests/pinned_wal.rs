@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use amends_core::{DefinitionName, Mode, Standing, Time, TransactionId, Way};
 use amends_journal::conformance::{NOBODY, submit};
-use amends_journal::{Append, AppendAnswer, Expected, Filter, NewTransaction, Reads};
+use amends_journal::{Append, AppendAnswer, Expected, Filter, NewTransaction, Reads, Tags};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -37,6 +37,8 @@ fn start(number: u64) -> Append {
         id_given: false,
         key: None,
         fingerprint: None,
+        tags: Tags::new(),
+        parent: None,
     };
     Append {
         id: TransactionId::from_parts(number, 1),
@@ -79,5 +81,5 @@ fn a_forgotten_read_transaction_is_reported_with_file_and_size_and_keeps_nobody_
     drop((shell, journal));
     let on_fatal = Box::new(|why| panic!("{why}"));
     let journal = SqliteJournal::open(directory.path(), SqliteOptions::default(), on_fatal).unwrap();
-    assert_eq!(journal.count(&Filter::default()).unwrap(), 151);
+    assert_eq!(journal.count(&Filter::default()).unwrap().count, 151);
 }

@@ -8,6 +8,7 @@ use amends_core::{DefinitionName, Mode, Standing, Time, TransactionId};
 use bytes::Bytes;
 
 use crate::ownership::Epoch;
+use crate::tags::Tags;
 
 /// Called once per submitted batch, with one answer per append, in the order of the appends. It must not ask
 /// the journal anything: it may run on the thread that would answer.
@@ -69,6 +70,10 @@ pub struct NewTransaction {
     pub key: Option<StartKey>,
     /// Tells whether a repeated start has the same input; present when the id or a key was given.
     pub fingerprint: Option<Fingerprint>,
+    /// Its labels, judged by [`crate::judge_tags`].
+    pub tags: Tags,
+    /// The transaction whose step it is, if it is one's: it is kept as long as that one is.
+    pub parent: Option<TransactionId>,
 }
 
 /// The idempotency key of a start.

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod ownership;
 pub mod reads;
 pub mod record;
+pub mod tags;
 pub mod upkeep;
 
 pub use appends::{
@@ -26,6 +27,9 @@ pub use id_hash::IdHash;
 pub use journal::Journal;
 pub use memory::MemoryJournal;
 pub use ownership::{Epoch, Lease, Ownership};
-pub use reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer};
+pub use reads::{
+    Count, Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer,
+};
 pub use record::{Record, Unreadable};
+pub use tags::{TagFlaw, Tags, judge_tags};
 pub use upkeep::{PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};

@@ -4,3 +4,15 @@
 /// engine lets a transaction have, so that it can still be parked and moved by an operator; far below what a
 /// store can keep in one value.
 pub const TRANSACTION_BYTES_MAX: u64 = 128 << 20;
+
+/// Tags of one transaction, at most: each is a row of an index.
+pub const TAGS_MAX: usize = 16;
+
+/// Bytes of a tag's key, at most.
+pub const TAG_KEY_BYTES_MAX: usize = 64;
+
+/// Bytes of a tag's value, at most.
+pub const TAG_VALUE_BYTES_MAX: usize = 256;
+
+/// How far a count goes whose answer nobody keeps: beyond, it says that there are more.
+pub const COUNTED_MAX: u64 = 10_000;

@@ -19,7 +19,9 @@ use crate::appends::{
 use crate::error::JournalError;
 use crate::limits::TRANSACTION_BYTES_MAX;
 use crate::ownership::{Epoch, Lease, Ownership};
-use crate::reads::{Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer};
+use crate::reads::{
+    Count, Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer,
+};
 use crate::upkeep::{PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};
 
 /// The backend in memory; one coordinator's handle on it.
@@ -51,7 +53,7 @@ struct State {
 }
 
 /// What is counted together.
-type Group = (Mode, DefinitionName, StandingKind);
+type Group = (Mode, DefinitionName, u32, StandingKind);
 
 #[derive(Debug)]
 struct Transaction {
@@ -148,20 +150,21 @@ impl Reads for MemoryJournal {
     ) -> Result<Page<Summary>, JournalError> {
         let state = self.state();
         let end = cursor.map_or(u64::MAX, |cursor| cursor.0);
-        let matching = state.transactions.range(..end).rev().filter(|(_, transaction)| {
-            let Transaction { new, standing, .. } = transaction;
-            filter.matches(new.mode, &new.definition, standing.kind())
-        });
-        Ok(page(matching.map(|(number, transaction)| (*number, transaction.summary())), limit))
+        let summaries = state.transactions.range(..end).rev();
+        let summaries = summaries.map(|(number, transaction)| (*number, transaction.summary()));
+        Ok(page(summaries.filter(|(_, summary)| filter.matches(summary)), limit))
     }
 
-    fn count(&self, filter: &Filter) -> Result<u64, JournalError> {
+    fn count(&self, filter: &Filter) -> Result<Count, JournalError> {
         let state = self.state();
-        let groups = state.tally.iter();
-        Ok(groups
-            .filter(|((mode, definition, standing), _)| filter.matches(*mode, definition, *standing))
-            .map(|(_, count)| count)
-            .sum())
+        if filter.is_counted() {
+            let groups = state.tally.iter().filter(|((mode, definition, version, standing), _)| {
+                filter.matches_group(*mode, definition, *version, *standing)
+            });
+            return Ok(Count::exactly(groups.map(|(_, count)| count).sum()));
+        }
+        let summaries = state.transactions.values().map(Transaction::summary);
+        Ok(Count::exactly(summaries.filter(|summary| filter.matches(summary)).count() as u64))
     }
 
     fn timers_due(
@@ -410,8 +413,10 @@ impl State {
         let looked_at: Vec<u64> = self.ended.range(first..).take(limit.max(1)).copied().collect();
         let mut removed = 0;
         for &number in &looked_at {
-            let Transaction { id, ended_at, .. } = &self.transactions[&number];
-            if ended_at.is_none_or(|at| at >= before) || !partitions.contains(Partition::of(*id)) {
+            let Transaction { id, new, ended_at, .. } = &self.transactions[&number];
+            let is_in_time = ended_at.is_none_or(|at| at >= before);
+            let has_parent = new.parent.is_some_and(|parent| self.numbers.contains_key(&parent));
+            if is_in_time || has_parent || !partitions.contains(Partition::of(*id)) {
                 continue;
             }
             let Transaction { id, new, .. } = self.take(number);
@@ -476,7 +481,7 @@ impl State {
 
 impl Transaction {
     fn group(&self) -> Group {
-        (self.new.mode, self.new.definition.clone(), self.standing.kind())
+        (self.new.mode, self.new.definition.clone(), self.new.version, self.standing.kind())
     }
 
     fn stored(&self) -> Stored {
@@ -500,6 +505,9 @@ impl Transaction {
             standing: self.standing,
             started_at: self.started_at,
             ended_at: self.ended_at,
+            tags: self.new.tags.clone(),
+            key: self.new.key.as_ref().map(|key| key.0.clone()),
+            parent: self.new.parent,
         }
     }
 }

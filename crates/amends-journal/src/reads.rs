@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::appends::KeyEntry;
 use crate::error::JournalError;
+use crate::tags::Tags;
 
 /// The part of a journal that is asked. Each method fails when the store cannot be read.
 #[expect(clippy::missing_errors_doc, reason = "all fail for the same reason, which is told once, above")]
@@ -28,8 +29,9 @@ pub trait Reads: Send + Sync {
         limit: usize,
     ) -> Result<Page<Stored>, JournalError>;
 
-    /// Transactions that match, newest start first, at most `limit`, from after `cursor`. In every list a
-    /// limit of zero counts as one, so that whoever pages gets on.
+    /// Transactions that match, newest start first, at most `limit`, from after `cursor`. There may be fewer
+    /// on a page, or none, and more on the next: a store looks at a bounded number of transactions for each.
+    /// In every list a limit of zero counts as one, so that whoever pages gets on.
     fn list(
         &self,
         filter: &Filter,
@@ -37,8 +39,10 @@ pub trait Reads: Send + Sync {
         limit: usize,
     ) -> Result<Page<Summary>, JournalError>;
 
-    /// How many transactions match; exact, and independent of how many there are.
-    fn count(&self, filter: &Filter) -> Result<u64, JournalError>;
+    /// How many transactions match. Exact, however many there are, for a filter that
+    /// [`Filter::is_counted`]; others are counted up to [`crate::limits::COUNTED_MAX`] at most, and fewer when
+    /// most of what a store looks at does not match.
+    fn count(&self, filter: &Filter) -> Result<Count, JournalError>;
 
     /// Sleeping transactions of these partitions whose timer comes after that place and is due at `until` or
     /// before, the earliest first, at most `limit`.
@@ -133,26 +137,90 @@ pub struct Summary {
     pub started_at: Time,
     /// When it ended.
     pub ended_at: Option<Time>,
+    /// Its labels.
+    pub tags: Tags,
+    /// Its idempotency key, if its caller gave one.
+    pub key: Option<String>,
+    /// The transaction whose step it is, if it is one's.
+    pub parent: Option<TransactionId>,
 }
 
-/// Which transactions a list or count is about.
+/// Which transactions a list or count is about: those for which all of it is so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only of this kind.
     pub mode: Option<Mode>,
-    /// Only of this definition, any version.
+    /// Only of this definition.
     pub definition: Option<DefinitionName>,
+    /// Only of this version of their definition.
+    pub version: Option<u32>,
     /// Only those that stand so.
     pub standings: Standings,
+    /// Only those with this tag: its key and its value.
+    pub tag: Option<(String, String)>,
+    /// Only the one with this idempotency key.
+    pub key: Option<String>,
+    /// Only the children of this one.
+    pub parent: Option<TransactionId>,
+    /// Only those that started then or later.
+    pub since: Option<Time>,
+    /// Only those that started before.
+    pub until: Option<Time>,
 }
 
 impl Filter {
     /// Whether a transaction like this is meant.
     #[must_use]
-    pub fn matches(&self, mode: Mode, definition: &DefinitionName, standing: StandingKind) -> bool {
+    pub fn matches(&self, summary: &Summary) -> bool {
+        let Self { mode: _, definition: _, version: _, standings: _, tag, key, parent, since, until } = self;
+        self.matches_group(summary.mode, &summary.definition, summary.version, summary.standing.kind())
+            && tag.as_ref().is_none_or(|(key, value)| summary.tags.get(key) == Some(value))
+            && key.as_ref().is_none_or(|key| summary.key.as_ref() == Some(key))
+            && parent.is_none_or(|parent| summary.parent == Some(parent))
+            && since.is_none_or(|since| since <= summary.started_at)
+            && until.is_none_or(|until| summary.started_at < until)
+    }
+
+    /// Whether transactions are meant that run this and stand so, as far as that tells.
+    #[must_use]
+    pub fn matches_group(
+        &self,
+        mode: Mode,
+        definition: &DefinitionName,
+        version: u32,
+        standing: StandingKind,
+    ) -> bool {
         self.standings.contains(standing)
             && self.mode.is_none_or(|wanted| wanted == mode)
             && self.definition.as_ref().is_none_or(|wanted| wanted == definition)
+            && self.version.is_none_or(|wanted| wanted == version)
+    }
+
+    /// Whether it asks for nothing but kind, definition, version and standing: of those, counts are kept.
+    #[must_use]
+    pub const fn is_counted(&self) -> bool {
+        self.tag.is_none()
+            && self.key.is_none()
+            && self.parent.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+    }
+}
+
+/// How many match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// So many, at least.
+    pub count: u64,
+    /// Whether there are no more.
+    pub exact: bool,
+}
+
+impl Count {
+    /// Exactly so many.
+    #[must_use]
+    pub const fn exactly(count: u64) -> Self {
+        Self { count, exact: true }
     }
 }
 

@@ -25,7 +25,7 @@ pub trait Upkeep: Send + Sync {
     ) -> Result<Quarantined, JournalError>;
 
     /// Removes transactions of these partitions that ended before `before`, looking at no more than `limit`
-    /// from `cursor` on. Their ids (where a caller gave them) and keys stay reserved; `now` is noted with
+    /// from `cursor` on. A child stays as long as its parent is there. Their ids (where a caller gave them) and keys stay reserved; `now` is noted with
     /// them.
     fn remove_ended(
         &self,

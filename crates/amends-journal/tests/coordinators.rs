@@ -6,7 +6,7 @@ use amends_core::{DefinitionName, Mode, Partition, Partitions, Standing, Time, T
 use amends_journal::conformance::submit_as_it_is;
 use amends_journal::{
     Append, AppendAnswer, Epoch, Expected, Lease, MemoryJournal, NewTransaction, Ownership, Quarantined,
-    Reads, Upkeep,
+    Reads, Tags, Upkeep,
 };
 use bytes::Bytes;
 
@@ -32,6 +32,8 @@ fn append(number: u8, sequence: u64, epoch: Epoch) -> Append {
         id_given: false,
         key: None,
         fingerprint: None,
+        tags: Tags::new(),
+        parent: None,
     };
     Append {
         id: id(number),

@@ -54,7 +54,7 @@ pub use amends_engine::{
 };
 use amends_engine::{Engine, EngineBuilder};
 use amends_journal::Journal;
-pub use amends_journal::{Cursor, Filter, Page, Summary};
+pub use amends_journal::{Count, Cursor, Filter, Page, Summary};
 use amends_journal_sqlite::SqliteJournal;
 pub use amends_journal_sqlite::SqliteOptions;
 pub use bytes::Bytes;
@@ -154,7 +154,7 @@ impl Amends {
     ///
     /// # Errors
     /// See [`ReadError`].
-    pub async fn count(&self, filter: Filter) -> Result<u64, ReadError> {
+    pub async fn count(&self, filter: Filter) -> Result<Count, ReadError> {
         self.engine.count(filter).await
     }
 

@@ -150,6 +150,7 @@ impl<T: Ticket> Shard<T> {
     fn start(&mut self, start: Start<T>, moment: Moment) {
         let definition = &start.runnable.definition;
         let origin = start.origin.as_deref().cloned().unwrap_or_default();
+        let (tags, parent) = (origin.tags.clone(), origin.parent.map(|parent| parent.id));
         let (transaction, facts) =
             Transaction::start(start.id, definition.clone(), start.input.clone(), origin, moment);
         let new = NewTransaction {
@@ -159,6 +160,8 @@ impl<T: Ticket> Shard<T> {
             id_given: start.id_given,
             key: start.key.clone(),
             fingerprint: start.fingerprint,
+            tags,
+            parent,
         };
         let standing = transaction.standing();
         let mut live = Live::new(transaction, start.runnable.clone(), 1, standing);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use amends_core::errand::ErrandDefinition;
 use amends_core::{By, Definition, DefinitionName, End, Mode, Outcome, Standing, Transaction, Verb};
 use amends_engine::{Engine, EngineBuilder, StartRequest, Wait, local};
-use amends_journal::{Filter, Journal};
+use amends_journal::{Count, Filter, Journal};
 
 use crate::{sqlite, two_steps};
 
@@ -80,7 +80,7 @@ async fn an_errand_is_killed_half_way_and_goes_on_beside_sagas() {
 
     for (mode, id) in [(Mode::Errand, view.transaction.id()), (Mode::Saga, saga.transaction.id())] {
         let filter = Filter { mode: Some(mode), ..Filter::default() };
-        assert_eq!(engine.count(filter.clone()).await.unwrap(), 1);
+        assert_eq!(engine.count(filter.clone()).await.unwrap(), Count::exactly(1));
         let page = engine.list(filter, None, 10).await.unwrap();
         assert_eq!((page.items[0].mode, page.items[0].id), (mode, id));
     }

@@ -11,8 +11,8 @@ use amends_core::{
 };
 use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::{
-    Append, Cursor, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewTransaction, Quarantined,
-    Reads, StartKey, Stored, Summary, Timer, Upkeep,
+    Append, Count, Cursor, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewTransaction,
+    Quarantined, Reads, StartKey, Stored, Summary, Tags, Timer, Upkeep,
 };
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::place::Place;
 
 const IDS: u8 = 8;
 const KEYS: [&str; 3] = ["a", "b", "c"];
+const TAGS: [(&str, &str); 3] = [("team", "red"), ("order", "1"), ("orde", "r1")];
 const DEFINITIONS: [(&str, u32); 3] = [("X", 1), ("X", 2), ("Y", 1)];
 
 #[derive(Debug, Clone)]
@@ -41,6 +42,9 @@ struct Change {
     off: Option<i8>,
     is_start: bool,
     key: Option<usize>,
+    /// Any of [`TAGS`], as bits.
+    tags: u8,
+    parent: Option<u8>,
     definition: usize,
     standing: Standing,
     at: u64,
@@ -51,16 +55,18 @@ fn any_change() -> impl Strategy<Value = Change> {
         0..IDS,
         prop::option::weighted(0.2, -1i8..3),
         prop::bool::weighted(0.35),
-        prop::option::weighted(0.4, 0..KEYS.len()),
+        (prop::option::weighted(0.4, 0..KEYS.len()), 0u8..8, prop::option::weighted(0.3, 0..IDS)),
         0..DEFINITIONS.len(),
         any_standing(),
         0u64..100,
     )
-        .prop_map(|(id, off, is_start, key, definition, standing, at)| Change {
+        .prop_map(|(id, off, is_start, (key, tags, parent), definition, standing, at)| Change {
             id,
             off,
             is_start,
             key,
+            tags,
+            parent,
             definition,
             standing,
             at,
@@ -92,6 +98,11 @@ fn id(number: u8) -> TransactionId {
     TransactionId::from_bytes([number; 16])
 }
 
+fn tags(bits: u8) -> Tags {
+    let chosen = TAGS.iter().enumerate().filter(|(place, _)| bits >> place & 1 == 1);
+    chosen.map(|(_, (key, value))| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 fn append(change: &Change, sequence: u64) -> Append {
     let (name, version) = DEFINITIONS[change.definition];
     let expected = if change.is_start {
@@ -103,6 +114,8 @@ fn append(change: &Change, sequence: u64) -> Append {
             id_given: true,
             key: change.key.map(|key| StartKey(KEYS[key].to_owned())),
             fingerprint: Some(Fingerprint([change.at as u8; 32])),
+            tags: tags(change.tags),
+            parent: change.parent.map(id),
         })
     } else {
         Expected::Sequence(sequence.saturating_add_signed(change.off.unwrap_or(0).into()))
@@ -152,6 +165,28 @@ fn quarantine(journal: &dyn Journal, id: TransactionId, records: u64) -> Quarant
     journal.quarantine(id, records, lease.epoch, "why").unwrap()
 }
 
+/// Some of each, alone and together with others.
+fn filters() -> Vec<Filter> {
+    let mut filters = Vec::new();
+    for (key, value) in TAGS {
+        filters.push(Filter { tag: Some((key.to_owned(), value.to_owned())), ..Filter::default() });
+    }
+    filters.extend(KEYS.map(|key| Filter { key: Some(key.to_owned()), ..Filter::default() }));
+    filters.extend((0..IDS).map(|parent| Filter { parent: Some(id(parent)), ..Filter::default() }));
+    let times = [(None, Some(30)), (Some(30), None), (Some(20), Some(70)), (Some(70), Some(20))];
+    let more: Vec<Filter> = filters.iter().cloned().chain([Filter::default()]).collect();
+    for filter in more {
+        for (since, until) in times {
+            let [since, until] = [since, until].map(|at| at.map(Time::from_milliseconds));
+            filters.push(Filter { since, until, ..filter.clone() });
+        }
+        filters.push(Filter { version: Some(2), ..filter.clone() });
+        let definition = Some(DefinitionName::new("X"));
+        filters.push(Filter { definition, standings: Standings::LIVE, ..filter });
+    }
+    filters
+}
+
 fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseError> {
     for number in 0..IDS {
         prop_assert_eq!(memory.load(id(number)).unwrap(), disk.load(id(number)).unwrap());
@@ -160,12 +195,19 @@ fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseE
     let each = StandingKind::ALL.into_iter().map(|kind| Standings::NONE.with(kind));
     for standings in each.chain([Standings::ALL, Standings::NONE, Standings::FORWARD, Standings::BACK]) {
         for definition in [None, Some("X"), Some("Y"), Some("Z")] {
-            let filter = Filter { mode: None, definition: definition.map(DefinitionName::new), standings };
+            let definition = definition.map(DefinitionName::new);
+            let filter = Filter { definition, standings, ..Filter::default() };
             let of_memory = listed(memory, &filter, 100);
             prop_assert_eq!(&of_memory, &listed(disk, &filter, 3));
-            prop_assert_eq!(memory.count(&filter).unwrap(), of_memory.len() as u64);
-            prop_assert_eq!(disk.count(&filter).unwrap(), of_memory.len() as u64);
+            let count = Count::exactly(of_memory.len() as u64);
+            prop_assert_eq!((memory.count(&filter).unwrap(), disk.count(&filter).unwrap()), (count, count));
         }
+    }
+    for filter in filters() {
+        let of_memory = listed(memory, &filter, 100);
+        prop_assert_eq!(&of_memory, &listed(disk, &filter, 2), "{:?}", filter);
+        let count = Count::exactly(of_memory.len() as u64);
+        prop_assert_eq!((memory.count(&filter).unwrap(), disk.count(&filter).unwrap()), (count, count));
     }
     prop_assert_eq!(recoverable(memory, 100), recoverable(disk, 2));
     for until in [0, 20, 49, u64::MAX] {

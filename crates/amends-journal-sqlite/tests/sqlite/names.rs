@@ -39,7 +39,7 @@ fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
     for number in 1..=90 {
         assert_eq!(submit(&journal, vec![short_given(number)]), [AppendAnswer::Committed]);
         // The database is brought up to the log before it is counted.
-        assert_eq!(journal.count(&everything()).unwrap(), number - gone.len() as u64);
+        assert_eq!(journal.count(&everything()).unwrap().count, number - gone.len() as u64);
         if number % 13 == 0 {
             let copy = place.as_left_by_a_kill();
             drop(journal);
@@ -265,6 +265,6 @@ fn of_many_who_start_under_one_id_one_does() {
         }
     });
     assert_eq!(started.into_inner(), IDS);
-    assert_eq!(journal.count(&everything()).unwrap(), IDS);
+    assert_eq!(journal.count(&everything()).unwrap().count, IDS);
     assert_eq!(place.fatal(), Vec::<String>::new());
 }

@@ -12,8 +12,8 @@ use amends_core::{
 };
 use amends_journal::conformance::{NOBODY, owned, submit};
 use amends_journal::{
-    Append, AppendAnswer, Epoch, Expected, Filter, Fingerprint, Journal, NewTransaction, Quarantined, Reads,
-    Record, StartKey, Timer, record,
+    Append, AppendAnswer, Count, Epoch, Expected, Filter, Fingerprint, Journal, NewTransaction, Quarantined,
+    Reads, Record, StartKey, Tags, Timer, record,
 };
 use amends_journal_sqlite::{OpenError, SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -114,6 +114,8 @@ pub(crate) fn start(number: u64) -> Append {
             id_given: false,
             key: None,
             fingerprint: None,
+            tags: Tags::new(),
+            parent: None,
         }),
         record: record_of(id(number), 1),
         at: Time::from_milliseconds(number),
@@ -144,8 +146,14 @@ pub(crate) fn standing(standing: Standing) -> Filter {
     Filter { standings: Standings::NONE.with(standing.kind()), ..Filter::default() }
 }
 
+pub(crate) fn exactly(journal: &dyn Journal, filter: &Filter) -> u64 {
+    let Count { count, exact } = journal.count(filter).unwrap();
+    assert!(exact);
+    count
+}
+
 pub(crate) fn count(journal: &dyn Journal, of: Standing) -> u64 {
-    journal.count(&standing(of)).unwrap()
+    exactly(journal, &standing(of))
 }
 
 /// Quarantines as the owner.

@@ -26,8 +26,8 @@ use amends_core::{
 use bytes::Bytes;
 
 use crate::{
-    Append, AppendAnswer, Conflict, Cursor, Epoch, Expected, Filter, Fingerprint, Journal, KeyEntry, Loaded,
-    NewTransaction, Presence, StartKey, Stored, Timer,
+    Append, AppendAnswer, Conflict, Count, Cursor, Epoch, Expected, Filter, Fingerprint, Journal, KeyEntry,
+    Loaded, NewTransaction, Presence, StartKey, Stored, Tags, Timer,
 };
 
 /// A claim and its proof, which gets an empty journal.
@@ -127,6 +127,8 @@ fn plain(definition: &str, version: u32) -> NewTransaction {
         id_given: false,
         key: None,
         fingerprint: None,
+        tags: Tags::new(),
+        parent: None,
     }
 }
 
@@ -230,12 +232,18 @@ fn loaded(journal: &dyn Journal, transaction: TransactionId) -> Stored {
 }
 
 fn count(journal: &dyn Journal, standing: Option<Standing>, definition: Option<&str>) -> u64 {
-    journal.count(&filter(standing, definition)).expect(READABLE)
+    exactly(journal, &filter(standing, definition))
+}
+
+fn exactly(journal: &dyn Journal, filter: &Filter) -> u64 {
+    let Count { count, exact } = journal.count(filter).expect(READABLE);
+    assert!(exact, "so few are counted exactly, whatever is asked for: {filter:?}");
+    count
 }
 
 fn filter(standing: Option<Standing>, definition: Option<&str>) -> Filter {
     let standings = standing.map_or(Standings::ALL, |standing| Standings::NONE.with(standing.kind()));
-    Filter { mode: None, definition: definition.map(DefinitionName::new), standings }
+    Filter { definition: definition.map(DefinitionName::new), standings, ..Filter::default() }
 }
 
 /// The ids of a whole list, read in pages of `limit`.

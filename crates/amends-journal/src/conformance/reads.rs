@@ -23,6 +23,13 @@ suite![
     timers_are_asked_by_partition,
     counts_and_lists_tell_those_asleep_apart,
     the_newest_time_of_all_records_is_known,
+    a_list_is_filtered_by_version,
+    a_transaction_is_found_by_each_of_its_tags,
+    a_transaction_is_found_by_its_key,
+    children_are_found_by_their_parent,
+    a_list_is_of_a_stretch_of_time,
+    clocks_that_were_set_back_hide_nothing,
+    filters_hold_all_together,
 ];
 
 fn a_list_shows_the_newest_first(journal: &dyn Journal) {
@@ -295,13 +302,13 @@ fn counts_and_lists_tell_those_asleep_apart(journal: &dyn Journal) {
     assert_eq!((count(journal, asleep, None), count(journal, asleep, Some("Test"))), (2, 1));
     assert_eq!(count(journal, Some(FORWARD), None), 1);
     let forward = Filter { mode: Some(Mode::Saga), standings: Standings::FORWARD, ..Filter::default() };
-    assert_eq!(journal.count(&forward).expect(READABLE), 3);
+    assert_eq!(exactly(journal, &forward), 3);
     for limit in 1..5 {
         assert_eq!(listed(journal, &forward, limit), [id(3), id(2), id(1)]);
         assert_eq!(listed(journal, &filter(asleep, None), limit), [id(3), id(2)]);
     }
     let none = Filter { standings: Standings::NONE, ..Filter::default() };
-    assert_eq!((journal.count(&none).expect(READABLE), listed(journal, &none, 5)), (0, vec![]));
+    assert_eq!((exactly(journal, &none), listed(journal, &none, 5)), (0, vec![]));
 }
 
 fn the_newest_time_of_all_records_is_known(journal: &dyn Journal) {
@@ -314,4 +321,155 @@ fn the_newest_time_of_all_records_is_known(journal: &dyn Journal) {
     assert_eq!(journal.newest_at().expect(READABLE), Some(at(70)));
     journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 10).expect(WRITABLE);
     assert_eq!(journal.newest_at().expect(READABLE), Some(at(70)), "of a record that was removed too");
+}
+
+/// A transaction of these tags.
+fn tagged(number: u8, tags: &[(&str, &str)], parent: Option<u8>) -> Append {
+    let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    start_of(id(number), NewTransaction { tags, parent: parent.map(id), ..plain("Test", 1) })
+}
+
+fn tag(key: &str, value: &str) -> Filter {
+    Filter { tag: Some((key.to_owned(), value.to_owned())), ..Filter::default() }
+}
+
+/// A list in pages of every size, and the count, say the same.
+fn found(journal: &dyn Journal, filter: &Filter) -> Vec<TransactionId> {
+    let found = listed(journal, filter, 100);
+    for limit in 1..4 {
+        assert_eq!(listed(journal, filter, limit), found, "{limit} at a time");
+    }
+    assert_eq!(exactly(journal, filter), found.len() as u64);
+    found
+}
+
+fn a_list_is_filtered_by_version(journal: &dyn Journal) {
+    for (number, name, version) in [(1, "A", 1), (2, "A", 2), (3, "B", 2), (4, "A", 2)] {
+        commit(journal, start_of(id(number), plain(name, version)));
+    }
+    commit(journal, next_of(id(2), 1).becoming(COMPLETED));
+    let of = |definition: Option<&str>, version| Filter { version, ..filter(None, definition) };
+    assert_eq!(found(journal, &of(Some("A"), Some(2))), [4, 2].map(id));
+    assert_eq!(found(journal, &of(None, Some(2))), [4, 3, 2].map(id));
+    assert_eq!(found(journal, &of(Some("A"), Some(3))), []);
+    let live = Filter { standings: Standings::LIVE, ..of(Some("A"), Some(2)) };
+    assert_eq!(found(journal, &live), [id(4)]);
+}
+
+fn a_transaction_is_found_by_each_of_its_tags(journal: &dyn Journal) {
+    commit(journal, tagged(1, &[("team", "red"), ("order", "7")], None));
+    commit(journal, tagged(2, &[("team", "red")], None));
+    commit(journal, tagged(3, &[("team", "blue"), ("red", "team")], None));
+    start(journal, 4);
+    let check = |journal: &dyn Journal| {
+        assert_eq!(found(journal, &tag("team", "red")), [2, 1].map(id));
+        assert_eq!(found(journal, &tag("order", "7")), [id(1)]);
+        assert_eq!(found(journal, &tag("red", "team")), [id(3)]);
+        for (key, value) in [("team", "re"), ("team", "redd"), ("tea", "mred"), ("order", ""), ("", "")] {
+            assert_eq!(found(journal, &tag(key, value)), []);
+        }
+        let page = journal.list(&tag("order", "7"), None, 1).expect(READABLE);
+        let tags: Vec<_> =
+            page.items[0].tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(tags, [("order", "7"), ("team", "red")]);
+    };
+    check(journal);
+    for number in [1, 3] {
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
+    }
+    check(journal);
+    // Back to life, and ended again.
+    commit(journal, next_of(id(1), 2).becoming(BACK));
+    check(journal);
+    commit(journal, next_of(id(1), 3).becoming(COMPENSATED));
+    check(journal);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 100).expect(WRITABLE);
+    assert_eq!(found(journal, &tag("team", "red")), [id(2)]);
+    assert_eq!(found(journal, &tag("order", "7")), []);
+}
+
+fn a_transaction_is_found_by_its_key(journal: &dyn Journal) {
+    let key = |key: &str| Filter { key: Some(key.to_owned()), ..Filter::default() };
+    commit(journal, start_of(id(1), chosen(Some("a"), 1)));
+    commit(journal, start_of(id(2), chosen(Some("b"), 2)));
+    start(journal, 3);
+    for ended in [false, true] {
+        if ended {
+            commit(journal, next_of(id(1), 1).becoming(COMPLETED));
+        }
+        assert_eq!(found(journal, &key("a")), [id(1)]);
+        assert_eq!(found(journal, &key("b")), [id(2)]);
+        assert_eq!(found(journal, &key("c")), []);
+        let page = journal.list(&key("a"), None, 1).expect(READABLE);
+        assert_eq!(page.items[0].key.as_deref(), Some("a"));
+    }
+    let parked = Filter { standings: Standings::NONE.with(PARKED.kind()), ..key("a") };
+    assert_eq!(found(journal, &parked), []);
+    journal.remove_ended(&Partitions::ALL, Time::NEVER, at(1_000), None, 100).expect(WRITABLE);
+    assert_eq!(found(journal, &key("a")), []);
+}
+
+fn children_are_found_by_their_parent(journal: &dyn Journal) {
+    let parent = |number| Filter { parent: Some(id(number)), ..Filter::default() };
+    for (number, parent) in [(1, None), (2, Some(1)), (3, Some(1)), (4, Some(3)), (5, None)] {
+        commit(journal, tagged(number, &[], parent));
+    }
+    for ended in [false, true] {
+        if ended {
+            commit(journal, next_of(id(2), 1).becoming(COMPLETED));
+        }
+        assert_eq!(found(journal, &parent(1)), [3, 2].map(id));
+        assert_eq!(found(journal, &parent(3)), [id(4)]);
+        assert_eq!(found(journal, &parent(2)), []);
+        let page = journal.list(&parent(3), None, 1).expect(READABLE);
+        assert_eq!(page.items[0].parent, Some(id(3)));
+    }
+}
+
+fn between(since: Option<u64>, until: Option<u64>) -> Filter {
+    Filter { since: since.map(at), until: until.map(at), ..Filter::default() }
+}
+
+fn a_list_is_of_a_stretch_of_time(journal: &dyn Journal) {
+    for number in 1..=9 {
+        commit(journal, start_of(id(number), plain("Test", 1)).at(at(u64::from(number) * 10)));
+    }
+    for number in [2, 4, 6] {
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED).at(at(1_000)));
+    }
+    assert_eq!(found(journal, &between(Some(40), Some(70))), [6, 5, 4].map(id));
+    assert_eq!(found(journal, &between(Some(81), None)), [id(9)]);
+    assert_eq!(found(journal, &between(None, Some(30))), [2, 1].map(id));
+    assert_eq!(found(journal, &between(Some(91), None)), []);
+    assert_eq!(found(journal, &between(Some(70), Some(40))), []);
+    let completed = Filter { standings: Standings::NONE.with(COMPLETED.kind()), ..between(Some(40), None) };
+    assert_eq!(found(journal, &completed), [6, 4].map(id));
+}
+
+fn clocks_that_were_set_back_hide_nothing(journal: &dyn Journal) {
+    for (number, time) in [(1, 50), (2, 90), (3, 20), (4, 60), (5, 10), (6, 90)] {
+        commit(journal, start_of(id(number), plain("Test", 1)).at(at(time)));
+    }
+    assert_eq!(found(journal, &between(Some(50), Some(90))), [4, 1].map(id));
+    assert_eq!(found(journal, &between(None, Some(21))), [5, 3].map(id));
+    assert_eq!(found(journal, &between(Some(90), None)), [6, 2].map(id));
+}
+
+fn filters_hold_all_together(journal: &dyn Journal) {
+    for number in 1..=8 {
+        let colour = if number % 2 == 0 { "red" } else { "blue" };
+        let start = tagged(number, &[("team", colour)], Some(100 + number % 3));
+        commit(journal, start.at(at(u64::from(number) * 10)));
+    }
+    for number in [2, 4, 5] {
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED).at(at(1_000)));
+    }
+    let completed = Standings::NONE.with(COMPLETED.kind());
+    assert_eq!(found(journal, &Filter { standings: completed, ..tag("team", "red") }), [4, 2].map(id));
+    let red = Filter { since: Some(at(30)), until: Some(at(80)), ..tag("team", "red") };
+    assert_eq!(found(journal, &red), [6, 4].map(id));
+    assert_eq!(found(journal, &Filter { parent: Some(id(101)), ..red.clone() }), [id(4)]);
+    assert_eq!(found(journal, &Filter { version: Some(2), ..red.clone() }), []);
+    assert_eq!(found(journal, &Filter { standings: Standings::BACK, ..red.clone() }), []);
+    assert_eq!(found(journal, &Filter { key: Some("none".to_owned()), ..red }), []);
 }

@@ -18,6 +18,7 @@ suite![
     retention_looks_at_no_more_than_its_limit,
     retention_keeps_to_its_partitions,
     retention_walks_all_ended_transactions_by_cursor,
+    a_child_is_kept_as_long_as_its_parent,
     a_given_id_stays_reserved_after_removal,
     an_id_that_the_engine_made_is_not_reserved,
     reservations_are_forgotten_in_their_time,
@@ -159,6 +160,31 @@ fn retention_walks_all_ended_transactions_by_cursor(journal: &dyn Journal) {
     }
     assert_eq!((removed, sweeps), (9, 5));
     assert_eq!(listed(journal, &Filter::default(), 10), [id(10)]);
+}
+
+fn a_child_is_kept_as_long_as_its_parent(journal: &dyn Journal) {
+    let child_of = |number, parent, new: NewTransaction| {
+        start_of(id(number), NewTransaction { parent: Some(id(parent)), ..new })
+    };
+    commit(journal, start_of(id(1), chosen(None, 1)));
+    commit(journal, child_of(2, 1, plain("Test", 1)));
+    commit(journal, child_of(3, 2, chosen(Some("key"), 3)));
+    // An orphan: nobody knows its parent.
+    commit(journal, child_of(4, 99, plain("Test", 1)));
+    for number in [2, 3, 4] {
+        commit(journal, next_of(id(number), 1).becoming(COMPLETED));
+    }
+    let sweep = |before| {
+        journal.remove_ended(&Partitions::ALL, at(before), at(1_000), None, 10).expect(WRITABLE).removed
+    };
+    assert_eq!(sweep(900), 1);
+    assert_eq!(listed(journal, &Filter::default(), 10), [3, 2, 1].map(id));
+    // Ended, but not for long enough.
+    commit(journal, next_of(id(1), 1).becoming(COMPLETED).at(at(500)));
+    assert_eq!(sweep(400), 0);
+    assert_eq!(sweep(501), 3);
+    assert_eq!(listed(journal, &Filter::default(), 10), []);
+    assert_eq!(load(journal, id(3)), Loaded::Removed);
 }
 
 fn a_given_id_stays_reserved_after_removal(journal: &dyn Journal) {

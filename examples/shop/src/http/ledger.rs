@@ -30,9 +30,9 @@ async fn ledger(State(shop): State<Shop>) -> Result<Json<LedgerAnswer>, Problem>
         |status: Status| shop.engine.count(Filter { standings: status.standings(), ..Filter::default() });
     let mut live_sagas = 0;
     for status in [Status::Pending, Status::InProgress, Status::Compensating] {
-        live_sagas += count(status).await?;
+        live_sagas += count(status).await?.count;
     }
-    let parked_sagas = count(Status::Parked).await?;
+    let parked_sagas = count(Status::Parked).await?.count;
     let services = read(&shop, Services::ledger).await?;
     Ok(Json(LedgerAnswer { services, live_sagas, parked_sagas }))
 }
