@@ -206,6 +206,16 @@ impl Transaction {
         }
     }
 
+    /// The trace that it was started with: a W3C `traceparent`.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        match self {
+            Self::Saga(saga) => saga.trace(),
+            #[cfg(feature = "errand")]
+            Self::Errand(_) => None,
+        }
+    }
+
     /// What it was started with.
     #[must_use]
     pub fn input(&self) -> &Bytes {

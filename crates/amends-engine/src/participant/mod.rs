@@ -4,7 +4,9 @@
 //! how often a call arrives: the same key may come again, with the same payload, and the first answer must be
 //! given again. Does not time or repeat calls: the shard does.
 
+pub mod connect;
 pub(crate) mod gate;
+mod trace;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -43,6 +45,8 @@ pub struct Call {
     pub limit: Duration,
     /// What is asked: the same bytes in every attempt of the call.
     pub payload: Bytes,
+    /// The W3C `traceparent` that the transaction was started with.
+    pub trace: Option<String>,
 }
 
 impl Call {
@@ -62,6 +66,18 @@ impl Call {
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.attempt.direction()
+    }
+
+    /// The codes that this call's definition takes for a refusal, whatever comes with them.
+    #[must_use]
+    pub fn refuse_on(&self) -> &[String] {
+        self.definition.terms(self.attempt.call).refuse_on
+    }
+
+    /// The W3C `traceparent` of this attempt.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        trace::traceparent(self.trace.as_deref(), self.transaction, self.attempt)
     }
 
     /// The key of this call, the same for all its attempts: see [`amends_core::CallId::key`].

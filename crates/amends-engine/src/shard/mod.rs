@@ -754,5 +754,6 @@ fn state_of<T>(live: &Live<T>) -> Reply {
 fn call_of(transaction: &Transaction, runnable: &Runnable, call: OwedCall, payload: Bytes) -> Call {
     let OwedCall { attempt, in_doubt, limit } = call;
     let definition = runnable.definition.clone();
-    Call { transaction: transaction.id(), definition, attempt, in_doubt, limit, payload }
+    let trace = transaction.trace().map(str::to_owned);
+    Call { transaction: transaction.id(), definition, attempt, in_doubt, limit, payload, trace }
 }

@@ -1,0 +1,24 @@
+//! Where participants call back.
+//!
+//! Owns the URL that a call carries as `Amends-Callback`. Does not judge tokens: the engine's key does.
+
+use amends_core::{CallId, TransactionId};
+use amends_engine::CallbackKey;
+
+/// Where participants call back.
+#[derive(Debug, Clone)]
+pub struct Callbacks {
+    /// What makes the tokens.
+    pub key: CallbackKey,
+    /// What stands before `/v1/callbacks/…`: how participants reach this server.
+    pub public_url: String,
+}
+
+impl Callbacks {
+    /// Where the participant that carries out this call reports.
+    #[must_use]
+    pub fn url(&self, transaction: TransactionId, call: CallId) -> String {
+        let before = self.public_url.trim_end_matches('/');
+        format!("{before}/v1/callbacks/{}", self.key.token(transaction, call))
+    }
+}
