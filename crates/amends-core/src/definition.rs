@@ -3,6 +3,7 @@
 //! Owns [`Definition`] (what runs) and [`DefinitionSpec`] (what is stored of it), one variant for each mode.
 //! Promises that both name the same thing. Does not know what a mode's definition consists of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::attempt::CallId;
@@ -37,6 +38,8 @@ pub enum DefinitionSpec {
         version: u32,
         /// The text.
         source: Arc<str>,
+        /// The versions of the definitions that it starts: those that were the newest when it was registered.
+        children: BTreeMap<DefinitionName, u32>,
     },
     /// Of errands.
     #[cfg(feature = "errand")]
@@ -84,6 +87,9 @@ impl Definition {
                     name: saga.name().clone(),
                     version: saga.version(),
                     source: source.clone(),
+                    children: (saga.children())
+                        .map(|(_, child)| (child.definition.clone(), child.version))
+                        .collect(),
                 },
             },
             #[cfg(feature = "errand")]

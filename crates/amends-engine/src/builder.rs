@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use amends_core::limits::CLOCK_SET_BACK_MIN;
 use amends_core::{Definition, Mapping, Partitions, Time};
 use amends_journal::limits::TRANSACTION_BYTES_MAX;
-use amends_journal::{Journal, Lease, PutDefinition, StoredDefinition};
+use amends_journal::{Journal, Lease, PutDefinition};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -20,6 +20,7 @@ use crate::admission::Populations;
 use crate::alarm::Alarm;
 use crate::blocking::Blocking;
 use crate::clock::{Clock, Jump};
+use crate::definitions;
 use crate::engine::Engine;
 use crate::errors::StartUpError;
 use crate::leases::Leases;
@@ -27,6 +28,7 @@ use crate::limits::{CALLS_PER_PARTICIPANT_MAX, CLOCK_LOOKED_AT_EVERY};
 use crate::mailbox::{Mailbox, Message, Messages};
 use crate::options::Options;
 use crate::participant::Participant;
+use crate::participant::connect::Connect;
 use crate::participant::gate::Gate;
 use crate::recovery::Recovery;
 use crate::registry::{Registered, Registry};
@@ -42,6 +44,7 @@ pub struct EngineBuilder {
     definitions: Vec<Definition>,
     participants: Vec<Registered>,
     mappings: BTreeMap<String, Arc<dyn Mapping>>,
+    connect: Option<Arc<dyn Connect>>,
     options: Options,
     clock: Option<Clock>,
 }
@@ -55,6 +58,7 @@ impl EngineBuilder {
             definitions: Vec::new(),
             participants: Vec::new(),
             mappings: BTreeMap::new(),
+            connect: None,
             options: Options::default(),
             clock: None,
         }
@@ -97,6 +101,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Gives it what makes participants of what definitions that are data say about them.
+    #[must_use]
+    pub fn connect(mut self, connect: Arc<dyn Connect>) -> Self {
+        self.connect = Some(connect);
+        self
+    }
+
     /// Replaces the default options.
     #[must_use]
     pub fn options(mut self, options: Options) -> Self {
@@ -119,19 +130,21 @@ impl EngineBuilder {
     /// # Panics
     /// Outside a tokio runtime, or with zero shards.
     pub fn open(self) -> Result<Engine, StartUpError> {
-        let Self { journal, definitions, participants, mappings, options, clock } = self;
+        let Self { journal, definitions, participants, mappings, connect, options, clock } = self;
         assert!(options.shards > 0, "an engine has at least one shard");
         let (given, limit) = (options.sizes.saga_bytes_max, TRANSACTION_BYTES_MAX / 2);
         if given > limit {
             return Err(StartUpError::SagaBytesMax { given, limit });
         }
         let clock = clock.unwrap_or_else(Clock::system);
-        let registry = registry(&*journal, definitions, participants, mappings, clock.now())?;
+        let registry =
+            registry(&*journal, definitions, participants, mappings, connect.as_deref(), clock.now())?;
         let leases = journal.acquire(&Partitions::ALL)?;
         let is_set_back = is_set_back(&*journal, &clock)?;
         let shared = Arc::new(Shared {
             journal,
             registry,
+            connect,
             clock,
             sizes: options.sizes,
             alarm: Alarm::default(),
@@ -148,9 +161,10 @@ fn registry(
     definitions: Vec<Definition>,
     participants: Vec<Registered>,
     mappings: BTreeMap<String, Arc<dyn Mapping>>,
+    connect: Option<&dyn Connect>,
     now: Time,
 ) -> Result<Registry, StartUpError> {
-    let registry = Registry::new(definitions, participants, mappings)?;
+    let registry = Registry::new(definitions, participants, mappings, now)?;
     for runnable in registry.known().runnables() {
         let spec = runnable.definition.spec();
         match journal.put_definition(&spec, now)? {
@@ -162,24 +176,7 @@ fn registry(
         }
     }
     let mut change = registry.change();
-    for StoredDefinition { spec, .. } in journal.definitions()? {
-        let (name, version) = (spec.name().clone(), spec.version());
-        if change.known().runnable(&name, version).is_some() {
-            continue;
-        }
-        match spec.check() {
-            Ok(definition) => {
-                // Transactions that run it go on; this program starts no new ones.
-                if let Err(missing) = change.add(definition, false) {
-                    warn!(%name, version, %missing, "transactions of this definition will not progress until it is there");
-                }
-            }
-            Err(findings) => {
-                let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-                warn!(%name, version, ?findings, "a stored definition does not pass the checks of this version: its transactions will not progress");
-            }
-        }
-    }
+    definitions::take_in(&mut change, connect, journal.definitions()?);
     change.show();
     Ok(registry)
 }

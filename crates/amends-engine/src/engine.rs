@@ -21,7 +21,8 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::admission::{Place, Questions};
 use crate::clock::Clock;
-use crate::errors::{OperateError, ReadError, SignalError, StartError};
+use crate::definitions::{self, DefinitionView, Registration};
+use crate::errors::{OperateError, ReadError, RegisterError, RetireError, SignalError, StartError};
 use crate::fingerprint;
 use crate::json::{Flaw, judge};
 use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
@@ -209,6 +210,9 @@ impl Engine {
         if request.input.len() > INPUT_BYTES_MAX {
             return Err(StartError::InputTooLarge(request.input.len()));
         }
+        if let Some(document) = &runnable.document {
+            document.judge_input(&request.input).map_err(StartError::InputInvalid)?;
+        }
         if request.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
             return Err(StartError::BadKey);
         }
@@ -366,6 +370,56 @@ impl Engine {
             return Err(ReadError::Stopping);
         }
         Ok(reply.await)
+    }
+
+    /// Takes in a definition that is data: a new version, unless the newest one has this text. With `expected`
+    /// the text must define that name.
+    ///
+    /// # Errors
+    /// See [`RegisterError`]; nothing is registered then.
+    pub async fn register(
+        &self,
+        source: &str,
+        expected: Option<&str>,
+    ) -> Result<Registration, RegisterError> {
+        if self.inner.closing.load(Ordering::Acquire) {
+            return Err(RegisterError::Stopping);
+        }
+        let (shared, mailboxes) = (self.inner.shared.clone(), self.inner.mailboxes.clone());
+        let (source, expected) = (source.to_owned(), expected.map(str::to_owned));
+        let register = move || definitions::register(&shared, &mailboxes, &source, expected.as_deref());
+        let registered = self.inner.shared.blocking.spawn(register).await;
+        registered.map_err(|error| RegisterError::Journal(error.to_string()))?
+    }
+
+    /// Lets a version start nothing more; says how many of its transactions are live.
+    ///
+    /// # Errors
+    /// See [`RetireError`].
+    pub async fn retire(&self, name: &str, version: u32) -> Result<u64, RetireError> {
+        if self.inner.closing.load(Ordering::Acquire) {
+            return Err(RetireError::Stopping);
+        }
+        let (shared, name) = (self.inner.shared.clone(), DefinitionName::new(name));
+        let retired =
+            self.inner.shared.blocking.spawn(move || definitions::retire(&shared, &name, version)).await;
+        retired.map_err(|error| RetireError::Journal(error.to_string()))?
+    }
+
+    /// Every definition that is known here, by name and version.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<DefinitionView> {
+        self.inner.shared.registry.known().entries().map(DefinitionView::from).collect()
+    }
+
+    /// One version of a definition; without a version the newest, retired or not.
+    #[must_use]
+    pub fn definition(&self, name: &str, version: Option<u32>) -> Option<DefinitionView> {
+        let (known, name) = (self.inner.shared.registry.known(), DefinitionName::new(name));
+        match version {
+            Some(version) => known.entry(&name, version).map(DefinitionView::from),
+            None => known.last(&name).map(DefinitionView::from),
+        }
     }
 
     /// How many transactions match.

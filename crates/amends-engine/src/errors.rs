@@ -5,6 +5,7 @@
 
 use amends_core::limits::SIGNAL_KEY_BYTES_MAX;
 use amends_core::{DefinitionName, Rejected, TransactionId};
+use amends_definition::{Findings, InputFlaw};
 use amends_journal::JournalError;
 
 use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
@@ -41,6 +42,59 @@ pub enum StartUpError {
     Journal(#[from] JournalError),
 }
 
+/// Why a definition was not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Something is wrong with the text.
+    #[error("{0}")]
+    Findings(Findings),
+    /// The text names itself otherwise than its caller does.
+    #[error("the text defines {name}, not {expected}: give both the same name")]
+    NameDiffers {
+        /// The name in the text.
+        name: DefinitionName,
+        /// The caller's.
+        expected: String,
+    },
+    /// The name is taken by a definition in code.
+    #[error("{0} is a definition of the program itself: choose another name")]
+    OfProgram(DefinitionName),
+    /// The engine was built without anything that calls services.
+    #[error("this program calls no services: definitions that are data cannot be registered")]
+    NoTransport,
+    /// It needs something that is not registered.
+    #[error(transparent)]
+    Missing(Missing),
+    /// Another coordinator registered a version meanwhile.
+    #[error("another version was registered meanwhile: look at it, and send this one again")]
+    Overtaken,
+    /// The journal failed.
+    #[error("the definition could not be stored: {0}")]
+    Journal(String),
+    /// The engine is being stopped.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+/// Why a definition was not retired.
+#[derive(Debug, thiserror::Error)]
+pub enum RetireError {
+    /// There is none.
+    #[error("{name} has no version {version}")]
+    NotFound {
+        /// The definition's name.
+        name: DefinitionName,
+        /// The version asked for.
+        version: u32,
+    },
+    /// The journal failed.
+    #[error("the journal failed: {0}")]
+    Journal(String),
+    /// The engine is being stopped.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
 /// Why a transaction was not started, or nobody can say.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -71,6 +125,9 @@ pub enum StartError {
     /// An object in the input gives a name twice: readers disagree about which counts.
     #[error("the input gives the name {0:?} twice in one object: remove one")]
     DuplicateName(String),
+    /// The input is not what the definition's schema asks for.
+    #[error("the input is not what the definition asks for: {}", flaws(.0))]
+    InputInvalid(Vec<InputFlaw>),
     /// The input is too large.
     #[error("the input has {0} bytes; {INPUT_BYTES_MAX} are allowed")]
     InputTooLarge(usize),
@@ -187,4 +244,12 @@ pub enum SignalError {
     /// The transaction could not be read.
     #[error(transparent)]
     Read(ReadError),
+}
+
+fn flaws(flaws: &[InputFlaw]) -> String {
+    let one = |InputFlaw { pointer, message }: &InputFlaw| match pointer.as_str() {
+        "" => message.clone(),
+        pointer => format!("{pointer}: {message}"),
+    };
+    flaws.iter().map(one).collect::<Vec<_>>().join("; ")
 }

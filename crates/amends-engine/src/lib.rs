@@ -11,6 +11,7 @@ mod blocking;
 mod builder;
 mod callback;
 mod clock;
+mod definitions;
 pub mod engine;
 mod errors;
 mod fingerprint;
@@ -32,8 +33,11 @@ mod sleeper;
 pub use builder::EngineBuilder;
 pub use callback::CallbackKey;
 pub use clock::Clock;
+pub use definitions::{DefinitionView, Registration};
 pub use engine::{Engine, StartRequest, View, Wait};
-pub use errors::{OperateError, ReadError, SignalError, StartError, StartUpError};
+pub use errors::{
+    OperateError, ReadError, RegisterError, RetireError, SignalError, StartError, StartUpError,
+};
 pub use leases::Leases;
 pub use options::Options;
 pub use participant::connect::{Connect, Connected, GateLimits};

@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use amends_core::{
-    CallId, Definition, DefinitionName, Direction, Expressions, Mapping, Payload, Transaction,
+    CallId, Definition, DefinitionName, Direction, Expressions, Mapping, Payload, Time, Transaction,
 };
+use amends_definition::Document;
 use bytes::Bytes;
 
 use crate::errors::StartError;
@@ -59,6 +60,8 @@ pub enum Missing {
 pub struct Runnable {
     /// The definition.
     pub definition: Definition,
+    /// What it was compiled from, if it is data.
+    pub(crate) document: Option<Arc<Document>>,
     /// By step, action and compensation.
     calls: Vec<[Option<Staffed>; 2]>,
 }
@@ -171,7 +174,7 @@ impl Runnable {
             }
             calls[step][place_of(call.direction)] = Some(Staffed { participant, payload });
         }
-        Ok(Self { definition, calls })
+        Ok(Self { definition, document: None, calls })
     }
 }
 
@@ -200,10 +203,12 @@ pub(crate) struct Known {
 
 /// A definition that runs here.
 #[derive(Clone)]
-struct Entry {
-    runnable: Arc<Runnable>,
+pub(crate) struct Entry {
+    pub(crate) runnable: Arc<Runnable>,
     /// Whether new transactions may run it: not if it is retired, or of the journal and not of this program.
-    starts: bool,
+    pub(crate) starts: bool,
+    pub(crate) registered_at: Time,
+    pub(crate) retired_at: Option<Time>,
 }
 
 /// The right to change what is registered.
@@ -220,12 +225,13 @@ impl Registry {
         definitions: Vec<Definition>,
         participants: Vec<Registered>,
         mappings: BTreeMap<String, Arc<dyn Mapping>>,
+        now: Time,
     ) -> Result<Self, Missing> {
         let known = Known { participants, runnables: BTreeMap::new() };
         let registry = Self { mappings, known: RwLock::new(Arc::new(known)), changing: Mutex::new(()) };
         let mut change = registry.change();
         for definition in definitions {
-            change.add(definition, true)?;
+            change.add(definition, true, now)?;
         }
         change.show();
         Ok(registry)
@@ -277,7 +283,7 @@ impl Known {
         version: u32,
     ) -> Result<&Arc<Runnable>, StartError> {
         match self.runnables.get(&(name.clone(), version)) {
-            Some(Entry { runnable, starts: true }) => Ok(runnable),
+            Some(Entry { runnable, starts: true, .. }) => Ok(runnable),
             Some(_) => Err(StartError::Retired { name: name.clone(), version }),
             None if self.has(name) => Err(StartError::UnknownVersion { name: name.clone(), version }),
             None => Err(StartError::UnknownDefinition(name.clone())),
@@ -286,6 +292,21 @@ impl Known {
 
     fn has(&self, name: &DefinitionName) -> bool {
         self.runnables.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next().is_some()
+    }
+
+    /// The newest version of this name, whether it starts anything or not.
+    pub(crate) fn last(&self, name: &DefinitionName) -> Option<&Entry> {
+        let versions = (name.clone(), 0)..=(name.clone(), u32::MAX);
+        self.runnables.range(versions).next_back().map(|(_, entry)| entry)
+    }
+
+    pub(crate) fn entry(&self, name: &DefinitionName, version: u32) -> Option<&Entry> {
+        self.runnables.get(&(name.clone(), version))
+    }
+
+    /// Every definition, by name and version.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.runnables.values()
     }
 
     pub(crate) fn runnables(&self) -> impl Iterator<Item = &Arc<Runnable>> {
@@ -319,15 +340,15 @@ impl Change<'_> {
     ///
     /// # Errors
     /// Names what nobody registered.
-    pub(crate) fn add(&mut self, definition: Definition, starts: bool) -> Result<Arc<Runnable>, Missing> {
+    pub(crate) fn add(&mut self, definition: Definition, starts: bool, now: Time) -> Result<(), Missing> {
         let participants = &self.known.participants;
         let find = |name: &str| {
             let is_meant = |known: &Registered| known.origin.is_empty() && known.name == name;
             participants.iter().position(is_meant).map(ParticipantIndex)
         };
         let runnable = Arc::new(Runnable::new(definition, find, &self.registry.mappings)?);
-        self.put(runnable.clone(), starts);
-        Ok(runnable)
+        self.put(Entry { runnable, starts, registered_at: now, retired_at: None });
+        Ok(())
     }
 
     /// Takes in a definition that is data, with its participants by name.
@@ -336,25 +357,28 @@ impl Change<'_> {
     /// Names what is missing.
     pub(crate) fn add_document(
         &mut self,
+        document: Arc<Document>,
         definition: Definition,
         participants: &BTreeMap<String, ParticipantIndex>,
-        starts: bool,
-    ) -> Result<Arc<Runnable>, Missing> {
+        (registered_at, retired_at): (Time, Option<Time>),
+    ) -> Result<(), Missing> {
         let find = |name: &str| participants.get(name).copied();
-        let runnable = Arc::new(Runnable::new(definition, find, &self.registry.mappings)?);
-        self.put(runnable.clone(), starts);
-        Ok(runnable)
+        let runnable = Runnable::new(definition, find, &self.registry.mappings)?;
+        let runnable = Arc::new(Runnable { document: Some(document), ..runnable });
+        self.put(Entry { runnable, starts: retired_at.is_none(), registered_at, retired_at });
+        Ok(())
     }
 
-    fn put(&mut self, runnable: Arc<Runnable>, starts: bool) {
-        let key = (runnable.definition.name().clone(), runnable.definition.version());
-        self.known.runnables.insert(key, Entry { runnable, starts });
+    fn put(&mut self, entry: Entry) {
+        let definition = &entry.runnable.definition;
+        self.known.runnables.insert((definition.name().clone(), definition.version()), entry);
     }
 
     /// Lets no new transaction run this version.
-    pub(crate) fn retire(&mut self, name: &DefinitionName, version: u32) {
+    pub(crate) fn retire(&mut self, name: &DefinitionName, version: u32, now: Time) {
         if let Some(entry) = self.known.runnables.get_mut(&(name.clone(), version)) {
             entry.starts = false;
+            entry.retired_at.get_or_insert(now);
         }
     }
 

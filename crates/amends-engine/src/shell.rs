@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX, READ_RETRY};
 use crate::loader;
 use crate::mailbox::{Message, Messages, Ticket, WeakMailbox};
+use crate::participant::connect::Connect;
 use crate::participant::{Answer, Call, ParticipantIndex};
 use crate::registry::Registry;
 use crate::shard::Shard;
@@ -34,6 +35,8 @@ use crate::shard::input::{Found, Input, Output, Quarantine};
 pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) registry: Registry,
+    /// Makes participants for definitions that are data.
+    pub(crate) connect: Option<Arc<dyn Connect>>,
     pub(crate) clock: Clock,
     pub(crate) sizes: SizeLimits,
     /// Tells the sleeper when the first transaction wakes.

@@ -253,7 +253,12 @@ fn golden_definition() -> DefinitionSpec {
 
 fn golden_document() -> DefinitionSpec {
     let name = DefinitionName::new("PlaceOrder");
-    DefinitionSpec::Document { name, version: 4, source: "saga: PlaceOrder\nsteps: []\n".into() }
+    DefinitionSpec::Document {
+        name,
+        version: 4,
+        source: "saga: PlaceOrder\nsteps: []\n".into(),
+        children: BTreeMap::new(),
+    }
 }
 
 fn golden_file(name: &str) -> PathBuf {

@@ -19,6 +19,7 @@ impl From<StartError> for Problem {
             }
             StartError::Retired { .. } => problem(ErrorKind::StateConflict),
             StartError::InputNotJson => problem(ErrorKind::BadRequest),
+            StartError::InputInvalid(_) => problem(ErrorKind::Invalid),
             StartError::InputTooLarge(_) => problem(ErrorKind::BodyTooLarge),
             StartError::BadKey => problem(ErrorKind::IdempotencyKeyInvalid),
             StartError::DuplicateName(_) => problem(ErrorKind::DuplicateField),

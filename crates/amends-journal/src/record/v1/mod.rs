@@ -12,6 +12,8 @@ mod saga_definition;
 
 use std::time::Duration as Span;
 
+use std::collections::BTreeMap;
+
 use amends_core::{DefinitionName, DefinitionSpec, Event, Facts, Time};
 
 use super::Flaw;
@@ -59,6 +61,8 @@ struct Document {
     version: u32,
     #[prost(string, tag = "3")]
     source: String,
+    #[prost(btree_map = "string, uint32", tag = "4")]
+    children: BTreeMap<String, u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -106,11 +110,15 @@ impl From<&DefinitionSpec> for Definition {
     fn from(spec: &DefinitionSpec) -> Self {
         let kind = match spec {
             DefinitionSpec::Saga(saga) => DefinitionKind::Saga(saga.into()),
-            DefinitionSpec::Document { name, version, source } => DefinitionKind::Document(Document {
-                name: name.as_str().to_owned(),
-                version: *version,
-                source: source.as_ref().to_owned(),
-            }),
+            DefinitionSpec::Document { name, version, source, children } => {
+                let children = children.iter().map(|(name, version)| (name.as_str().to_owned(), *version));
+                DefinitionKind::Document(Document {
+                    name: name.as_str().to_owned(),
+                    version: *version,
+                    source: source.as_ref().to_owned(),
+                    children: children.collect(),
+                })
+            }
             #[cfg(feature = "errand")]
             DefinitionSpec::Errand(errand) => DefinitionKind::Errand(errand.into()),
         };
@@ -125,11 +133,19 @@ impl TryFrom<Definition> for DefinitionSpec {
         match stored.kind {
             None => Err(Flaw::newer("it is of an unknown mode")),
             Some(DefinitionKind::Saga(saga)) => saga.try_into().map(Self::Saga),
-            Some(DefinitionKind::Document(Document { name, version, source })) => {
+            Some(DefinitionKind::Document(Document { name, version, source, children })) => {
                 if name.is_empty() || version == 0 || source.is_empty() {
                     return Err(Flaw::damaged("its name, version or text is missing"));
                 }
-                Ok(Self::Document { name: DefinitionName::new(name), version, source: source.into() })
+                let children =
+                    children.into_iter().map(|(name, version)| (DefinitionName::new(name), version));
+                let children = children.collect();
+                Ok(Self::Document {
+                    name: DefinitionName::new(name),
+                    version,
+                    source: source.into(),
+                    children,
+                })
             }
             #[cfg(feature = "errand")]
             Some(DefinitionKind::Errand(errand)) => errand.try_into().map(Self::Errand),
