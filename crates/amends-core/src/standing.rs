@@ -154,8 +154,6 @@ impl Standings {
     pub const ALL: Self = Self(u8::MAX);
     /// None.
     pub const NONE: Self = Self(0);
-    /// Not ended.
-    pub const LIVE: Self = Self::FORWARD.union(Self::BACK).with(StandingKind::Parked);
     /// Towards the goal, asleep or not.
     pub const FORWARD: Self =
         Self::NONE.with(StandingKind::Active(Way::Forward)).with(StandingKind::Asleep(Way::Forward));
@@ -176,12 +174,6 @@ impl Standings {
     #[must_use]
     pub const fn with(self, kind: StandingKind) -> Self {
         Self(self.0 | kind.bit())
-    }
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 
     /// Whether this kind is in it.

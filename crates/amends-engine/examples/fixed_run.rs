@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{DefinitionName, Outcome, SagaDefinition, SagaSpec, Status, StepSpec};
-use amends_engine::{Engine, EngineBuilder, Options, Participant, StartRequest, Wait, local};
+use amends_engine::{Engine, EngineBuilder, Options, Participant, StartRequest, local};
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
 use tokio::task::JoinSet;

@@ -213,5 +213,5 @@ pub(crate) fn retire(shared: &Shared, name: &DefinitionName, version: u32) -> Re
     change.retire(name, version, now);
     change.show();
     let live = Filter { definition: Some(name.clone()), standings: Standings::LIVE, ..Filter::default() };
-    shared.journal.count(&live).map_err(journal)
+    shared.journal.count(&live).map(|count| count.count).map_err(journal)
 }
