@@ -7,8 +7,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use amends_engine::StartUpError;
-use amends_journal::JournalError;
 use amends_server::process::{asked_to_stop, raise_file_limit};
 use amends_server::serve::Server;
 #[cfg(feature = "sabotage")]
@@ -17,6 +15,7 @@ use amends_shop::setup::{self, Setup, SetupError};
 use amends_shop::stock::Stock;
 use clap::Args;
 
+use crate::directory::{cannot_run, require_directory};
 use crate::process::{end_fatally, say, start_log};
 
 #[derive(Args)]
@@ -43,47 +42,12 @@ pub(crate) fn run(args: DemoArgs) -> Result<(), String> {
     runtime.block_on(serve(args))
 }
 
-/// Says in words what the system would call "File exists".
-fn require_directory(data: &Path) -> Result<(), String> {
-    match std::fs::metadata(data) {
-        Ok(found) if !found.is_dir() => {
-            Err(format!("{} is not a directory: choose another with --data", data.display()))
-        }
-        // What else is wrong is found and reported when it is opened.
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
 /// What the journal and the services say when they are opened names file and remedy; the engine's words need
 /// both.
 fn cannot_open(data: &Path, error: SetupError) -> String {
     match error {
         SetupError::Journal(_) | SetupError::Services(_) => error.to_string(),
         SetupError::Engine(error) => cannot_run(data, error),
-    }
-}
-
-/// Adds the directory, and what to do, to what the journal says when it was opened and then could not be
-/// read.
-fn cannot_run(data: &Path, error: StartUpError) -> String {
-    let file = data.join("journal.db");
-    let journal = file.display();
-    match error {
-        StartUpError::Journal(error @ (JournalError::Unreadable(_) | JournalError::Damaged { .. })) => {
-            format!(
-                "{journal} is damaged: {error}. Keep a copy of the directory, then restore a backup, or start with an \
-             empty directory"
-            )
-        }
-        StartUpError::Journal(
-            error @ (JournalError::NoSpace(_) | JournalError::Locked(_) | JournalError::Store { .. }),
-        ) => {
-            format!("{journal}: {error}")
-        }
-        StartUpError::DefinitionChanged { .. } => {
-            format!("{journal}: {error}. If no program changed it, the file is damaged: restore a backup")
-        }
-        StartUpError::Missing(_) | StartUpError::SagaBytesMax { .. } => error.to_string(),
     }
 }
 

@@ -5,7 +5,9 @@
 //! has its module.
 
 mod demo;
+mod directory;
 mod process;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     /// Run the shop: four services and the order saga, on one port
     Demo(demo::DemoArgs),
+    /// Run the coordinator: definitions and sagas over HTTP
+    Serve(serve::ServeArgs),
     /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit
     Bench(amends_bench::Arguments),
     /// One process of a measurement
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Bench(args) => return amends_bench::run(&args),
         Command::BenchWorker(args) => return amends_bench::run_worker(&args, process::start_log),
     };
