@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use amends_core::{DefinitionName, Mode, Standing, TransactionId};
+use amends_core::{DefinitionName, Mode, Standing, Time, TransactionId};
 use amends_journal::{Append, Expected, Fingerprint, IdHash, KeyEntry, Presence, Tags};
 use amends_log::BatchNumber;
 use bytes::Bytes;
@@ -31,20 +31,25 @@ pub(super) struct Origin {
     pub(super) chosen: Option<Box<Chosen>>,
 }
 
-/// What most have not: what the caller chose, and whose step it is.
+/// What most have not: what the caller chose, whose step it is, when it was erased.
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) key: Option<String>,
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) tags: Tags,
     pub(super) parent: Option<TransactionId>,
+    pub(super) erased_at: Option<Time>,
 }
 
 impl Chosen {
     /// Nothing, if nothing was chosen.
     pub(super) fn boxed(self) -> Option<Box<Self>> {
-        let Self { key, fingerprint, tags, parent } = &self;
-        let is_any = key.is_some() || fingerprint.is_some() || !tags.is_empty() || parent.is_some();
+        let Self { key, fingerprint, tags, parent, erased_at } = &self;
+        let is_any = key.is_some()
+            || fingerprint.is_some()
+            || !tags.is_empty()
+            || parent.is_some()
+            || erased_at.is_some();
         is_any.then(|| Box::new(self))
     }
 }
@@ -60,6 +65,10 @@ impl Origin {
 
     pub(super) fn tags(&self) -> Option<&Tags> {
         Some(&self.chosen.as_ref()?.tags).filter(|tags| !tags.is_empty())
+    }
+
+    pub(super) fn erased_at(&self) -> Option<Time> {
+        self.chosen.as_ref()?.erased_at
     }
 
     pub(super) fn parent(&self) -> Option<TransactionId> {
@@ -129,6 +138,7 @@ impl Known {
                     fingerprint: new.fingerprint,
                     tags: new.tags.clone(),
                     parent: new.parent,
+                    erased_at: None,
                 }
                 .boxed(),
             }),

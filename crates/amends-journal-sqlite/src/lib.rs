@@ -12,6 +12,7 @@ mod archive;
 mod committer;
 mod definitions;
 mod entry;
+mod erasure;
 mod failure;
 mod known;
 mod labels;
@@ -45,7 +46,7 @@ use std::thread::JoinHandle;
 
 use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, Appends, Count, Cursor, Epoch, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers,
+    Append, Appends, Count, Cursor, Epoch, Erase, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers,
     Ownership, Page, PutDefinition, Quarantined, Reads, RetireDefinition, Stats, Stored, StoredDefinition,
     Summary, Sweep, Timer, Upkeep,
 };
@@ -356,6 +357,10 @@ impl Upkeep for SqliteJournal {
     ) -> Result<Quarantined, JournalError> {
         let why = why.to_owned();
         self.ask(|reply| Job::Upkeep(queue::Upkeep::Quarantine { id, records, epoch, why, reply }))
+    }
+
+    fn erase(&self, id: TransactionId, records: u64, epoch: Epoch, now: Time) -> Result<Erase, JournalError> {
+        self.ask(|reply| Job::Upkeep(queue::Upkeep::Erase { id, records, epoch, now, reply }))
     }
 
     fn remove_ended(

@@ -284,11 +284,11 @@ impl Look<'_> {
     fn summary_in(&self, no: i64, table: Table) -> Result<Option<Summary>, ReadError> {
         let sql = match table {
             Table::Live => {
-                "SELECT id, definition, standing, started_at, wake_at, NULL, key, tags, parent
+                "SELECT id, definition, standing, started_at, wake_at, NULL, key, tags, parent, erased_at
                  FROM live WHERE no = ?1"
             }
             Table::Ended => {
-                "SELECT id, definition, standing, started_at, NULL, ended_at, key, tags, parent
+                "SELECT id, definition, standing, started_at, NULL, ended_at, key, tags, parent, erased_at
                  FROM ended WHERE no = ?1"
             }
         };
@@ -306,6 +306,7 @@ impl Look<'_> {
                 key: row.get(6)?,
                 tags: labels::decode(row.get_ref(7)?.as_blob_or_null()?)?,
                 parent: row.get_ref(8)?.as_blob_or_null()?.map(schema::id_of).transpose()?,
+                erased_at: row.get::<_, Option<i64>>(9)?.map(time_of).transpose()?,
             })
         })
     }

@@ -44,7 +44,7 @@ impl<'m> Look<'m> {
     pub(super) fn load(&self, id: TransactionId, hint: &Hint) -> Result<Loaded, ReadError> {
         let bytes = id.to_bytes();
         let live = self.first(
-            "SELECT no, id, definition, standing, unreadable, wake_at FROM live WHERE id = ?1",
+            "SELECT no, id, definition, standing, unreadable, wake_at, erased_at FROM live WHERE id = ?1",
             [bytes.as_slice()],
             |row| self.live_row(row),
         )?;
@@ -52,7 +52,8 @@ impl<'m> Look<'m> {
             return Ok(Loaded::Stored(self.with_records(no, live)?));
         }
         for no in self.numbers(hint)? {
-            let given = "SELECT definition, standing, records FROM ended WHERE no = ?1 AND id = ?2";
+            let given =
+                "SELECT definition, standing, records, erased_at FROM ended WHERE no = ?1 AND id = ?2";
             if let Some(ended) =
                 self.first(given, params![no, bytes.as_slice()], |row| self.ended_row(id, row))?
             {
@@ -63,7 +64,8 @@ impl<'m> Look<'m> {
                 return Ok(Loaded::Removed);
             }
         }
-        let made = "SELECT definition, standing, records FROM ended WHERE id = ?1 AND id_given = 0";
+        let made =
+            "SELECT definition, standing, records, erased_at FROM ended WHERE id = ?1 AND id_given = 0";
         let made = self.first(made, [bytes.as_slice()], |row| self.ended_row(id, row))?;
         Ok(made.map_or(Loaded::Nothing, Loaded::Stored))
     }
@@ -73,7 +75,9 @@ impl<'m> Look<'m> {
         let records = archive::split(Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?))
             .map_err(|Nonsense(details)| Nonsense(format!("the ended transaction {id}: {details}")))?;
         let standing = standing_of(row.get(1)?, None)?;
-        Ok(Stored { id, mode, definition, version, standing, unreadable: None, records })
+        let erased_at: Option<i64> = row.get(3)?;
+        let erased_at = erased_at.map(time_of).transpose()?;
+        Ok(Stored { id, mode, definition, version, standing, unreadable: None, erased_at, records })
     }
 
     /// Whoever has, or had, this name. The hint is what memory said of it before this moment began.
@@ -147,7 +151,7 @@ impl<'m> Look<'m> {
         // over.
         let found = self.of_partitions(
             partitions,
-            "SELECT no, id, definition, standing, unreadable, wake_at FROM live
+            "SELECT no, id, definition, standing, unreadable, wake_at, erased_at FROM live
              WHERE no > ?1 AND standing <> ?2 AND wake_at IS NULL ORDER BY no",
             params![number_after(cursor), standing_code(StandingKind::Parked)],
             limit.saturating_add(1),
@@ -276,6 +280,7 @@ impl<'m> Look<'m> {
             version,
             standing: standing_of(row.get(3)?, row.get(5)?)?,
             unreadable: row.get(4)?,
+            erased_at: row.get::<_, Option<i64>>(6)?.map(time_of).transpose()?,
             records: Vec::new(),
         };
         Ok((row.get(0)?, stored))

@@ -17,7 +17,7 @@ use super::known::{Chosen, Held, Known, Origin};
 use super::labels;
 use super::look::Look;
 use super::names::{Name, Names};
-use super::schema::{RECORDS_MIN, count_of, fingerprint_of, id_of, mode_of, standing_of};
+use super::schema::{RECORDS_MIN, count_of, fingerprint_of, id_of, mode_of, standing_of, time_of};
 
 pub(super) struct Lookup<'c> {
     connection: &'c Connection,
@@ -38,7 +38,7 @@ impl<'c> Lookup<'c> {
         let ended = |which: &str| {
             connection.prepare(&format!(
                 "SELECT ended.no, mode, name, version, standing, started_at, id_given, key, fingerprint,
-                        tags, parent, ended_at, records
+                        tags, parent, erased_at, ended_at, records
                  FROM ended JOIN definition ON definition.no = ended.definition WHERE {which}"
             ))
         };
@@ -52,7 +52,7 @@ impl<'c> Lookup<'c> {
             has_begun: false,
             live: connection.prepare(
                 "SELECT live.no, mode, name, version, standing, started_at, id_given, key, fingerprint,
-                        tags, parent, wake_at, unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
+                        tags, parent, erased_at, wake_at, unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
                         (SELECT coalesce(sum(length(body)), 0) FROM record WHERE record.no = live.no)
                  FROM live JOIN definition ON definition.no = live.definition WHERE id = ?1",
             )?,
@@ -86,10 +86,10 @@ impl<'c> Lookup<'c> {
         let bytes = id.to_bytes();
         let mut rows = self.live.query([bytes.as_slice()])?;
         if let Some(row) = rows.next()? {
-            let count = row.get::<_, Option<i64>>(13)?.map_or(Ok(RECORDS_MIN), count_of)?;
-            let records = Records { count, bytes: count_of(row.get(14)?)? };
-            let known = known(id, row, records, row.get(11)?, 0)?;
-            return Ok(Some(Known { is_unreadable: row.get(12)?, ..known }));
+            let count = row.get::<_, Option<i64>>(14)?.map_or(Ok(RECORDS_MIN), count_of)?;
+            let records = Records { count, bytes: count_of(row.get(15)?)? };
+            let known = known(id, row, records, row.get(12)?, 0)?;
+            return Ok(Some(Known { is_unreadable: row.get(13)?, ..known }));
         }
         drop(rows);
         for no in Look::at(self.connection).numbers(&self.names.hint(Name::Id(id)))? {
@@ -116,12 +116,12 @@ struct Records {
 }
 
 fn known_ended(id: TransactionId, row: &Row<'_>) -> std::result::Result<Known, WriteError> {
-    let records = archive::split(Bytes::copy_from_slice(row.get_ref(12)?.as_blob()?))?;
+    let records = archive::split(Bytes::copy_from_slice(row.get_ref(13)?.as_blob()?))?;
     let bytes = records.iter().map(|record| record.len() as u64).sum();
-    known(id, row, Records { count: records.len() as u64, bytes }, None, row.get(11)?)
+    known(id, row, Records { count: records.len() as u64, bytes }, None, row.get(12)?)
 }
 
-/// The first eleven columns are the same for both.
+/// The first twelve columns are the same for both.
 fn known(
     id: TransactionId,
     row: &Row<'_>,
@@ -145,6 +145,7 @@ fn known(
                 fingerprint: fingerprint_of(row.get_ref(8)?.as_blob_or_null()?)?,
                 tags: labels::decode(row.get_ref(9)?.as_blob_or_null()?)?,
                 parent: row.get_ref(10)?.as_blob_or_null()?.map(id_of).transpose()?,
+                erased_at: row.get::<_, Option<i64>>(11)?.map(time_of).transpose()?,
             }
             .boxed(),
         }),

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, Cursor, Epoch, JournalError, KeyEntry, OnAnswers, PutDefinition, Quarantined, RetireDefinition,
-    Stored, Sweep,
+    Append, Cursor, Epoch, Erase, JournalError, KeyEntry, OnAnswers, PutDefinition, Quarantined,
+    RetireDefinition, Stored, Sweep,
 };
 use amends_sqlite::Courtesy;
 
@@ -79,6 +79,14 @@ pub(super) enum Upkeep {
         epoch: Epoch,
         why: String,
         reply: Reply<Quarantined>,
+    },
+    Erase {
+        id: TransactionId,
+        /// How many records it was judged by.
+        records: u64,
+        epoch: Epoch,
+        now: Time,
+        reply: Reply<Erase>,
     },
     RemoveEnded {
         partitions: Box<Partitions>,
@@ -318,8 +326,8 @@ impl Question {
 /// What an append has to know of writing beside the log that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UpkeepKind {
-    /// This transaction is being parked.
-    Quarantine(TransactionId),
+    /// This transaction is being parked or erased.
+    Rewriting(TransactionId),
     /// Some that have ended are being removed.
     Removal,
     /// No transaction is touched.
@@ -329,7 +337,7 @@ pub(super) enum UpkeepKind {
 impl Upkeep {
     pub(super) const fn kind(&self) -> UpkeepKind {
         match self {
-            Self::Quarantine { id, .. } => UpkeepKind::Quarantine(*id),
+            Self::Quarantine { id, .. } | Self::Erase { id, .. } => UpkeepKind::Rewriting(*id),
             Self::RemoveEnded { .. } => UpkeepKind::Removal,
             Self::ForgetReservations { .. } | Self::PutDefinition { .. } | Self::RetireDefinition { .. } => {
                 UpkeepKind::Other
@@ -342,6 +350,7 @@ impl Upkeep {
         // Whoever asked may have given up.
         match self {
             Self::Quarantine { reply, .. } => drop(reply.send(Err(error))),
+            Self::Erase { reply, .. } => drop(reply.send(Err(error))),
             Self::RemoveEnded { reply, .. } => drop(reply.send(Err(error))),
             Self::ForgetReservations { reply, .. } => drop(reply.send(Err(error))),
             Self::PutDefinition { reply, .. } => drop(reply.send(Err(error))),

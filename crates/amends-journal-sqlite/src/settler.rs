@@ -380,6 +380,9 @@ impl<'c> Settler<'c> {
             Upkeep::Quarantine { id, records, epoch: _, why, reply } => {
                 let _ = reply.send(self.quarantine(id, records, &why));
             }
+            Upkeep::Erase { id, records, epoch: _, now, reply } => {
+                let _ = reply.send(self.erase(id, records, now));
+            }
             Upkeep::RemoveEnded { partitions, before, now, cursor, limit, except, reply } => {
                 let _ = reply.send(self.remove_ended(&partitions, before, now, cursor, limit, &except));
             }

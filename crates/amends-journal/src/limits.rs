@@ -14,5 +14,9 @@ pub const TAG_KEY_BYTES_MAX: usize = 64;
 /// Bytes of a tag's value, at most.
 pub const TAG_VALUE_BYTES_MAX: usize = 256;
 
+/// How far up a transaction's ancestors are looked at. Far more than any definition nests: beyond, the data is
+/// damaged.
+pub const ANCESTORS_MAX: usize = 64;
+
 /// How far a count goes whose answer nobody keeps: beyond, it says that there are more.
 pub const COUNTED_MAX: u64 = 10_000;

@@ -5,6 +5,7 @@
 //! thread. Does not survive its process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::successors;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,12 +18,13 @@ use crate::appends::{
     Append, AppendAnswer, Appends, Conflict, Expected, KeyEntry, NewTransaction, OnAnswers, Presence,
 };
 use crate::error::JournalError;
-use crate::limits::TRANSACTION_BYTES_MAX;
+use crate::limits::{ANCESTORS_MAX, TRANSACTION_BYTES_MAX};
 use crate::ownership::{Epoch, Lease, Ownership};
 use crate::reads::{
     Count, Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer,
 };
-use crate::upkeep::{PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};
+use crate::record;
+use crate::upkeep::{Erase, PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};
 
 /// The backend in memory; one coordinator's handle on it.
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ struct Transaction {
     started_at: Time,
     ended_at: Option<Time>,
     unreadable: Option<String>,
+    erased_at: Option<Time>,
     records: Vec<Bytes>,
 }
 
@@ -210,6 +213,10 @@ impl Upkeep for MemoryJournal {
         Ok(self.state().quarantine(id, records, epoch, why))
     }
 
+    fn erase(&self, id: TransactionId, records: u64, epoch: Epoch, now: Time) -> Result<Erase, JournalError> {
+        self.state().erase(id, records, epoch, now)
+    }
+
     fn remove_ended(
         &self,
         partitions: &Partitions,
@@ -351,8 +358,16 @@ impl State {
         self.numbers.insert(id, number);
         let ended_at = standing.is_ended().then_some(at);
         let records = vec![record];
-        let transaction =
-            Transaction { id, new, standing, started_at: at, ended_at, unreadable: None, records };
+        let transaction = Transaction {
+            id,
+            new,
+            standing,
+            started_at: at,
+            ended_at,
+            unreadable: None,
+            erased_at: None,
+            records,
+        };
         self.put(number, transaction);
         AppendAnswer::Committed
     }
@@ -399,6 +414,49 @@ impl State {
         transaction.unreadable = Some(why.to_owned());
         self.put(number, transaction);
         Quarantined::Parked
+    }
+
+    fn erase(
+        &mut self,
+        id: TransactionId,
+        records: u64,
+        epoch: Epoch,
+        now: Time,
+    ) -> Result<Erase, JournalError> {
+        if !self.is_held(Partition::of(id), epoch) {
+            return Ok(Erase::Fenced);
+        }
+        let Some(number) = self.numbers.get(&id) else { return Ok(Erase::MovedOn(None)) };
+        let transaction = &self.transactions[number];
+        let sequence = transaction.records.len() as u64;
+        if !transaction.standing.is_ended() {
+            return Ok(Erase::Live);
+        }
+        if sequence != records {
+            return Ok(Erase::MovedOn(Some(sequence)));
+        }
+        if let Some(ancestor) = self.live_ancestor(transaction) {
+            return Ok(Erase::ChildOfLive { ancestor });
+        }
+        if transaction.erased_at.is_some() {
+            return Ok(Erase::Unchanged);
+        }
+        let erased = (1..).zip(&transaction.records).map(|(n, frame)| record::erase(id, n, frame.clone()));
+        let erased: Vec<Bytes> = erased.collect::<Result<_, _>>()?;
+        let transaction = self.transactions.get_mut(number).expect("it was just there");
+        transaction.records = erased;
+        transaction.erased_at = Some(now);
+        Ok(Erase::Erased)
+    }
+
+    /// The nearest one above it that has not ended.
+    fn live_ancestor(&self, transaction: &Transaction) -> Option<TransactionId> {
+        let above = |transaction: &&Transaction| {
+            let number = self.numbers.get(&transaction.new.parent?)?;
+            self.transactions.get(number)
+        };
+        let ancestors = successors(above(&transaction), above).take(ANCESTORS_MAX);
+        ancestors.into_iter().find(|ancestor| !ancestor.standing.is_ended()).map(|ancestor| ancestor.id)
     }
 
     fn remove_ended(
@@ -492,6 +550,7 @@ impl Transaction {
             version: self.new.version,
             standing: self.standing,
             unreadable: self.unreadable.clone(),
+            erased_at: self.erased_at,
             records: self.records.clone(),
         }
     }
@@ -508,6 +567,7 @@ impl Transaction {
             tags: self.new.tags.clone(),
             key: self.new.key.as_ref().map(|key| key.0.clone()),
             parent: self.new.parent,
+            erased_at: self.erased_at,
         }
     }
 }

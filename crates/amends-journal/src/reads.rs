@@ -105,6 +105,8 @@ pub struct Stored {
     pub standing: Standing,
     /// Why it was quarantined, if it was.
     pub unreadable: Option<String>,
+    /// When its payloads were erased, if they were.
+    pub erased_at: Option<Time>,
     /// The encoded records; number n at place n - 1. One that is missing is empty, and does not decode.
     pub records: Vec<Bytes>,
 }
@@ -143,6 +145,8 @@ pub struct Summary {
     pub key: Option<String>,
     /// The transaction whose step it is, if it is one's.
     pub parent: Option<TransactionId>,
+    /// When its payloads were erased, if they were.
+    pub erased_at: Option<Time>,
 }
 
 /// Which transactions a list or count is about: those for which all of it is so.

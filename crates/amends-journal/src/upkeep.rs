@@ -1,6 +1,6 @@
 //! Writing that is not appending.
 //!
-//! Owns [`Upkeep`]: quarantine, retention, the end of reservations, definitions. Promises that each call
+//! Owns [`Upkeep`]: quarantine, erasure, retention, the end of reservations, definitions. Promises that each call
 //! states what it was judged by, and changes nothing when that is not so any more; the answer says which.
 //! Blocks the calling thread.
 
@@ -23,6 +23,12 @@ pub trait Upkeep: Send + Sync {
         epoch: Epoch,
         why: &str,
     ) -> Result<Quarantined, JournalError>;
+
+    /// Takes the payloads of an ended transaction out of its records, durably and for good: the facts stay, as
+    /// [`crate::record::erase`] leaves them, and so do id, key, fingerprint and tags. Only if it still has as
+    /// many `records` as it was judged by, the partition is held under this epoch, and no transaction above it
+    /// is live. Fails when a record cannot be read.
+    fn erase(&self, id: TransactionId, records: u64, epoch: Epoch, now: Time) -> Result<Erase, JournalError>;
 
     /// Removes transactions of these partitions that ended before `before`, looking at no more than `limit`
     /// from `cursor` on. A child stays as long as its parent is there. Their ids (where a caller gave them) and keys stay reserved; `now` is noted with
@@ -71,6 +77,26 @@ pub enum Quarantined {
     MovedOn(Option<u64>),
     /// It has ended, and was left alone.
     Ended,
+    /// The partition is not held under this epoch any more; nothing was written.
+    Fenced,
+}
+
+/// What became of a transaction whose payloads were to be erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erase {
+    /// Its payloads are gone.
+    Erased,
+    /// They were already.
+    Unchanged,
+    /// It has another number of records by now, and was left alone (`None`: it does not exist).
+    MovedOn(Option<u64>),
+    /// It has not ended, and was left alone.
+    Live,
+    /// It is the child of one that has not ended, and was left alone.
+    ChildOfLive {
+        /// The one above it.
+        ancestor: TransactionId,
+    },
     /// The partition is not held under this epoch any more; nothing was written.
     Fenced,
 }

@@ -512,6 +512,7 @@ impl<'c> Committer<'c> {
             version: known.origin.version,
             standing: known.standing,
             unreadable: None,
+            erased_at: known.origin.erased_at(),
             records,
         };
         Some(Ahead { transaction, stored, is_unreadable: known.is_unreadable })

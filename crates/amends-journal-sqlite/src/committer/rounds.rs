@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use amends_core::TransactionId;
-use amends_journal::{Append, Epoch, Expected, JournalError, Quarantined};
+use amends_journal::{Append, Epoch, Erase, Expected, JournalError, Quarantined};
 
 use crate::failure::{WriteError, store_error};
 use crate::known::Row;
@@ -38,13 +38,13 @@ pub(crate) struct Settling {
     is_stuck: bool,
     /// Removals that were given and are not done.
     removals: usize,
-    /// Transactions that are being quarantined.
-    quarantines: Vec<TransactionId>,
+    /// Transactions that are being parked or erased.
+    rewritten: Vec<TransactionId>,
 }
 
 impl Settling {
     pub(crate) fn new(tasks: Sender<Task>, done: Receiver<Done>) -> Self {
-        Self { tasks, done, has_round: false, is_stuck: false, removals: 0, quarantines: Vec::new() }
+        Self { tasks, done, has_round: false, is_stuck: false, removals: 0, rewritten: Vec::new() }
     }
 }
 
@@ -67,7 +67,7 @@ impl Committer<'_> {
     /// What writes to the database past the log.
     pub(super) fn take_upkeep(&mut self, upkeep: Upkeep) {
         match &upkeep {
-            Upkeep::Quarantine { .. } | Upkeep::RemoveEnded { cursor: None, .. } => {
+            Upkeep::Quarantine { .. } | Upkeep::Erase { .. } | Upkeep::RemoveEnded { cursor: None, .. } => {
                 self.wait(Waiting::Upkeep(upkeep));
             }
             // A sweep that is under way need not see what has ended since it began.
@@ -81,7 +81,7 @@ impl Committer<'_> {
     /// Has it done by the settler.
     fn do_upkeep(&mut self, upkeep: Upkeep) {
         match upkeep.kind() {
-            UpkeepKind::Quarantine(id) => self.settler.quarantines.push(id),
+            UpkeepKind::Rewriting(id) => self.settler.rewritten.push(id),
             UpkeepKind::Removal => self.settler.removals += 1,
             UpkeepKind::Other => {}
         }
@@ -99,7 +99,7 @@ impl Committer<'_> {
     }
 
     fn is_upkeep_in_the_way_of(&mut self, batches: &[Asked]) -> Result<bool, WriteError> {
-        if self.settler.removals == 0 && self.settler.quarantines.is_empty() {
+        if self.settler.removals == 0 && self.settler.rewritten.is_empty() {
             return Ok(false);
         }
         let mut is_in_the_way = false;
@@ -115,7 +115,7 @@ impl Committer<'_> {
         match &append.expected {
             // A start never goes on with what it finds under its id or key.
             Expected::New(_) => Ok(false),
-            Expected::Sequence(_) if self.settler.quarantines.contains(&append.id) => Ok(true),
+            Expected::Sequence(_) if self.settler.rewritten.contains(&append.id) => Ok(true),
             Expected::Sequence(_) if self.settler.removals == 0 || self.known.contains_key(&append.id) => {
                 Ok(false)
             }
@@ -174,15 +174,19 @@ impl Committer<'_> {
                         self.die(&error);
                     }
                     Ok(None) => {
-                        let quarantine = Upkeep::Quarantine { id, records, epoch, why, reply };
-                        if self.known.get(&id).is_some_and(|known| !known.is_in_database()) {
-                            return self.waiting.push((self.log.last(), Waiting::Upkeep(quarantine)));
-                        }
-                        // It is read back when somebody asks.
-                        self.shared.forgotten.raise();
-                        self.known.remove(&id);
-                        self.do_upkeep(quarantine);
+                        self.rewrite(id, Upkeep::Quarantine { id, records, epoch, why, reply });
                     }
+                }
+            }
+            Waiting::Upkeep(Upkeep::Erase { id, records, epoch, now, reply }) => {
+                match self.judge_erasure(id, records, epoch) {
+                    // Whoever asked may have given up.
+                    Ok(Some(no)) => drop(reply.send(Ok(no))),
+                    Err(error) => {
+                        drop(reply.send(Err(store_error(&self.shared.path, error.to_string().into()))));
+                        self.die(&error);
+                    }
+                    Ok(None) => self.rewrite(id, Upkeep::Erase { id, records, epoch, now, reply }),
                 }
             }
             Waiting::Upkeep(mut upkeep) => {
@@ -192,6 +196,45 @@ impl Committer<'_> {
                 self.do_upkeep(upkeep);
             }
         }
+    }
+
+    /// Has a transaction changed in the database, once that has all of it.
+    fn rewrite(&mut self, id: TransactionId, upkeep: Upkeep) {
+        if self.known.get(&id).is_some_and(|known| !known.is_in_database()) {
+            return self.waiting.push((self.log.last(), Waiting::Upkeep(upkeep)));
+        }
+        // It is read back when somebody asks.
+        self.shared.forgotten.raise();
+        self.known.remove(&id);
+        self.do_upkeep(upkeep);
+    }
+
+    /// Why the payloads of a transaction are left alone, if they are, as far as the log tells.
+    fn judge_erasure(
+        &mut self,
+        id: TransactionId,
+        records: u64,
+        epoch: Epoch,
+    ) -> Result<Option<Erase>, WriteError> {
+        if epoch != self.shared.epoch {
+            return Ok(Some(Erase::Fenced));
+        }
+        let is_there = self.know(id)?;
+        self.lookup.end()?;
+        if !is_there {
+            return Ok(Some(Erase::MovedOn(None)));
+        }
+        let known = &self.known[&id];
+        let (sequence, has_ended) = (known.sequence, known.standing.is_ended());
+        let no = match (has_ended, sequence == records) {
+            (false, _) => Some(Erase::Live),
+            (true, false) => Some(Erase::MovedOn(Some(sequence))),
+            (true, true) => None,
+        };
+        if no.is_some() {
+            self.forget_if_settled(id);
+        }
+        Ok(no)
     }
 
     /// Why a transaction is left alone, if it is.
@@ -245,6 +288,7 @@ impl Committer<'_> {
                 Waiting::Reply(_)
                 | Waiting::Upkeep(
                     Upkeep::Quarantine { .. }
+                    | Upkeep::Erase { .. }
                     | Upkeep::ForgetReservations { .. }
                     | Upkeep::PutDefinition { .. }
                     | Upkeep::RetireDefinition { .. },
@@ -334,7 +378,7 @@ impl Committer<'_> {
             Ok(done) => self.settled(done),
             Err(_) => {
                 (self.settler.has_round, self.settler.removals) = (false, 0);
-                self.settler.quarantines.clear();
+                self.settler.rewritten.clear();
                 self.die(&WriteError::Panicked("the settler is gone".to_owned()));
             }
         }
@@ -351,7 +395,7 @@ impl Committer<'_> {
                 self.shared.forgotten.raise();
                 self.forget_indexed(&indexed);
                 match kind {
-                    UpkeepKind::Quarantine(id) => self.settler.quarantines.retain(|other| *other != id),
+                    UpkeepKind::Rewriting(id) => self.settler.rewritten.retain(|other| *other != id),
                     UpkeepKind::Removal => self.settler.removals -= 1,
                     UpkeepKind::Other => {}
                 }

@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 
 use amends_core::{
-    DefinitionName, Mode, Partition, Partitions, Standing, StandingKind, Standings, Time, TransactionId,
+    DefinitionName, Event, Facts, Mode, Partition, Partitions, Standing, StandingKind, Standings, StepIndex,
+    Time, TransactionId,
 };
 use amends_journal::conformance::{NOBODY, submit};
+use amends_journal::record::{self, Record};
 use amends_journal::{
-    Append, Count, Cursor, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewTransaction,
+    Append, Count, Cursor, Erase, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewTransaction,
     Quarantined, Reads, StartKey, Stored, Summary, Tags, Timer, Upkeep,
 };
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
@@ -29,6 +31,7 @@ const DEFINITIONS: [(&str, u32); 3] = [("X", 1), ("X", 2), ("Y", 1)];
 enum Step {
     Submit(Vec<Change>),
     Quarantine { id: u8, off: i8 },
+    Erase { id: u8, off: i8 },
     RemoveEnded { before: u64, limit: usize },
     Forget { before: u64, limit: usize },
     Reopen,
@@ -87,6 +90,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => prop::collection::vec(any_change(), 1..5).prop_map(Step::Submit),
         1 => (0..IDS, prop_oneof![4 => Just(0i8), 1 => -1i8..2]).prop_map(|(id, off)| Step::Quarantine { id, off }),
+        1 => (0..IDS, prop_oneof![4 => Just(0i8), 1 => -1i8..2]).prop_map(|(id, off)| Step::Erase { id, off }),
         1 => (0u64..110, 1usize..5).prop_map(|(before, limit)| Step::RemoveEnded { before, limit }),
         1 => (0u64..110, 1usize..5).prop_map(|(before, limit)| Step::Forget { before, limit }),
         1 => Just(Step::Reopen),
@@ -103,6 +107,13 @@ fn tags(bits: u8) -> Tags {
     chosen.map(|(_, (key, value))| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+/// One that can be read, and erased.
+fn record(change: &Change, sequence: u64) -> Bytes {
+    let event = Event::StepCompleted { step: StepIndex(0), output: Bytes::from(format!("{change:?}")) };
+    let facts = Facts::Saga(vec![event]);
+    record::encode(id(change.id), sequence, &Record { at: Time::from_milliseconds(change.at), facts })
+}
+
 fn append(change: &Change, sequence: u64) -> Append {
     let (name, version) = DEFINITIONS[change.definition];
     let expected = if change.is_start {
@@ -115,7 +126,8 @@ fn append(change: &Change, sequence: u64) -> Append {
             key: change.key.map(|key| StartKey(KEYS[key].to_owned())),
             fingerprint: Some(Fingerprint([change.at as u8; 32])),
             tags: tags(change.tags),
-            parent: change.parent.map(id),
+            // No circles.
+            parent: change.parent.filter(|parent| *parent < change.id).map(id),
         })
     } else {
         Expected::Sequence(sequence.saturating_add_signed(change.off.unwrap_or(0).into()))
@@ -124,7 +136,7 @@ fn append(change: &Change, sequence: u64) -> Append {
         id: id(change.id),
         epoch: NOBODY,
         expected,
-        record: Bytes::from(format!("{change:?}")),
+        record: record(change, if change.is_start { 1 } else { sequence + 1 }),
         at: Time::from_milliseconds(change.at),
         standing: change.standing,
     }
@@ -185,6 +197,11 @@ fn filters() -> Vec<Filter> {
         filters.push(Filter { definition, standings: Standings::LIVE, ..filter });
     }
     filters
+}
+
+fn erase(journal: &dyn Journal, id: TransactionId, records: u64) -> Erase {
+    let lease = journal.acquire(&[Partition::of(id)].into_iter().collect()).unwrap()[0];
+    journal.erase(id, records, lease.epoch, Time::from_milliseconds(7)).unwrap()
 }
 
 fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseError> {
@@ -255,6 +272,12 @@ proptest! {
                         quarantine(&memory, id(number), records),
                         quarantine(on_disk, id(number), records)
                     );
+                }
+                Step::Erase { id: number, off } => {
+                    let stored = memory.load(id(number)).unwrap().stored();
+                    let records = stored.map_or(1, |stored| stored.records.len() as u64);
+                    let records = records.saturating_add_signed(off.into());
+                    prop_assert_eq!(erase(&memory, id(number), records), erase(on_disk, id(number), records));
                 }
                 Step::RemoveEnded { before, limit } => {
                     let before = Time::from_milliseconds(before);

@@ -42,6 +42,7 @@ fn a_transaction_is_loaded_back_as_it_was_written(journal: &dyn Journal) {
         version: 7,
         standing: FORWARD,
         unreadable: None,
+        erased_at: None,
         records: vec![payload(transaction, 1), payload(transaction, 2), payload(transaction, 3)],
     };
     assert_eq!(loaded(journal, transaction), expected);

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use amends_core::{DefinitionSpec, RetryPolicy, SagaSpec, StepSpec};
+use amends_core::{DefinitionSpec, Event, Facts, RetryPolicy, SagaSpec, StepIndex, StepSpec};
 
-use crate::{PutDefinition, Quarantined, RetireDefinition, StoredDefinition, Sweep};
+use crate::record::{self, Record};
+use crate::{
+    Append, Erase, JournalError, PutDefinition, Quarantined, RetireDefinition, StoredDefinition, Sweep,
+};
 
 use super::*;
 
@@ -13,6 +16,11 @@ suite![
     quarantine_leaves_ended_and_unknown_transactions_alone,
     quarantine_leaves_a_transaction_alone_that_has_moved_on,
     a_quarantined_transaction_that_was_read_after_all_goes_on,
+    an_erased_transaction_keeps_its_facts_without_their_payloads,
+    erasure_leaves_alone_what_lives_or_has_moved_on,
+    a_child_is_erased_only_when_nothing_above_it_lives,
+    what_cannot_be_read_is_not_erased,
+    an_erased_transaction_is_known_by_its_id_and_key,
     retention_removes_what_ended_before_and_nothing_else,
     retention_never_removes_a_live_transaction,
     retention_looks_at_no_more_than_its_limit,
@@ -82,6 +90,118 @@ fn quarantine_leaves_a_transaction_alone_that_has_moved_on(journal: &dyn Journal
         (loaded(journal, transaction).standing, loaded(journal, transaction).unreadable),
         (FORWARD, None)
     );
+}
+
+/// As the owner of everything.
+fn erase(journal: &dyn Journal, transaction: TransactionId, records: u64) -> Result<Erase, JournalError> {
+    let lease = journal.acquire(&[Partition::of(transaction)].into_iter().collect()).expect(WRITABLE)[0];
+    journal.erase(transaction, records, lease.epoch, at(99))
+}
+
+fn real_record(transaction: TransactionId, sequence: u64, event: Event) -> Bytes {
+    let facts = Facts::Saga(vec![event]);
+    record::encode(transaction, sequence, &Record { at: at(sequence), facts })
+}
+
+fn started_with(secret: &str) -> Event {
+    Event::SagaStarted {
+        definition: DefinitionName::new("Test"),
+        version: 1,
+        input: Bytes::from(secret.to_owned()),
+        origin: None,
+    }
+}
+
+/// A transaction that can be read, and what it was told in confidence.
+fn start_and_end_with_secrets(journal: &dyn Journal, number: u8, new: NewTransaction) -> TransactionId {
+    let transaction = id(number);
+    let completed =
+        Event::StepCompleted { step: StepIndex(0), output: Bytes::from_static(SECRET.as_bytes()) };
+    let records = [(started_with(SECRET), FORWARD), (completed, FORWARD), (Event::SagaCompleted, COMPLETED)];
+    for (sequence, (event, standing)) in (1..).zip(records) {
+        let record = real_record(transaction, sequence, event);
+        let append = match sequence {
+            1 => start_of(transaction, new.clone()),
+            _ => next_of(transaction, sequence - 1),
+        };
+        commit(journal, Append { record, ..append.becoming(standing) });
+    }
+    transaction
+}
+
+const SECRET: &str = "\"4111 1111 1111 1111\"";
+
+fn an_erased_transaction_keeps_its_facts_without_their_payloads(journal: &dyn Journal) {
+    let transaction = start_and_end_with_secrets(journal, 1, plain("Test", 1));
+    assert_eq!(loaded(journal, transaction).erased_at, None);
+    assert_eq!(erase(journal, transaction, 3).expect(WRITABLE), Erase::Erased);
+    let stored = loaded(journal, transaction);
+    assert_eq!((stored.erased_at, stored.standing), (Some(at(99)), COMPLETED));
+    let null = Bytes::from_static(record::ERASED);
+    let left = [
+        started_with("null"),
+        Event::StepCompleted { step: StepIndex(0), output: null },
+        Event::SagaCompleted,
+    ];
+    let left: Vec<Bytes> =
+        (1..).zip(left).map(|(sequence, event)| real_record(transaction, sequence, event)).collect();
+    assert_eq!(stored.records, left);
+    assert_eq!(erase(journal, transaction, 3).expect(WRITABLE), Erase::Unchanged);
+    assert_eq!(loaded(journal, transaction), stored);
+    let page = journal.list(&Filter::default(), None, 10).expect(READABLE);
+    assert_eq!(page.items[0].erased_at, Some(at(99)));
+    // Whoever appends to it all the same does not make it whole.
+    commit(journal, next_of(transaction, 3).becoming(BACK));
+    assert_eq!(loaded(journal, transaction).erased_at, Some(at(99)));
+    assert_eq!(erase(journal, transaction, 4).expect(WRITABLE), Erase::Live);
+    commit(journal, next_of(transaction, 4).becoming(COMPENSATED));
+    assert_eq!(loaded(journal, transaction).erased_at, Some(at(99)));
+}
+
+fn erasure_leaves_alone_what_lives_or_has_moved_on(journal: &dyn Journal) {
+    let live = start(journal, 1);
+    assert_eq!(erase(journal, live, 1).expect(WRITABLE), Erase::Live);
+    commit(journal, next_of(live, 1).becoming(PARKED));
+    assert_eq!(erase(journal, live, 2).expect(WRITABLE), Erase::Live);
+    assert_eq!(erase(journal, id(9), 1).expect(WRITABLE), Erase::MovedOn(None));
+    let ended = start_and_end_with_secrets(journal, 2, plain("Test", 1));
+    let before = loaded(journal, ended);
+    for records in [0, 2, 4] {
+        assert_eq!(erase(journal, ended, records).expect(WRITABLE), Erase::MovedOn(Some(3)));
+    }
+    assert_eq!(journal.erase(ended, 3, Epoch(u64::MAX), at(99)).expect(WRITABLE), Erase::Fenced);
+    assert_eq!(loaded(journal, ended), before);
+}
+
+fn a_child_is_erased_only_when_nothing_above_it_lives(journal: &dyn Journal) {
+    let root = start(journal, 1);
+    let child_of = |parent| NewTransaction { parent: Some(parent), ..plain("Test", 1) };
+    let child = start_and_end_with_secrets(journal, 2, child_of(root));
+    let grandchild = start_and_end_with_secrets(journal, 3, child_of(child));
+    for below in [child, grandchild] {
+        let ancestor = root;
+        assert_eq!(erase(journal, below, 3).expect(WRITABLE), Erase::ChildOfLive { ancestor });
+    }
+    commit(journal, next_of(root, 1).becoming(COMPLETED));
+    for below in [child, grandchild] {
+        assert_eq!(erase(journal, below, 3).expect(WRITABLE), Erase::Erased);
+    }
+}
+
+fn what_cannot_be_read_is_not_erased(journal: &dyn Journal) {
+    // Its records are mere words.
+    let transaction = start_and_end(journal, 1, at(5));
+    let before = loaded(journal, transaction);
+    assert!(erase(journal, transaction, 2).is_err());
+    assert_eq!(loaded(journal, transaction), before);
+}
+
+fn an_erased_transaction_is_known_by_its_id_and_key(journal: &dyn Journal) {
+    let transaction = start_and_end_with_secrets(journal, 1, chosen(Some("key"), 1));
+    assert_eq!(erase(journal, transaction, 3).expect(WRITABLE), Erase::Erased);
+    let known = exists(transaction, Some(fingerprint(1)));
+    assert_eq!(conflict_of(journal, start_of(id(2), chosen(Some("key"), 2))), known);
+    assert_eq!(conflict_of(journal, start_of(transaction, chosen(None, 2))), known);
 }
 
 fn a_quarantined_transaction_that_was_read_after_all_goes_on(journal: &dyn Journal) {

@@ -9,11 +9,14 @@
 //! A frame is `format (1) | CRC32C (4, little-endian) | body`. This envelope is the same for every format to
 //! come, so that an old program tells a newer record from a damaged one.
 
+mod erase;
 mod v1;
 
 use amends_core::{DefinitionSpec, Facts, Mode, Time, TransactionId};
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
+
+pub use erase::{ERASED, erase};
 
 /// Facts that became true together.
 #[derive(Debug, Clone, PartialEq, Eq)]
