@@ -20,7 +20,7 @@ impl StepIndex {
 }
 
 /// A step, or one run of a step that runs more than once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepId {
     /// The step.
     pub step: StepIndex,
@@ -48,6 +48,13 @@ impl StepId {
             Some(occurrence) => write!(f, "{step_name}[{occurrence}]"),
             None => f.write_str(step_name),
         })
+    }
+}
+
+impl fmt::Debug for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.step, f)?;
+        self.occurrence.map_or(Ok(()), |occurrence| write!(f, "[{occurrence}]"))
     }
 }
 

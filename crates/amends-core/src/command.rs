@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::attempt::{AttemptId, StepId, StepIndex};
+use crate::attempt::{AttemptId, CallId, StepId};
 use crate::outcome::Outcome;
 
 /// Something that came in for one transaction.
@@ -26,6 +26,13 @@ pub enum Command {
         attempt: AttemptId,
         /// Why not.
         why: String,
+    },
+    /// A participant called back. The report belongs to the call, whichever attempt led to it.
+    Callback {
+        /// Which call.
+        call: CallId,
+        /// What it reports: completed, refused or working.
+        outcome: Outcome,
     },
     /// A moment that [`crate::Transaction::wake_at`] named has come.
     Wake,
@@ -56,15 +63,15 @@ pub enum Verb {
     },
     /// Go on without the step, with this output.
     Skip {
-        /// The step.
-        step: StepIndex,
+        /// The step, or the run of it.
+        step: StepId,
         /// What following steps see.
         output: Bytes,
     },
     /// The step's undo was done by hand.
     Resolve {
-        /// The step.
-        step: StepIndex,
+        /// The step, or the run of it.
+        step: StepId,
     },
     /// Record answers, send nothing, let limits stand still.
     Pause,
@@ -150,6 +157,23 @@ pub enum Rejected {
         /// What would have to be otherwise.
         because: String,
     },
+    /// A participant called back with something that does not fit.
+    #[error("the callback changes nothing: {because}")]
+    Callback {
+        /// Why not.
+        because: &'static str,
+    },
+    /// What was refused without a code is not asked again with another payload.
+    #[error(
+        "it was not refused with a code: the participant may have failed rather than judged the payload, so \
+         another one may come second; retry without a payload"
+    )]
+    RefusalNotCoded,
+    /// What may have taken effect is not asked again with another payload.
+    #[error(
+        "an attempt of it is unknown: it may have taken effect with its first payload; retry without one"
+    )]
+    AttemptUnknown,
     /// No step waits for a signal of this name.
     #[error("no step waits for the signal {name:?}{}", nearest(.known))]
     UnknownSignal {

@@ -177,7 +177,11 @@ impl Errand {
                 return Err(Rejected::UnknownSignal { name: signal.name, known: Vec::new() });
             }
             (
-                Command::Recover | Command::Answer { .. } | Command::Unmade { .. } | Command::Wake,
+                Command::Recover
+                | Command::Answer { .. }
+                | Command::Callback { .. }
+                | Command::Unmade { .. }
+                | Command::Wake,
                 State::Calling | State::Resting { .. } | State::Refused,
             ) => None,
         };

@@ -15,6 +15,7 @@ pub mod effect;
 pub mod errand;
 pub mod expressions;
 pub mod id;
+mod json;
 pub mod limits;
 mod misfit;
 pub mod moment;

@@ -56,6 +56,15 @@ pub const VERB_KEY_BYTES_MAX: usize = 255;
 /// Verbs whose keys one transaction remembers, the newest ones.
 pub const VERB_KEYS_KEPT_MAX: usize = 1_000;
 
+/// Elements of a step that runs once for each.
+pub const ELEMENTS_MAX: usize = 1_000;
+
+/// Sagas within sagas, the outermost included.
+pub const DEPTH_MAX: usize = 8;
+
+/// By how much a participant that calls back to say that it works must move its limit for that to be recorded.
+pub const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+
 /// How far the clock must have gone back for it to matter: less than this comes of drift between two ways to
 /// measure time.
 pub const CLOCK_SET_BACK_MIN: Duration = Duration::from_secs(1);

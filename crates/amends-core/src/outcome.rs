@@ -116,6 +116,19 @@ impl Reason {
     /// An output that is larger than may be stored.
     pub const OUTPUT_TOO_LARGE: &str = "output_too_large";
 
+    /// Whether it is a participant's own code, not its transport's word for a status (`http_422`), nor one of ours.
+    #[must_use]
+    pub fn is_coded(&self) -> bool {
+        const OURS: [&str; 5] = [
+            Reason::TIMED_OUT,
+            Reason::EXHAUSTED,
+            Reason::PAYLOAD_CONFLICT,
+            Reason::EXPRESSION_FAILED,
+            Reason::OUTPUT_TOO_LARGE,
+        ];
+        !self.code.is_empty() && !self.code.starts_with("http_") && !OURS.contains(&self.code.as_str())
+    }
+
     /// A reason from its two parts.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>) -> Self {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use amends_core::{
     CallSpec, CallStep, Cause, Command, CompensationSpec, DefinitionName, Direction, Event, OnTimeout,
-    Outcome, OwedCall, ParkReason, RetryPolicy, Role, SagaDefinition, SagaSpec, SizeLimits, Status,
+    Outcome, OwedCall, ParkReason, RetryPolicy, Role, SagaDefinition, SagaSpec, SizeLimits, Status, StepId,
     StepIndex, StepKind, StepSpec, Time, Verb, WaitStep,
 };
 use proptest::prelude::*;
@@ -126,10 +126,14 @@ fn outcome(tape: &mut Tape) -> Outcome {
 }
 
 fn verb(tape: &mut Tape, steps: usize) -> Verb {
-    let step = StepIndex(tape.below(steps) as u16);
+    let step = StepId {
+        step: StepIndex(tape.below(steps) as u16),
+        occurrence: tape.below(5).checked_sub(2).map(|n| n as u32),
+    };
     match tape.below(8) {
         0 | 1 => Verb::Cancel,
-        2 => Verb::RETRY,
+        2 if tape.below(2) == 0 => Verb::RETRY,
+        2 => Verb::Retry { step: Some(step), payload: Some(bytes::Bytes::from_static(b"[1]")) },
         3 => Verb::Skip { step, output: bytes::Bytes::from_static(b"null") },
         4 => Verb::Resolve { step },
         5 => Verb::Pause,
@@ -231,7 +235,7 @@ impl Story {
 fn check_story(run: &Run, operated: bool) {
     let definition = &run.definition;
     let mut started = BTreeSet::new();
-    let mut undone = BTreeMap::<StepIndex, u32>::new();
+    let mut undone = BTreeMap::<StepId, u32>::new();
     let mut clear = BTreeSet::new();
     let mut turned_back = false;
     for event in run.events() {
@@ -243,23 +247,28 @@ fn check_story(run: &Run, operated: bool) {
             Event::TurnedBack { cause } => {
                 assert!(!turned_back, "a saga turns back once");
                 turned_back = true;
-                let pivot_started = definition.pivot().is_some_and(|pivot| started.contains(&pivot));
+                let pivot_started = definition.pivot().is_some_and(|pivot| started.contains(&pivot.into()));
                 if pivot_started && !operated {
-                    let is_its_own = |pivot| [Cause::Refused(pivot), Cause::Unmade(pivot)].contains(cause);
+                    let is_its_own = |pivot: StepIndex| {
+                        [Cause::Refused(pivot.into()), Cause::Unmade(pivot.into())].contains(cause)
+                    };
                     assert!(
                         definition.pivot().is_some_and(is_its_own),
                         "after the pivot was sent only its own certain refusal turns the saga back"
                     );
                 }
             }
-            Event::SagaCompleted => assert!(!turned_back, "a saga that turned back does not complete"),
+            Event::SagaCompleted { .. } => assert!(!turned_back, "a saga that turned back does not complete"),
             Event::CompensationStarted { step } | Event::OutputSought { step } => {
                 assert!(turned_back, "nothing is undone on the way forward");
                 assert!(started.contains(step), "nothing without a durable start is undone");
-                for next in &definition.step(*step).successors {
-                    let effective = started.contains(next) && definition.has_undo(*next);
+                let is_before = |next: &&StepId| {
+                    let is_later_leg = next.step == step.step && next.occurrence > step.occurrence;
+                    is_later_leg || definition.step(step.step).successors.contains(&next.step)
+                };
+                for next in started.iter().filter(is_before) {
                     assert!(
-                        !effective || clear.contains(next),
+                        !definition.has_undo(next.step) || clear.contains(next),
                         "undo runs in reverse: {step:?} before its successor {next:?} was clear"
                     );
                 }
@@ -297,7 +306,7 @@ fn check_end(run: &Run) {
             for (at, step) in saga.steps().iter().enumerate() {
                 let index = StepIndex(at as u16);
                 let effect_known = run.events().any(
-                    |event| matches!(event, Event::StepCompleted { step, .. } | Event::OutputFound { step, .. } if *step == index),
+                    |event| matches!(event, Event::StepCompleted { step, .. } | Event::OutputFound { step, .. } if step.step == index),
                 );
                 if effect_known && run.definition.has_undo(index) {
                     assert_eq!(step.state.status().as_str(), "compensated", "an effect was left standing");

@@ -1713,7 +1713,7 @@ fn what_an_operator_supplied_is_seen_by_every_attempt_of_every_undo() {
     };
     answer(&mut run, Outcome::Conflict { message: "another payload".to_owned() });
     let output = bytes::Bytes::from_static(b"{\"id\":7}");
-    run.operate(amends_core::Verb::Skip { step: StepIndex(0), output: output.clone() }).unwrap();
+    run.operate(amends_core::Verb::Skip { step: StepIndex(0).into(), output: output.clone() }).unwrap();
     answer(&mut run, completed());
     answer(&mut run, Outcome::refused("no", "not today"));
     let seen = |run: &Run, call| run.saga.with_scope(call, |scope| scope.output_of("a").cloned());

@@ -11,15 +11,15 @@ use bytes::Bytes;
 
 use super::definition::{Kind, OnTimeout, SagaDefinition};
 use super::event::{Cause, Event, GivenUp};
-use super::step_state::{Acted, Asking, Failure, Phase};
+use super::step_state::{Acted, Asking, Corrected, Failure, Legs, Phase};
 use super::{Parked, Saga, Status, StepRun, StepState};
-use crate::attempt::{AttemptId, Direction, StepIndex};
+use crate::attempt::{AttemptId, CallId, Direction, StepId, StepIndex};
 use crate::command::{Signal, VerbKey};
 use crate::id::TransactionId;
 use crate::limits::VERB_KEYS_KEPT_MAX;
 use crate::misfit::ApplyError;
 use crate::moment::Time;
-use crate::outcome::Reason;
+use crate::outcome::{Reason, Refusal};
 
 /// The output of a sleep, and of a wait that goes on without its signal.
 const NOTHING: Bytes = Bytes::from_static(b"null");
@@ -62,6 +62,7 @@ impl Saga {
             bytes: event.weight(),
             steps: vec![StepRun::PENDING; definition.spec().steps.len()],
             origin: origin.clone(),
+            result: None,
             signals: None,
             verbs: None,
             definition,
@@ -104,6 +105,22 @@ impl Saga {
         match event {
             Event::SagaStarted { .. } => Err("a saga starts once"),
             Event::StepStarted { step } => self.start_step(*step, at),
+            Event::StepPassedOver { step } => self.pass_step_over(*step, at),
+            Event::StepUnjudged { step, reason } => self.fail_unjudged(*step, reason, at),
+            Event::StepSplit { step, elements } => self.split_step(*step, elements, at),
+            Event::LimitExtended { step, by } => {
+                let StepState::InProgress { deadline, .. } = &mut self.run_mut(*step)?.state else {
+                    return Err("only a step whose action is asked has a limit to extend");
+                };
+                *deadline = deadline.after(*by);
+                Ok(())
+            }
+            Event::RefusalReported { call, refusal } => self.note_refusal(*call, refusal),
+            Event::LateEffect { call } => {
+                let rare = self.run_mut(call.of())?.rare.get_or_insert_default();
+                rare.late_effects = rare.late_effects.saturating_add(1);
+                Ok(())
+            }
             Event::AttemptStarted { attempt } => self.start_attempt(*attempt),
             Event::AttemptUnknown { attempt, reason, retry_at } => {
                 self.attempt_unknown(*attempt, reason, *retry_at)
@@ -136,7 +153,10 @@ impl Saga {
                 self.decide_asked(*step, StepState::Failed { because: failure }, Some(refusal.reason()), at)
             }
             Event::StepUnmade { step, reason } => {
-                let failure = Failure::Unmade { in_doubt: self.is_unknown(*step)? };
+                // A participant that said *working* may be at it.
+                let asking = self.run(*step)?.state.asking();
+                let is_working = asking.is_some_and(|(_, asking)| asking.working_until.is_some());
+                let failure = Failure::Unmade { in_doubt: self.is_unknown(*step)? || is_working };
                 self.decide_asked(*step, StepState::Failed { because: failure }, Some(reason.clone()), at)
             }
             Event::StepConflicted { step, reason } => {
@@ -153,6 +173,7 @@ impl Saga {
             Event::SignalReceived { signal } => self.keep_signal(signal),
             Event::SignalTaken { step } => self.take_signal(*step, at),
             Event::WaitTimedOut { step } => self.time_out_wait(*step, at),
+            Event::WaitRefused { step, refusal } => self.refuse_wait(*step, refusal, at),
             Event::TurnedBack { cause } => self.turn_back(cause),
             Event::OutputSought { step } => self.seek_output(*step),
             Event::OutputFound { step, output } => {
@@ -168,7 +189,7 @@ impl Saga {
             }
             Event::CompensationStarted { step } => {
                 let state = &self.run(*step)?.state;
-                if !self.is_owed_undo(*step) {
+                if !self.is_owed_undo_of(*step) {
                     return Err("only a step that may have taken effect is undone");
                 }
                 let acted = state.acted().ok_or("what may have taken effect is known as such")?;
@@ -182,7 +203,17 @@ impl Saga {
                 self.move_step(*step, StepState::Compensated { acted })
             }
             Event::CompensationFailed { step, reason } => self.fail_compensation(*step, reason),
-            Event::SagaCompleted => self.end(Status::Completed, at),
+            Event::OutputUnmade { reason } => {
+                if !self.steps.iter().all(|run| run.state.is_done()) {
+                    return Err("a saga returns something once every step is done");
+                }
+                self.result = Some(Box::new(Err(reason.clone())));
+                Ok(())
+            }
+            Event::SagaCompleted { output } => {
+                self.result = output.as_ref().map(|output| Box::new(Ok(output.clone())));
+                self.end(Status::Completed, at)
+            }
             Event::SagaCompensated => self.end(Status::Compensated, at),
             Event::SagaParked { because } => {
                 self.parked = Some(Parked { since: at, because: because.clone() });
@@ -190,6 +221,7 @@ impl Saga {
             }
             Event::CancelRequested { .. } => Ok(()),
             Event::SagaRetried { .. } => self.unpark_if_parked(at),
+            Event::CallCorrected { call, payload } => self.correct_call(*call, payload),
             Event::StepRetried { step } => self.retry_step(*step, at),
             Event::StepSkipped { step, output, .. } => self.skip_step(*step, output, at),
             Event::CompensationResolved { step, .. } => {
@@ -218,17 +250,12 @@ impl Saga {
         }
     }
 
-    fn start_step(&mut self, step: StepIndex, at: Time) -> Taken {
+    fn start_step(&mut self, step: StepId, at: Time) -> Taken {
         if !self.is_forward() {
             return Err("nothing is started on the way back");
         }
-        if self.run(step)?.state != StepState::Pending {
-            return Err("a step starts once");
-        }
-        if !self.startable().contains(step) {
-            return Err("a step starts when all before it are done");
-        }
-        let (attempts, state) = match &self.definition.step(step).kind {
+        self.require_startable(step)?;
+        let (attempts, state) = match &self.definition.step(step.step).kind {
             Kind::Call(calls) => {
                 (1, StepState::InProgress { asking: Asking::FIRST, deadline: at.after(calls.limit) })
             }
@@ -240,11 +267,102 @@ impl Saga {
         run.attempts = attempts;
         run.started_at = Some(at);
         self.move_step(step, state)?;
+        self.get_going()
+    }
+
+    /// Whether the step, or its run, has not started, and everything before it is done.
+    fn require_startable(&self, step: StepId) -> Taken {
+        if !matches!(self.run(step)?.state, StepState::Pending) {
+            return Err("a step starts once");
+        }
+        match step.occurrence {
+            None if !self.startable().contains(step.step) => Err("a step starts when all before it are done"),
+            None => Ok(()),
+            Some(0) => Ok(()),
+            Some(n) if matches!(self.run(StepId::leg(step.step, n - 1))?.state, StepState::Pending) => {
+                Err("the runs of a step start in the order of their elements")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn pass_step_over(&mut self, step: StepIndex, at: Time) -> Taken {
+        self.require_unstarted(step)?;
+        let run = self.run_mut(step.into())?;
+        run.rare.get_or_insert_default().supplied = Some(NOTHING);
+        self.finish_step(step.into(), StepState::Skipped { output: NOTHING, acted: None }, at)?;
+        self.get_going()
+    }
+
+    fn fail_unjudged(&mut self, step: StepIndex, reason: &Reason, at: Time) -> Taken {
+        self.require_unstarted(step)?;
+        self.run_mut(step.into())?.error = Some(Box::new(reason.clone()));
+        self.finish_step(step.into(), StepState::Failed { because: Failure::Unjudged }, at)?;
+        self.get_going()
+    }
+
+    fn split_step(&mut self, step: StepIndex, elements: &[Bytes], at: Time) -> Taken {
+        self.require_unstarted(step)?;
+        if self.definition.written(step).each.is_none() {
+            return Err("only a step that runs once for each element is split");
+        }
+        let legs = Legs::new(elements);
+        let run = self.run_mut(step.into())?;
+        run.started_at = Some(at);
+        run.finished_at = legs.output.is_some().then_some(at);
+        run.state = StepState::Split(Box::new(legs));
+        self.get_going()
+    }
+
+    fn require_unstarted(&self, step: StepIndex) -> Taken {
+        if !self.is_forward() {
+            return Err("nothing is started on the way back");
+        }
+        self.require_startable(step.into())
+    }
+
+    fn get_going(&mut self) -> Taken {
         if self.status == Status::Pending { self.move_to(Status::InProgress) } else { Ok(()) }
     }
 
+    /// The attempt that is out is waited for. What it did is not known from here on: the refusal may be another's.
+    fn note_refusal(&mut self, call: CallId, refusal: &Refusal) -> Taken {
+        let run = self.run_mut(call.of())?;
+        if run.call(call.of(), call.direction) != call {
+            return Err("only the call that is asked is refused");
+        }
+        match run.state.asking_mut() {
+            Some((direction, asking)) if direction == call.direction => asking.unknown = true,
+            Some(_) | None => return Err("only the call that is asked is refused"),
+        }
+        run.rare.get_or_insert_default().reported = Some(refusal.clone());
+        Ok(())
+    }
+
+    fn correct_call(&mut self, call: CallId, payload: &Bytes) -> Taken {
+        let run = self.run_mut(call.of())?;
+        let is_stuck = match (call.direction, &mut run.state) {
+            (Direction::Action, state) => matches!(state, StepState::Failed { .. }),
+            (Direction::Compensation, StepState::CompensationFailed { unknown, .. }) => !*unknown,
+            (Direction::Compensation, _) => false,
+        };
+        if !is_stuck {
+            return Err("only a call that failed for certain is corrected");
+        }
+        if call.round.checked_sub(1) != Some(run.round(call.direction)) {
+            return Err("rounds are numbered without gaps");
+        }
+        let [action, undo] = &mut run.rare.get_or_insert_default().corrected;
+        let of = match call.direction {
+            Direction::Action => action,
+            Direction::Compensation => undo,
+        };
+        *of = Some(Corrected { round: call.round, payload: payload.clone() });
+        Ok(())
+    }
+
     fn start_attempt(&mut self, attempt: AttemptId) -> Taken {
-        let run = self.run_mut(attempt.step())?;
+        let run = self.run_mut(attempt.call.of())?;
         let direction = attempt.direction();
         let expected = next_attempt(run.attempts_of(direction))?;
         let asking = asking_of(run, attempt)?;
@@ -264,13 +382,13 @@ impl Saga {
         asking.unanswered = asking.unanswered.saturating_add(1);
         asking.unknown = true;
         asking.phase = Phase::Resting { until: retry_at };
-        *self.run_mut(attempt.step())?.error_mut() = Some(Box::new(reason.clone()));
+        *self.run_mut(attempt.call.of())?.error_mut() = Some(Box::new(reason.clone()));
         Ok(())
     }
 
     /// Decides a step whose action is asked. Without a reason of its own the last attempt's stays: it says
     /// more.
-    fn decide_asked(&mut self, step: StepIndex, state: StepState, error: Option<Reason>, at: Time) -> Taken {
+    fn decide_asked(&mut self, step: StepId, state: StepState, error: Option<Reason>, at: Time) -> Taken {
         let run = self.run_mut(step)?;
         if !matches!(run.state, StepState::InProgress { .. }) {
             return Err("only a step whose action is asked is decided");
@@ -278,19 +396,31 @@ impl Saga {
         if error.is_some() {
             run.error = error.map(Box::new);
         }
+        if let Some(rare) = &mut run.rare {
+            rare.reported = None;
+        }
         self.finish_step(step, state, at)
     }
 
-    fn give_step_up(&mut self, step: StepIndex, why: GivenUp, at: Time) -> Taken {
+    fn give_step_up(&mut self, step: StepId, why: GivenUp, at: Time) -> Taken {
         if matches!(self.run(step)?.state, StepState::Sleeping { .. } | StepState::Waiting { .. }) {
             return self.finish_step(step, StepState::Failed { because: Failure::Dropped }, at);
         }
         self.decide_asked(step, StepState::Failed { because: Failure::GivenUp(why) }, why.reason(), at)
     }
 
-    fn finish_step(&mut self, step: StepIndex, state: StepState, at: Time) -> Taken {
+    fn finish_step(&mut self, step: StepId, state: StepState, at: Time) -> Taken {
         self.run_mut(step)?.finished_at = Some(at);
-        self.move_step(step, state)
+        self.move_step(step, state)?;
+        if step.occurrence.is_some()
+            && let StepState::Split(legs) = &mut self.steps[step.step.at()].state
+        {
+            legs.gather();
+            if legs.output.is_some() {
+                self.steps[step.step.at()].finished_at = Some(at);
+            }
+        }
+        Ok(())
     }
 
     fn keep_signal(&mut self, signal: &Signal) -> Taken {
@@ -301,24 +431,42 @@ impl Saga {
         Ok(())
     }
 
-    fn take_signal(&mut self, step: StepIndex, at: Time) -> Taken {
+    fn take_signal(&mut self, step: StepId, at: Time) -> Taken {
         let StepState::Waiting { .. } = &self.run(step)?.state else {
             return Err("only a step that waits takes a signal");
         };
-        let name = self.definition.wait(step).map(|wait| wait.signal.as_str());
-        let signals = self.signals.get_or_insert_default();
-        let oldest = signals.kept.iter().position(|signal| Some(signal.name.as_str()) == name);
-        let signal = signals.kept.remove(oldest.ok_or("only a signal that was kept is taken")?);
-        let output = signal.body.clone();
-        signals.taken.push(signal);
+        let definition = self.definition.clone();
+        let wait = definition.wait(step.step).ok_or(WAITS)?;
+        let output = self.take_oldest(&wait.signal)?;
         self.finish_step(step, StepState::Completed { output }, at)
     }
 
-    fn time_out_wait(&mut self, step: StepIndex, at: Time) -> Taken {
+    /// The body of the oldest signal of this name, which is kept no longer.
+    fn take_oldest(&mut self, name: &str) -> Result<Bytes, &'static str> {
+        let signals = self.signals.get_or_insert_default();
+        let oldest = signals.kept.iter().position(|signal| signal.name == name);
+        let signal = signals.kept.remove(oldest.ok_or("only a signal that was kept is taken")?);
+        let body = signal.body.clone();
+        signals.taken.push(signal);
+        Ok(body)
+    }
+
+    fn refuse_wait(&mut self, step: StepId, refusal: &Refusal, at: Time) -> Taken {
+        let StepState::Waiting { .. } = &self.run(step)?.state else {
+            return Err("only a step that waits is refused by a signal");
+        };
+        let definition = self.definition.clone();
+        let wait = definition.wait(step.step).ok_or(WAITS)?;
+        self.take_oldest(wait.refused_by.as_deref().ok_or("only a signal that refuses the wait does")?)?;
+        self.run_mut(step)?.error = Some(Box::new(refusal.reason()));
+        self.finish_step(step, StepState::Failed { because: Failure::Refused { in_doubt: false } }, at)
+    }
+
+    fn time_out_wait(&mut self, step: StepId, at: Time) -> Taken {
         let StepState::Waiting { .. } = &self.run(step)?.state else {
             return Err("only a step that waits is waited for in vain");
         };
-        let wait = self.definition.wait(step).ok_or("a step that waits is defined as one")?;
+        let wait = self.definition.wait(step.step).ok_or(WAITS)?;
         let state = match wait.on_timeout {
             OnTimeout::GoOn => StepState::Completed { output: NOTHING },
             OnTimeout::TurnBack => StepState::Failed { because: Failure::WaitTimedOut },
@@ -340,10 +488,10 @@ impl Saga {
     }
 
     /// The action is asked again; the attempt is its own, and its number goes on.
-    fn seek_output(&mut self, step: StepIndex) -> Taken {
+    fn seek_output(&mut self, step: StepId) -> Taken {
         let acted =
             self.run(step)?.state.acted().ok_or("an output is sought for a step that may have acted")?;
-        if acted.output().is_some() || !self.is_owed_undo(step) {
+        if acted.output().is_some() || !self.is_owed_undo_of(step) {
             return Err("an output is sought for a step that may have taken effect and has none");
         }
         let run = self.run_mut(step)?;
@@ -352,7 +500,7 @@ impl Saga {
         self.move_step(step, StepState::Seeking { acted, asking })
     }
 
-    fn require_seeking(&self, step: StepIndex) -> Taken {
+    fn require_seeking(&self, step: StepId) -> Taken {
         if matches!(self.run(step)?.state, StepState::Seeking { .. }) {
             Ok(())
         } else {
@@ -360,31 +508,43 @@ impl Saga {
         }
     }
 
-    fn start_compensation(&mut self, step: StepIndex, acted: Acted) -> Taken {
+    fn start_compensation(&mut self, step: StepId, acted: Acted) -> Taken {
         if self.is_forward() {
             return Err("nothing is undone on the way forward");
         }
-        if !self.clear_behind().contains(step) {
+        if !self.clear_behind().contains(step.step) || !self.is_next_leg(step) {
             return Err("a step is undone after everything that followed it");
         }
         let run = self.run_mut(step)?;
         run.compensation_attempts = next_attempt(run.compensation_attempts)?;
-        self.move_step(step, StepState::Compensating { acted, asking: Box::new(Asking::FIRST) })
+        // Under the same key as before: what was unknown of it still is.
+        let unknown = matches!(run.state, StepState::CompensationFailed { unknown: true, .. });
+        self.move_step(
+            step,
+            StepState::Compensating { acted, asking: Box::new(Asking { unknown, ..Asking::FIRST }) },
+        )
     }
 
-    fn fail_compensation(&mut self, step: StepIndex, reason: &Reason) -> Taken {
+    fn fail_compensation(&mut self, step: StepId, reason: &Reason) -> Taken {
         let run = self.run_mut(step)?;
         if !run.state.is_being_undone() {
             return Err("only a step being undone fails to be undone");
         }
         let acted = run.state.acted().ok_or("what is undone may have taken effect")?;
+        let unknown = match run.state.asking() {
+            Some((Direction::Compensation, asking)) => asking.unknown || asking.working_until.is_some(),
+            Some((Direction::Action, _)) | None => true,
+        };
         run.compensation_error = Some(Box::new(reason.clone()));
-        self.move_step(step, StepState::CompensationFailed { acted, again: false })
+        if let Some(rare) = &mut run.rare {
+            rare.reported = None;
+        }
+        self.move_step(step, StepState::CompensationFailed { acted, again: false, unknown })
     }
 
-    fn retry_step(&mut self, step: StepIndex, at: Time) -> Taken {
+    fn retry_step(&mut self, step: StepId, at: Time) -> Taken {
         let rested = Asking { phase: Phase::Resting { until: at }, ..Asking::FIRST };
-        let limit = match &self.definition.steps().get(step.at()).ok_or(NO_SUCH_STEP)?.kind {
+        let limit = match &self.definition.steps().get(step.step.at()).ok_or(NO_SUCH_STEP)?.kind {
             Kind::Call(calls) => calls.limit,
             Kind::Sleep { .. } | Kind::Wait(_) | Kind::Child(_) => return Err("only a call is asked again"),
         };
@@ -401,17 +561,23 @@ impl Saga {
                 acted: acted.clone(),
                 asking: Box::new(Asking { unknown: true, ..rested }),
             },
+            // It is judged again.
+            StepState::Failed { because: Failure::Unjudged } => {
+                run.finished_at = None;
+                StepState::Pending
+            }
             StepState::Failed { because } => {
                 let asking = Asking { unknown: because.acted().is_some(), ..rested };
                 run.finished_at = None;
                 StepState::InProgress { asking, deadline: at.after(limit) }
             }
-            StepState::CompensationFailed { acted, .. } => {
-                StepState::CompensationFailed { acted: acted.clone(), again: true }
+            StepState::CompensationFailed { acted, unknown, .. } => {
+                StepState::CompensationFailed { acted: acted.clone(), again: true, unknown: *unknown }
             }
             StepState::Pending
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
+            | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Compensated { .. }
             | StepState::Skipped { .. } => return Err("there is nothing to ask again"),
@@ -419,18 +585,22 @@ impl Saga {
         self.move_step(step, state)
     }
 
-    fn skip_step(&mut self, step: StepIndex, output: &Bytes, at: Time) -> Taken {
+    fn skip_step(&mut self, step: StepId, output: &Bytes, at: Time) -> Taken {
         if !self.is_forward() {
             return Err("nothing is skipped on the way back");
         }
         let run = self.run(step)?;
         let acted = match &run.state {
+            StepState::Pending if step.occurrence.is_some() => {
+                return Err("a run that has not started is not skipped");
+            }
             StepState::Pending | StepState::Sleeping { .. } | StepState::Waiting { .. } => None,
             // Certain as a refusal may seem, a person who skips the step may know better.
             StepState::Failed { because } => {
                 (run.attempts > 0).then(|| because.acted().unwrap_or(Acted::Perhaps))
             }
             StepState::InProgress { .. }
+            | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Seeking { .. }
             | StepState::Compensating { .. }
@@ -440,7 +610,7 @@ impl Saga {
                 return Err("only a step that calls nobody now and is not done is skipped");
             }
         };
-        self.run_mut(step)?.supplied = Some(Box::new(output.clone()));
+        self.run_mut(step)?.rare.get_or_insert_default().supplied = Some(output.clone());
         self.finish_step(step, StepState::Skipped { output: output.clone(), acted }, at)?;
         self.unpark_if_parked(at)
     }
@@ -456,7 +626,7 @@ impl Saga {
     /// Limits stood still for so long. A sleep went on: it is no limit.
     fn put_off_limits(&mut self, pause: Duration) {
         self.deadline = self.deadline.after(pause);
-        for run in &mut self.steps {
+        self.each_run_mut(|run| {
             if let StepState::InProgress { deadline: limit, .. } | StepState::Waiting { until: limit } =
                 &mut run.state
             {
@@ -468,7 +638,7 @@ impl Saga {
                     *expires_at = expires_at.after(pause);
                 }
             }
-        }
+        });
     }
 
     /// Every moment that the saga waits for, or counts from, is that much earlier by the clock as it now is.
@@ -479,7 +649,7 @@ impl Saga {
         if let Some(parked) = &mut self.parked {
             parked.since = parked.since.before(by);
         }
-        for run in &mut self.steps {
+        self.each_run_mut(|run| {
             if let StepState::InProgress { deadline: moment, .. }
             | StepState::Waiting { until: moment }
             | StepState::Sleeping { until: moment } = &mut run.state
@@ -496,6 +666,17 @@ impl Saga {
                         *expires_at = expires_at.before(by);
                     }
                 }
+            }
+        });
+    }
+
+    /// Every step, and every run of those that run once for each element.
+    fn each_run_mut(&mut self, mut change: impl FnMut(&mut StepRun)) {
+        for run in &mut self.steps {
+            if let Some(legs) = run.state.legs_mut() {
+                legs.runs.iter_mut().for_each(&mut change);
+            } else {
+                change(run);
             }
         }
     }
@@ -524,7 +705,7 @@ impl Saga {
         Ok(())
     }
 
-    fn move_step(&mut self, step: StepIndex, next: StepState) -> Taken {
+    fn move_step(&mut self, step: StepId, next: StepState) -> Taken {
         let run = self.run_mut(step)?;
         if !run.state.status().may_become(next.status()) {
             return Err("the table of step transitions forbids it");
@@ -533,16 +714,20 @@ impl Saga {
         Ok(())
     }
 
-    fn run(&self, step: StepIndex) -> Result<&StepRun, &'static str> {
-        self.steps.get(step.at()).ok_or(NO_SUCH_STEP)
+    pub(super) fn run(&self, step: StepId) -> Result<&StepRun, &'static str> {
+        let run = self.steps.get(step.step.at()).ok_or(NO_SUCH_STEP)?;
+        let Some(n) = step.occurrence else { return Ok(run) };
+        run.state.legs().and_then(|legs| legs.runs.get(n as usize)).ok_or(NO_SUCH_LEG)
     }
 
-    fn run_mut(&mut self, step: StepIndex) -> Result<&mut StepRun, &'static str> {
-        self.steps.get_mut(step.at()).ok_or(NO_SUCH_STEP)
+    fn run_mut(&mut self, step: StepId) -> Result<&mut StepRun, &'static str> {
+        let run = self.steps.get_mut(step.step.at()).ok_or(NO_SUCH_STEP)?;
+        let Some(n) = step.occurrence else { return Ok(run) };
+        run.state.legs_mut().and_then(|legs| legs.runs.get_mut(n as usize)).ok_or(NO_SUCH_LEG)
     }
 
     /// Whether the outcome of some attempt of the action that is asked is unknown.
-    fn is_unknown(&self, step: StepIndex) -> Result<bool, &'static str> {
+    fn is_unknown(&self, step: StepId) -> Result<bool, &'static str> {
         match self.run(step)?.state.asking() {
             Some((Direction::Action, asking)) => Ok(asking.unknown),
             Some((Direction::Compensation, _)) | None => Err("only a step whose action is asked is decided"),
@@ -551,7 +736,7 @@ impl Saga {
 
     /// The call that the attempt belongs to, if the attempt is the current one.
     fn current_asking(&mut self, attempt: AttemptId) -> Result<&mut Asking, &'static str> {
-        let run = self.run_mut(attempt.step())?;
+        let run = self.run_mut(attempt.call.of())?;
         if run.attempts_of(attempt.direction()) != attempt.number {
             return Err("only the current attempt is answered");
         }
@@ -560,14 +745,16 @@ impl Saga {
 }
 
 const NO_SUCH_STEP: &str = "the definition has no such step";
+const NO_SUCH_LEG: &str = "the step has no such run";
+const WAITS: &str = "a step that waits is defined as one";
 
 fn next_attempt(number: u32) -> Result<u32, &'static str> {
     number.checked_add(1).ok_or("attempts are counted in 32 bits")
 }
 
 fn asking_of(run: &mut StepRun, attempt: AttemptId) -> Result<&mut Asking, &'static str> {
-    if attempt.call != StepRun::call(attempt.step(), attempt.direction()) {
-        return Err("the step runs once, and in its first round");
+    if attempt.call != run.call(attempt.call.of(), attempt.direction()) {
+        return Err("only the call that is asked is asked again or answered");
     }
     match run.state.asking_mut() {
         Some((asked, asking)) if asked == attempt.direction() => Ok(asking),

@@ -12,17 +12,21 @@ use bytes::Bytes;
 use super::definition::{Role, SagaDefinition};
 use super::event::{Cause, Event, GivenUp, ParkReason};
 use super::failure::Consequence;
+use super::graph::Cursor;
 use super::step_state::{Acted, Phase};
 use super::{Saga, StepRun, StepState};
-use crate::attempt::{AttemptId, Direction, StepIndex};
+use crate::attempt::{AttemptId, CallId, Direction, StepId, StepIndex};
 use crate::command::{Command, Rejected, Signal};
+use crate::expressions::Expressions;
 use crate::id::TransactionId;
+use crate::json::text_field;
 use crate::limits::{
-    ASK_AGAIN_LONGER, ASK_AGAIN_MIN, CLOCK_SET_BACK_MIN, REST_MAX, SIGNALS_KEPT_MAX, STEPS_MAX,
+    ASK_AGAIN_LONGER, ASK_AGAIN_MIN, CLOCK_SET_BACK_MIN, ELEMENTS_MAX, REST_MAX, SIGNALS_KEPT_MAX, STEPS_MAX,
 };
 use crate::moment::{Moment, Time};
 use crate::origin::Origin;
 use crate::outcome::{Outcome, Reason, Refusal};
+use crate::payload::Scope;
 
 impl Saga {
     /// The events that start a saga, and the state after them.
@@ -64,6 +68,7 @@ impl Saga {
             Command::Unmade { attempt, why } => decision.unmade(attempt, why),
             Command::Wake => decision.wake(),
             Command::Signal(signal) => decision.signal(signal)?,
+            Command::Callback { call, outcome } => decision.called_back(call, outcome)?,
             Command::Operate { verb, by, expected } => decision.operate(verb, by, expected)?,
         }
         decision.advance();
@@ -110,12 +115,16 @@ impl Decision<'_> {
         self.record(Event::SagaParked { because });
     }
 
-    fn role(&self, step: StepIndex) -> Role {
-        self.saga.definition.step(step).role
+    fn role(&self, step: StepId) -> Role {
+        self.saga.definition.step(step.step).role
     }
 
-    pub(super) fn state(&self, step: StepIndex) -> &StepState {
-        &self.saga.steps[step.at()].state
+    pub(super) fn run(&self, step: StepId) -> &StepRun {
+        self.saga.run(step).expect("what is decided about is there")
+    }
+
+    pub(super) fn state(&self, step: StepId) -> &StepState {
+        &self.run(step).state
     }
 
     /// The step at this place in the order of the definition: what is decided about one may change others.
@@ -129,18 +138,24 @@ impl Decision<'_> {
         if self.saga.is_at_rest() {
             return;
         }
-        if !self.saga.is_forward() {
-            self.give_up_what_rests();
+        if self.saga.is_forward() {
+            if self.saga.is_paused() {
+                return;
+            }
+            self.advance_forward();
+            if self.saga.is_forward() || self.saga.is_at_rest() {
+                return;
+            }
         }
-        if self.saga.is_paused() {
-            return;
+        self.give_up_what_rests();
+        if !self.saga.is_paused() {
+            self.advance_back();
         }
-        if self.saga.is_forward() { self.advance_forward() } else { self.advance_back() }
     }
 
     /// What follows from a step that failed: immediately, or once an operator has sent the saga on that it
     /// parked.
-    fn follow_failure(&mut self) {
+    pub(super) fn follow_failure(&mut self) {
         if self.saga.is_at_rest() || !self.saga.is_forward() {
             return;
         }
@@ -152,29 +167,146 @@ impl Decision<'_> {
     }
 
     fn advance_forward(&mut self) {
-        // A sleep of no length, or a wait whose signal is there already, lets others start in the same
-        // decision.
+        // A sleep of no length, a wait whose signal is there already, or a guard that says no lets others start
+        // in the same decision.
         for _ in 0..=STEPS_MAX {
-            self.start_what_may_start();
-            if !self.saga.definition.has_pauses() || !(self.take_kept_signals() | self.end_sleeps()) {
+            let is_any_over = self.start_what_may_start();
+            if self.saga.definition.is_plain() {
+                break;
+            }
+            self.start_runs();
+            let is_any_done = is_any_over | self.take_kept_signals() | self.end_sleeps();
+            self.follow_failure();
+            if !self.saga.is_forward() || self.saga.is_at_rest() {
+                return;
+            }
+            if !is_any_done {
                 break;
             }
         }
         if self.saga.steps.iter().all(|run| run.state.is_done()) {
-            self.record(Event::SagaCompleted);
+            self.complete();
         }
     }
 
-    fn start_what_may_start(&mut self) {
+    /// Whether a step was done, or failed, instead of being started.
+    fn start_what_may_start(&mut self) -> bool {
         // None of these follows another, so that starting one lets no other start.
         let startable = self.saga.startable();
         if startable.is_empty() {
-            return;
+            return false;
         }
+        let mut is_any_over = false;
         for place in 0.. {
             let Some(step) = self.nth(place) else { break };
             if startable.contains(step) {
+                is_any_over |= self.start_step(step);
+            }
+        }
+        is_any_over
+    }
+
+    /// Whether the step is done, or has failed, instead of being started.
+    fn start_step(&mut self, step: StepIndex) -> bool {
+        let written = self.saga.definition.written(step);
+        let (has_guard, has_runs) = (written.when, written.each.is_some());
+        if has_guard {
+            match self.ask(step, |expressions, scope| expressions.guard(step, scope)) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.record(Event::StepPassedOver { step });
+                    return true;
+                }
+                Err(why) => return self.unjudged(step, why),
+            }
+        }
+        if !has_runs {
+            self.record(Event::StepStarted { step: step.into() });
+            return false;
+        }
+        match self.elements(step) {
+            Ok(elements) => {
+                let is_over = elements.is_empty();
+                self.record(Event::StepSplit { step, elements });
+                is_over
+            }
+            Err(why) => self.unjudged(step, why),
+        }
+    }
+
+    fn unjudged(&mut self, step: StepIndex, why: String) -> bool {
+        let reason = Reason::new(Reason::EXPRESSION_FAILED, why).bounded();
+        self.record(Event::StepUnjudged { step, reason });
+        true
+    }
+
+    fn ask<R>(
+        &self,
+        step: StepIndex,
+        question: impl FnOnce(&dyn Expressions, &Scope<'_>) -> Result<R, String>,
+    ) -> Result<R, String> {
+        let expressions = self.saga.definition.expressions().ok_or(NO_EXPRESSIONS)?;
+        let call = CallId::first(step, Direction::Action);
+        self.saga.with_scope(call, |scope| question(&**expressions, scope))
+    }
+
+    fn elements(&self, step: StepIndex) -> Result<Vec<Bytes>, String> {
+        let elements = self.ask(step, |expressions, scope| expressions.elements(step, scope))?;
+        if elements.len() > ELEMENTS_MAX {
+            return Err(format!("its list has {} elements; {ELEMENTS_MAX} are allowed", elements.len()));
+        }
+        let bytes = elements.iter().map(|element| element.len() as u64 + 1).sum::<u64>() + 1;
+        match self.too_large(bytes) {
+            Some((bytes, limit)) => Err(format!("its list would take {bytes} bytes; {limit} are allowed")),
+            None => Ok(elements),
+        }
+    }
+
+    /// Starts further runs of the steps that run once for each element: in order, as many together as their
+    /// definition says, and none once one has failed.
+    fn start_runs(&mut self) {
+        for place in 0.. {
+            let Some(step) = self.nth(place) else { break };
+            let Some(each) = self.saga.definition.written(step).each else { continue };
+            let Some(legs) = self.saga.steps[step.at()].state.legs() else { continue };
+            if legs.has_failed() {
+                continue;
+            }
+            let is_pending = |run: &StepRun| matches!(run.state, StepState::Pending);
+            let under_way = legs.runs.iter().filter(|run| !is_pending(run) && !run.state.is_done()).count();
+            let places = (each.concurrency as usize).saturating_sub(under_way);
+            let next = legs.runs.iter().enumerate().filter(|(_, run)| is_pending(run)).map(|(at, _)| at);
+            for at in next.take(places).collect::<Vec<_>>() {
+                let step = StepId::leg(step, u32::try_from(at).expect("ELEMENTS_MAX fits in 32 bits"));
                 self.record(Event::StepStarted { step });
+            }
+        }
+    }
+
+    /// Every step is done.
+    fn complete(&mut self) {
+        let made = self.saga.definition.expressions().and_then(|expressions| {
+            let made = self.saga.with_scope_of_all(|scope| expressions.output(scope))?;
+            Some(made.map_err(|why| Reason::new(Reason::EXPRESSION_FAILED, why).bounded()))
+        });
+        let output = made.map(|made| {
+            let output = made?;
+            match self.too_large(output.len() as u64) {
+                Some((bytes, limit)) => {
+                    let message = format!("what it returns would take {bytes} bytes; {limit} are allowed");
+                    Err(Reason::new(Reason::OUTPUT_TOO_LARGE, message))
+                }
+                None => Ok(output),
+            }
+        });
+        match output.transpose() {
+            Ok(output) => self.record(Event::SagaCompleted { output }),
+            Err(reason) => {
+                self.record(Event::OutputUnmade { reason });
+                match self.saga.definition.pivot() {
+                    None => self.turn_back(Cause::OutputUnmade),
+                    Some(_) => self.park(ParkReason::OutputUnmade),
+                }
             }
         }
     }
@@ -186,13 +318,19 @@ impl Decision<'_> {
             if self.saga.kept_signals().is_empty() {
                 break;
             }
-            if let (StepState::Waiting { .. }, Some(wait)) =
-                (self.state(step), self.saga.definition.wait(step))
-                && self.saga.kept_signals().iter().any(|signal| signal.name == wait.signal)
-            {
+            let StepState::Waiting { .. } = &self.saga.steps[step.at()].state else { continue };
+            let Some(wait) = self.saga.definition.wait(step) else { continue };
+            // The oldest, whichever it is.
+            let mut kept = self.saga.kept_signals().iter();
+            let Some(oldest) = kept.find(|signal| wait.takes(&signal.name)) else { continue };
+            let step = StepId::whole(step);
+            if oldest.name == wait.signal {
                 self.record(Event::SignalTaken { step });
-                any = true;
+            } else {
+                let refusal = refusal_of(&oldest.name, &oldest.body);
+                self.record(Event::WaitRefused { step, refusal });
             }
+            any = true;
         }
         any
     }
@@ -201,10 +339,10 @@ impl Decision<'_> {
         let mut any = false;
         for place in 0.. {
             let Some(step) = self.nth(place) else { break };
-            if let StepState::Sleeping { until } = self.state(step)
+            if let StepState::Sleeping { until } = &self.saga.steps[step.at()].state
                 && *until <= self.moment.now
             {
-                self.record(Event::SleepEnded { step });
+                self.record(Event::SleepEnded { step: step.into() });
                 any = true;
             }
         }
@@ -217,6 +355,7 @@ impl Decision<'_> {
         for place in (0..self.saga.definition.order().len()).rev() {
             let Some(step) = self.nth(place).filter(|step| due.contains(*step)) else { continue };
             let undo = self.saga.definition.step(step).undo().expect("what is due has an undo");
+            let Some(step) = self.saga.next_undo(step) else { continue };
             let acted = self.state(step).acted();
             if undo.needs_output && acted.is_none_or(|acted| acted.output().is_none()) {
                 self.record(Event::OutputSought { step });
@@ -225,9 +364,7 @@ impl Decision<'_> {
             }
         }
         if self.saga.is_all_clear() {
-            let failed =
-                self.saga.steps.iter().any(|run| matches!(run.state, StepState::CompensationFailed { .. }));
-            if failed {
+            if self.saga.runs().any(|(_, run)| matches!(run.state, StepState::CompensationFailed { .. })) {
                 self.park(ParkReason::CompensationFailed);
             } else {
                 self.record(Event::SagaCompensated);
@@ -238,12 +375,13 @@ impl Decision<'_> {
     /// On the way back no further attempt of an action is made, and nothing is waited for: what has no
     /// attempt under way is given up.
     fn give_up_what_rests(&mut self) {
-        for place in 0.. {
-            let Some(step) = self.nth(place) else { break };
+        let mut cursor = Cursor::default();
+        while let Some(step) = self.saga.next_run(&mut cursor) {
             let rests = match self.state(step) {
                 StepState::InProgress { asking, .. } => asking.phase != Phase::Calling,
                 StepState::Sleeping { .. } | StepState::Waiting { .. } => true,
                 StepState::Pending
+                | StepState::Split(_)
                 | StepState::Completed { .. }
                 | StepState::Failed { .. }
                 | StepState::Seeking { .. }
@@ -261,14 +399,13 @@ impl Decision<'_> {
     /// Whether the attempt is one of the call that is asked now, and if so, whether it is the one that is
     /// waited for: only that can say no or "do not know"; a late success is a success all the same.
     fn is_awaited(&self, attempt: AttemptId) -> Option<bool> {
-        let step = attempt.step();
-        if self.saga.standing().is_ended() || !self.saga.definition.has(step) {
+        if self.saga.standing().is_ended() {
             return None;
         }
-        let run = &self.saga.steps[step.at()];
+        let run = self.saga.run(attempt.call.of()).ok()?;
         let (asked, asking) = run.state.asking()?;
         let current = run.attempts_of(asked);
-        if attempt.call != StepRun::call(step, asked) || attempt.number > current {
+        if attempt.call != run.call(attempt.call.of(), asked) || attempt.number > current {
             return None;
         }
         Some(attempt.number == current && !matches!(asking.phase, Phase::Resting { .. }))
@@ -276,7 +413,8 @@ impl Decision<'_> {
 
     fn answer(&mut self, attempt: AttemptId, outcome: Outcome) {
         let Some(is_awaited) = self.is_awaited(attempt) else { return };
-        let step = attempt.step();
+        let step = attempt.call.of();
+        let outcome = if is_awaited { self.with_reported(step, outcome) } else { outcome };
         match outcome {
             Outcome::Completed { output } => self.completed(step, Ok(output)),
             Outcome::CompletedTooLarge { bytes } => self.completed(step, Err(bytes)),
@@ -291,11 +429,13 @@ impl Decision<'_> {
             Outcome::Unknown { reason, retry_after } if is_awaited => {
                 let patience = self.saga.patience(attempt.call);
                 let (_, asking) = self.state(step).asking().expect("what is awaited is asked");
-                let rest = patience
-                    .retry
-                    .delay(asking.unanswered.saturating_add(1), self.moment.entropy.for_place(step.0))
-                    .max(retry_after.unwrap_or_default())
-                    .min(REST_MAX);
+                let random = self.moment.entropy.for_place(place_of(step));
+                let rest = patience.retry.delay(asking.unanswered.saturating_add(1), random);
+                let wish = retry_after.unwrap_or_default().min(REST_MAX);
+                let rest = rest.max(wish).min(REST_MAX);
+                if !wish.is_zero() && matches!(self.state(step), StepState::InProgress { .. }) {
+                    self.record(Event::LimitExtended { step, by: wish });
+                }
                 self.unknown(attempt, reason.bounded(), self.moment.now.after(rest));
             }
             Outcome::Conflict { message } if is_awaited => {
@@ -312,12 +452,12 @@ impl Decision<'_> {
     fn unmade(&mut self, attempt: AttemptId, why: String) {
         if self.is_awaited(attempt) == Some(true) {
             let reason = Reason::new(Reason::EXPRESSION_FAILED, why).bounded();
-            self.hopeless(attempt.step(), |step, reason| Event::StepUnmade { step, reason }, reason);
+            self.hopeless(attempt.call.of(), |step, reason| Event::StepUnmade { step, reason }, reason);
         }
     }
 
     /// Asking again is useless, though nobody refused.
-    fn hopeless(&mut self, step: StepIndex, failed: impl Fn(StepIndex, Reason) -> Event, reason: Reason) {
+    fn hopeless(&mut self, step: StepId, failed: impl Fn(StepId, Reason) -> Event, reason: Reason) {
         if self.state(step).is_being_undone() {
             return self.record(Event::CompensationFailed { step, reason });
         }
@@ -326,7 +466,7 @@ impl Decision<'_> {
     }
 
     /// The effect took place. `Err`: with an output of so many bytes, which the transport did not read.
-    fn completed(&mut self, step: StepIndex, output: Result<Bytes, u64>) {
+    pub(super) fn completed(&mut self, step: StepId, output: Result<Bytes, u64>) {
         let is_undo = matches!(self.state(step).asking(), Some((Direction::Compensation, _)));
         if is_undo {
             // Of an undo's answer only the verdict counts.
@@ -334,7 +474,7 @@ impl Decision<'_> {
         }
         let is_sought = self.state(step).is_being_undone();
         let output = match output {
-            Ok(output) => self.too_large(output.len() as u64).map_or(Ok(output), Err),
+            Ok(output) => self.output_too_large(step, &output).map_or(Ok(output), Err),
             Err(bytes) => Err((bytes, self.moment.sizes.payload_bytes_max)),
         };
         match output {
@@ -354,6 +494,14 @@ impl Decision<'_> {
         }
     }
 
+    /// The size that is too large, and its limit: of the output, or of the list that it completes.
+    fn output_too_large(&self, step: StepId, output: &Bytes) -> Option<(u64, u64)> {
+        let limit = self.moment.sizes.payload_bytes_max;
+        let legs = step.occurrence.and_then(|_| self.saga.steps[step.step.at()].state.legs());
+        let list = legs.map_or(0, |legs| (legs.bytes() + output.len() + 1) as u64);
+        self.too_large(output.len() as u64).or((list > limit).then_some((list, limit)))
+    }
+
     /// The size that is too large, and its limit.
     fn too_large(&self, bytes: u64) -> Option<(u64, u64)> {
         let sizes = self.moment.sizes;
@@ -367,14 +515,14 @@ impl Decision<'_> {
 
     /// A saga that has grown too large by asking again and again waits for an operator before it goes on with
     /// that.
-    fn park_if_too_large(&mut self) {
+    pub(super) fn park_if_too_large(&mut self) {
         let (bytes, limit) = (self.saga.bytes, self.moment.sizes.saga_bytes_max);
         if bytes > limit && !self.saga.is_at_rest() {
             self.park(ParkReason::SagaTooLarge { bytes, limit });
         }
     }
 
-    fn refused(&mut self, step: StepIndex, refusal: Refusal) {
+    pub(super) fn refused(&mut self, step: StepId, refusal: Refusal) {
         let is_undo = matches!(self.state(step).asking(), Some((Direction::Compensation, _)));
         if is_undo {
             self.record(Event::CompensationFailed { step, reason: refusal.reason() });
@@ -392,7 +540,7 @@ impl Decision<'_> {
     }
 
     fn working(&mut self, attempt: AttemptId, ask_at: Time) {
-        let step = attempt.step();
+        let step = attempt.call.of();
         let until = self.state(step).asking().and_then(|(_, asking)| asking.working_until);
         let pending = self.saga.patience(attempt.call).pending;
         // After the pivot there is no giving up: each time the limit has passed, the wait begins anew.
@@ -404,7 +552,7 @@ impl Decision<'_> {
     }
 
     fn unknown(&mut self, attempt: AttemptId, reason: Reason, retry_at: Time) {
-        let step = attempt.step();
+        let step = attempt.call.of();
         let is_useless = self.saga.patience(attempt.call).retry.not_retryable.contains(&reason.code);
         self.record(Event::AttemptUnknown { attempt, reason, retry_at });
         let (_, asking) = self.state(step).asking().expect("an unknown outcome leaves its step asked");
@@ -416,10 +564,10 @@ impl Decision<'_> {
     }
 
     /// Patience with a step or its undo has run out.
-    fn exhausted(&mut self, step: StepIndex, why: GivenUp) {
+    fn exhausted(&mut self, step: StepId, why: GivenUp) {
         let state = self.state(step);
         if state.is_being_undone() {
-            let error = &self.saga.steps[step.at()].compensation_error;
+            let error = &self.run(step).compensation_error;
             let last = error.as_ref().map_or("no answer", |reason| reason.message.as_str());
             let what = match state.asking() {
                 Some((Direction::Compensation, _)) => "the undo",
@@ -442,8 +590,8 @@ impl Decision<'_> {
             return;
         }
         self.check_limits();
-        for place in 0.. {
-            let Some(step) = self.nth(place) else { break };
+        let mut cursor = Cursor::default();
+        while let Some(step) = self.saga.next_run(&mut cursor) {
             self.wake_step(step);
         }
     }
@@ -454,21 +602,32 @@ impl Decision<'_> {
             return;
         }
         // What comes in the same moment as the limit has come in time.
-        self.take_kept_signals();
+        if !self.saga.definition.is_plain() {
+            self.take_kept_signals();
+            self.follow_failure();
+            if !self.saga.is_forward() || self.saga.is_at_rest() {
+                return;
+            }
+        }
         let has_limits = !self.saga.is_past_return();
         if has_limits && self.saga.deadline <= now {
             return self.turn_back(Cause::SagaTimedOut);
         }
-        for place in 0.. {
-            let Some(step) = self.nth(place) else { break };
+        let mut cursor = Cursor::default();
+        while let Some(step) = self.saga.next_run(&mut cursor) {
             match self.state(step) {
-                StepState::InProgress { deadline, .. } if has_limits && *deadline <= now => {
-                    self.record(Event::StepGivenUp { step, why: GivenUp::TimedOut });
+                StepState::InProgress { deadline, asking }
+                    if has_limits && asking.limit(*deadline) <= now =>
+                {
+                    let is_working = asking.working_until.is_some();
+                    let why = if is_working { GivenUp::WorkingTooLong } else { GivenUp::TimedOut };
+                    self.record(Event::StepGivenUp { step, why });
                 }
                 StepState::Waiting { until } if *until <= now => self.record(Event::WaitTimedOut { step }),
                 StepState::InProgress { .. }
                 | StepState::Waiting { .. }
                 | StepState::Pending
+                | StepState::Split(_)
                 | StepState::Sleeping { .. }
                 | StepState::Completed { .. }
                 | StepState::Failed { .. }
@@ -485,16 +644,16 @@ impl Decision<'_> {
         }
     }
 
-    fn wake_step(&mut self, step: StepIndex) {
+    fn wake_step(&mut self, step: StepId) {
         let now = self.moment.now;
-        let run = &self.saga.steps[step.at()];
+        let run = self.run(step);
         let Some((direction, asking)) = run.state.asking() else { return };
         let number = run.attempts_of(direction).saturating_add(1);
         let is_given_up_anyway = !self.saga.is_forward() && !run.state.is_being_undone();
         if self.saga.is_at_rest() || is_given_up_anyway {
             return;
         }
-        let attempt = StepRun::call(step, direction).attempt(number);
+        let attempt = run.call(step, direction).attempt(number);
         match asking.phase {
             Phase::Working { expires_at, .. } if expires_at <= now && self.role(step) != Role::AfterPivot => {
                 self.exhausted(step, GivenUp::WorkingTooLong);
@@ -516,15 +675,19 @@ impl Decision<'_> {
             return;
         }
         self.follow_the_clock();
-        for place in 0.. {
-            let Some(step) = self.nth(place) else { break };
-            let run = &self.saga.steps[step.at()];
+        let mut cursor = Cursor::default();
+        while let Some(step) = self.saga.next_run(&mut cursor) {
+            let run = self.run(step);
             if let Some((direction, asking)) = run.state.asking()
                 && asking.phase == Phase::Calling
             {
-                let attempt = StepRun::call(step, direction).attempt(run.attempts_of(direction));
+                let attempt = run.call(step, direction).attempt(run.attempts_of(direction));
                 let reason = Reason::new(Reason::INTERRUPTED, "the process stopped before the answer came");
-                self.unknown(attempt, reason, self.moment.now);
+                match run.reported().cloned() {
+                    // The attempt that was out is waited for no longer.
+                    Some(refusal) => self.refused(step, refusal),
+                    None => self.unknown(attempt, reason, self.moment.now),
+                }
             }
         }
         self.wake();
@@ -570,6 +733,24 @@ impl Decision<'_> {
             "a saga that has neither ended nor parked owes an effect or a wake-up"
         );
     }
+}
+
+/// What a signal that refuses says of why.
+fn refusal_of(name: &str, body: &Bytes) -> Refusal {
+    let code = text_field(body, "code").filter(|code| !code.is_empty()).unwrap_or_else(|| name.to_owned());
+    let message = text_field(body, "detail").unwrap_or_default();
+    Refusal { code, message, details: Some(body.clone()) }.bounded()
+}
+
+const NO_EXPRESSIONS: &str = "its definition came without its expressions";
+
+/// A number of its own for each step, and each run of it.
+const fn place_of(step: StepId) -> u16 {
+    let occurrence = match step.occurrence {
+        None => 0,
+        Some(occurrence) => occurrence + 1,
+    };
+    step.step.0.wrapping_add((occurrence as u16).wrapping_mul(1_009))
 }
 
 /// The rest before a participant that works is asked for the `number`-th time, at least: the records of a

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::attempt::{AttemptId, StepIndex};
+use crate::attempt::{AttemptId, CallId, StepId, StepIndex};
 use crate::command::{By, Signal};
 use crate::moment::Time;
 use crate::name::DefinitionName;
@@ -32,13 +32,15 @@ pub enum GivenUp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// A participant refused the step.
-    Refused(StepIndex),
+    Refused(StepId),
     /// The step ran out of attempts.
-    Exhausted(StepIndex),
+    Exhausted(StepId),
     /// The step's limit passed, or its participant was working for too long.
-    StepTimedOut(StepIndex),
-    /// The payload of the step's action could not be made.
-    Unmade(StepIndex),
+    StepTimedOut(StepId),
+    /// An expression of the step failed.
+    Unmade(StepId),
+    /// What the saga returns could not be made.
+    OutputUnmade,
     /// The saga's limit passed.
     SagaTimedOut,
     /// An operator cancelled it.
@@ -51,24 +53,26 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParkReason {
     /// The pivot ran out of attempts.
-    PivotExhausted(StepIndex),
+    PivotExhausted(StepId),
     /// The pivot was refused after an attempt whose outcome is unknown.
-    PivotInDoubt(StepIndex),
+    PivotInDoubt(StepId),
     /// A step after the pivot was refused.
-    RefusedAfterPivot(StepIndex),
+    RefusedAfterPivot(StepId),
     /// A participant got one key with two payloads.
-    PayloadConflict(StepIndex),
+    PayloadConflict(StepId),
     /// The step took effect, and its output is larger than may be stored.
     OutputTooLarge {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// How large the output is, or would make the saga.
         bytes: u64,
         /// How large that may be.
         limit: u64,
     },
-    /// The payload of a step after the pivot could not be made.
-    Unmade(StepIndex),
+    /// An expression of a step after the pivot failed.
+    Unmade(StepId),
+    /// What the saga returns could not be made, and there is no way back.
+    OutputUnmade,
     /// The saga's records are larger than they may be.
     SagaTooLarge {
         /// How large they are.
@@ -80,10 +84,23 @@ pub enum ParkReason {
     CompensationFailed,
 }
 
+impl Cause {
+    /// The step that it began with, if it was one.
+    #[must_use]
+    pub const fn step(&self) -> Option<StepId> {
+        match self {
+            Self::Refused(step) | Self::Exhausted(step) | Self::StepTimedOut(step) | Self::Unmade(step) => {
+                Some(*step)
+            }
+            Self::OutputUnmade | Self::SagaTimedOut | Self::Cancelled | Self::Reversed => None,
+        }
+    }
+}
+
 impl ParkReason {
     /// The step that is stuck; `None` when it may be more than one.
     #[must_use]
-    pub const fn step(&self) -> Option<StepIndex> {
+    pub const fn step(&self) -> Option<StepId> {
         match self {
             Self::PivotExhausted(step)
             | Self::PivotInDoubt(step)
@@ -91,7 +108,7 @@ impl ParkReason {
             | Self::PayloadConflict(step)
             | Self::OutputTooLarge { step, .. }
             | Self::Unmade(step) => Some(*step),
-            Self::SagaTooLarge { .. } | Self::CompensationFailed => None,
+            Self::SagaTooLarge { .. } | Self::CompensationFailed | Self::OutputUnmade => None,
         }
     }
 }
@@ -113,7 +130,26 @@ pub enum Event {
     /// The step's first attempt may be sent from here on.
     StepStarted {
         /// The step.
+        step: StepId,
+    },
+    /// The step's guard said no: those that follow it see `null`.
+    StepPassedOver {
+        /// The step.
         step: StepIndex,
+    },
+    /// An expression failed that had to be known before the step could start.
+    StepUnjudged {
+        /// The step.
+        step: StepIndex,
+        /// What is wrong.
+        reason: Reason,
+    },
+    /// The step runs once for each of these; its runs are numbered from zero.
+    StepSplit {
+        /// The step.
+        step: StepIndex,
+        /// The elements: JSON.
+        elements: Vec<Bytes>,
     },
     /// A further attempt may be sent from here on.
     AttemptStarted {
@@ -129,6 +165,25 @@ pub enum Event {
         /// When to ask again, if that is still to be done.
         retry_at: Time,
     },
+    /// The participant asked for a rest that the step's limit does not count.
+    LimitExtended {
+        /// The step.
+        step: StepId,
+        /// By how much.
+        by: Duration,
+    },
+    /// A participant that called back refused the call while another attempt is out: that is waited for.
+    RefusalReported {
+        /// The call.
+        call: CallId,
+        /// What it said.
+        refusal: Box<Refusal>,
+    },
+    /// A participant said that a call took effect which had been refused or given up.
+    LateEffect {
+        /// The call.
+        call: CallId,
+    },
     /// The participant works on it.
     AttemptWorking {
         /// The attempt.
@@ -141,21 +196,21 @@ pub enum Event {
     /// The step's effect took place.
     StepCompleted {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What the participant returned.
         output: Bytes,
     },
     /// The participant refused the step.
     StepRefused {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What it said.
         refusal: Refusal,
     },
     /// The step took effect, and its output is larger than may be stored.
     OutputTooLarge {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// How large the output is, or would make the saga.
         bytes: u64,
         /// How large that may be.
@@ -164,21 +219,21 @@ pub enum Event {
     /// The payload of the step's action could not be made; nothing was sent, unless an earlier attempt was.
     StepUnmade {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What is wrong.
         reason: Reason,
     },
     /// The step's participant knows its key with another payload.
     StepConflicted {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What the participant said.
         reason: Reason,
     },
     /// A sleep is over.
     SleepEnded {
         /// The step.
-        step: StepIndex,
+        step: StepId,
     },
     /// A signal came, and is kept until a step takes it.
     SignalReceived {
@@ -188,17 +243,24 @@ pub enum Event {
     /// A step that waited took a signal: the oldest one kept of its name.
     SignalTaken {
         /// The step.
-        step: StepIndex,
+        step: StepId,
+    },
+    /// A step that waited took the signal that refuses it.
+    WaitRefused {
+        /// The step.
+        step: StepId,
+        /// What the signal's body says.
+        refusal: Refusal,
     },
     /// Nobody sent the signal in time.
     WaitTimedOut {
         /// The step.
-        step: StepIndex,
+        step: StepId,
     },
     /// The step is neither asked nor waited for any more. One that was asked is in doubt.
     StepGivenUp {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// Why.
         why: GivenUp,
     },
@@ -210,39 +272,47 @@ pub enum Event {
     /// The undo needs an output that never came: the action is asked again for it.
     OutputSought {
         /// The step.
-        step: StepIndex,
+        step: StepId,
     },
     /// The output sought has come; the undo's first attempt may be sent.
     OutputFound {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What the participant returned.
         output: Bytes,
     },
     /// The action, asked again for its output, was refused: there is nothing to undo.
     NothingToUndo {
         /// The step.
-        step: StepIndex,
+        step: StepId,
     },
     /// The undo's first attempt may be sent from here on.
     CompensationStarted {
         /// The step.
-        step: StepIndex,
+        step: StepId,
     },
     /// The step is undone.
     CompensationCompleted {
         /// The step.
-        step: StepIndex,
+        step: StepId,
     },
     /// The undo was refused, or ran out of attempts.
     CompensationFailed {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What the participant said, or what ran out.
         reason: Reason,
     },
+    /// What the saga returns could not be made.
+    OutputUnmade {
+        /// What is wrong.
+        reason: Reason,
+    },
     /// Every step is done.
-    SagaCompleted,
+    SagaCompleted {
+        /// What it returns, if its definition says; otherwise what its last step returned.
+        output: Option<Bytes>,
+    },
     /// Everything that had to be undone is undone.
     SagaCompensated,
     /// The saga waits for an operator.
@@ -260,15 +330,22 @@ pub enum Event {
         /// Who and why.
         by: By,
     },
+    /// An operator gave the call another body: it is asked anew with that, under the key of the call's next round.
+    CallCorrected {
+        /// The call, in its new round.
+        call: CallId,
+        /// The body.
+        payload: Bytes,
+    },
     /// The step, or its undo, is asked again with fresh patience.
     StepRetried {
         /// The step.
-        step: StepIndex,
+        step: StepId,
     },
     /// An operator supplied the step's output.
     StepSkipped {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What following steps see.
         output: Bytes,
         /// Who and why.
@@ -277,7 +354,7 @@ pub enum Event {
     /// An operator undid the step by hand.
     CompensationResolved {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// Who and why.
         by: By,
     },
@@ -317,6 +394,10 @@ impl Event {
         /// Frame, time, tags and numbers of a fact that stands alone in its record.
         const BARE: usize = 96;
         let reason = |reason: &Reason| reason.code.len() + reason.message.len();
+        let refused = |refusal: &Refusal| {
+            let details = refusal.details.as_ref().map_or(0, |details| details.len());
+            refusal.code.len() + refusal.message.len() + details
+        };
         let by = |by: &By| {
             let key = by.key.as_ref().map_or(0, |key| key.key.len() + key.fingerprint.len());
             by.who.len() + by.why.len() + key
@@ -327,13 +408,17 @@ impl Event {
                 definition.as_str().len() + input.len() + origin
             }
             Self::StepCompleted { output, .. } | Self::OutputFound { output, .. } => output.len(),
+            Self::SagaCompleted { output } => output.as_ref().map_or(0, Bytes::len),
+            Self::CallCorrected { payload, .. } => payload.len(),
+            // A tag and a length for each.
+            Self::StepSplit { elements, .. } => elements.iter().map(|element| element.len() + 6).sum(),
+            Self::RefusalReported { refusal, .. } => refused(refusal),
             Self::StepSkipped { output, by: operator, .. } => output.len() + by(operator),
-            Self::StepRefused { refusal, .. } => {
-                let details = refusal.details.as_ref().map_or(0, |details| details.len());
-                refusal.code.len() + refusal.message.len() + details
-            }
+            Self::StepRefused { refusal, .. } | Self::WaitRefused { refusal, .. } => refused(refusal),
             Self::AttemptUnknown { reason: why, .. }
             | Self::StepUnmade { reason: why, .. }
+            | Self::StepUnjudged { reason: why, .. }
+            | Self::OutputUnmade { reason: why }
             | Self::StepConflicted { reason: why, .. }
             | Self::CompensationFailed { reason: why, .. } => reason(why),
             Self::SignalReceived { signal } => {
@@ -347,6 +432,9 @@ impl Event {
             | Self::SagaReversed { by: operator }
             | Self::SagaAbandoned { by: operator } => by(operator),
             Self::StepStarted { .. }
+            | Self::StepPassedOver { .. }
+            | Self::LimitExtended { .. }
+            | Self::LateEffect { .. }
             | Self::AttemptStarted { .. }
             | Self::AttemptWorking { .. }
             | Self::OutputTooLarge { .. }
@@ -359,7 +447,6 @@ impl Event {
             | Self::NothingToUndo { .. }
             | Self::CompensationStarted { .. }
             | Self::CompensationCompleted { .. }
-            | Self::SagaCompleted
             | Self::SagaCompensated
             | Self::SagaParked { .. }
             | Self::StepRetried { .. }
@@ -382,6 +469,15 @@ impl Event {
             | Self::SagaAbandoned { by } => Some(by),
             Self::SagaStarted { .. }
             | Self::StepStarted { .. }
+            | Self::StepPassedOver { .. }
+            | Self::StepUnjudged { .. }
+            | Self::StepSplit { .. }
+            | Self::LimitExtended { .. }
+            | Self::RefusalReported { .. }
+            | Self::LateEffect { .. }
+            | Self::WaitRefused { .. }
+            | Self::OutputUnmade { .. }
+            | Self::CallCorrected { .. }
             | Self::AttemptStarted { .. }
             | Self::AttemptUnknown { .. }
             | Self::AttemptWorking { .. }
@@ -402,10 +498,112 @@ impl Event {
             | Self::CompensationStarted { .. }
             | Self::CompensationCompleted { .. }
             | Self::CompensationFailed { .. }
-            | Self::SagaCompleted
+            | Self::SagaCompleted { .. }
             | Self::SagaCompensated
             | Self::SagaParked { .. }
             | Self::StepRetried { .. }
+            | Self::ClockSetBack { .. } => None,
+        }
+    }
+
+    /// The fact's word: past tense, in snake case.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::SagaStarted { .. } => "saga_started",
+            Self::StepStarted { .. } => "step_started",
+            Self::StepPassedOver { .. } => "step_passed_over",
+            Self::StepUnjudged { .. } => "step_unjudged",
+            Self::StepSplit { .. } => "step_split",
+            Self::AttemptStarted { .. } => "attempt_started",
+            Self::AttemptUnknown { .. } => "attempt_unknown",
+            Self::AttemptWorking { .. } => "attempt_working",
+            Self::LimitExtended { .. } => "limit_extended",
+            Self::RefusalReported { .. } => "refusal_reported",
+            Self::LateEffect { .. } => "late_effect",
+            Self::StepCompleted { .. } => "step_completed",
+            Self::StepRefused { .. } => "step_refused",
+            Self::OutputTooLarge { .. } => "output_too_large",
+            Self::StepUnmade { .. } => "step_unmade",
+            Self::StepConflicted { .. } => "step_conflicted",
+            Self::SleepEnded { .. } => "sleep_ended",
+            Self::SignalReceived { .. } => "signal_received",
+            Self::SignalTaken { .. } => "signal_taken",
+            Self::WaitRefused { .. } => "wait_refused",
+            Self::WaitTimedOut { .. } => "wait_timed_out",
+            Self::StepGivenUp { .. } => "step_given_up",
+            Self::TurnedBack { .. } => "turned_back",
+            Self::OutputSought { .. } => "output_sought",
+            Self::OutputFound { .. } => "output_found",
+            Self::NothingToUndo { .. } => "nothing_to_undo",
+            Self::CompensationStarted { .. } => "compensation_started",
+            Self::CompensationCompleted { .. } => "compensation_completed",
+            Self::CompensationFailed { .. } => "compensation_failed",
+            Self::OutputUnmade { .. } => "output_unmade",
+            Self::SagaCompleted { .. } => "saga_completed",
+            Self::SagaCompensated => "saga_compensated",
+            Self::SagaParked { .. } => "saga_parked",
+            Self::CancelRequested { .. } => "cancel_requested",
+            Self::SagaRetried { .. } => "saga_retried",
+            Self::CallCorrected { .. } => "call_corrected",
+            Self::StepRetried { .. } => "step_retried",
+            Self::StepSkipped { .. } => "step_skipped",
+            Self::CompensationResolved { .. } => "compensation_resolved",
+            Self::SagaPaused { .. } => "saga_paused",
+            Self::SagaResumed { .. } => "saga_resumed",
+            Self::SagaReversed { .. } => "saga_reversed",
+            Self::SagaAbandoned { .. } => "saga_abandoned",
+            Self::ClockSetBack { .. } => "clock_set_back",
+        }
+    }
+
+    /// The step, or run of it, that it is about, if it is about one.
+    #[must_use]
+    pub const fn step(&self) -> Option<StepId> {
+        match self {
+            Self::StepPassedOver { step }
+            | Self::StepUnjudged { step, .. }
+            | Self::StepSplit { step, .. } => Some(StepId::whole(*step)),
+            Self::AttemptStarted { attempt }
+            | Self::AttemptUnknown { attempt, .. }
+            | Self::AttemptWorking { attempt, .. } => Some(attempt.call.of()),
+            Self::RefusalReported { call, .. }
+            | Self::LateEffect { call }
+            | Self::CallCorrected { call, .. } => Some(call.of()),
+            Self::StepStarted { step }
+            | Self::LimitExtended { step, .. }
+            | Self::StepCompleted { step, .. }
+            | Self::StepRefused { step, .. }
+            | Self::OutputTooLarge { step, .. }
+            | Self::StepUnmade { step, .. }
+            | Self::StepConflicted { step, .. }
+            | Self::SleepEnded { step }
+            | Self::SignalTaken { step }
+            | Self::WaitRefused { step, .. }
+            | Self::WaitTimedOut { step }
+            | Self::StepGivenUp { step, .. }
+            | Self::OutputSought { step }
+            | Self::OutputFound { step, .. }
+            | Self::NothingToUndo { step }
+            | Self::CompensationStarted { step }
+            | Self::CompensationCompleted { step }
+            | Self::CompensationFailed { step, .. }
+            | Self::StepRetried { step }
+            | Self::StepSkipped { step, .. }
+            | Self::CompensationResolved { step, .. } => Some(*step),
+            Self::TurnedBack { cause } => cause.step(),
+            Self::SagaParked { because } => because.step(),
+            Self::SagaStarted { .. }
+            | Self::SignalReceived { .. }
+            | Self::OutputUnmade { .. }
+            | Self::SagaCompleted { .. }
+            | Self::SagaCompensated
+            | Self::CancelRequested { .. }
+            | Self::SagaRetried { .. }
+            | Self::SagaPaused { .. }
+            | Self::SagaResumed { .. }
+            | Self::SagaReversed { .. }
+            | Self::SagaAbandoned { .. }
             | Self::ClockSetBack { .. } => None,
         }
     }

@@ -8,7 +8,7 @@ use super::Saga;
 use super::definition::Role;
 use super::event::{Cause, GivenUp, ParkReason};
 use super::step_state::{Failure, StepState};
-use crate::attempt::StepIndex;
+use crate::attempt::StepId;
 use crate::outcome::Reason;
 
 /// What a saga on its way forward does about a step that failed.
@@ -21,12 +21,13 @@ pub(super) enum Consequence {
 impl Saga {
     /// The first step that failed, and what follows from that on the way forward.
     pub(super) fn consequence(&self) -> Option<Consequence> {
-        self.definition.order().iter().find_map(|&step| match self.steps[step.at()].state {
+        self.runs().find_map(|(step, run)| match run.state {
             StepState::Failed { because } => Some(self.consequence_of(step, because)),
             StepState::Pending
             | StepState::InProgress { .. }
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
+            | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Seeking { .. }
             | StepState::Compensating { .. }
@@ -36,9 +37,9 @@ impl Saga {
         })
     }
 
-    fn consequence_of(&self, step: StepIndex, because: Failure) -> Consequence {
+    fn consequence_of(&self, step: StepId, because: Failure) -> Consequence {
         use Consequence::{Park, TurnBack};
-        match (because, self.definition.step(step).role) {
+        match (because, self.definition.step(step.step).role) {
             (Failure::Refused { .. }, Role::BeforePivot)
             | (Failure::Refused { in_doubt: false }, Role::Pivot) => TurnBack(Cause::Refused(step)),
             (Failure::Refused { in_doubt: true }, Role::Pivot) => Park(ParkReason::PivotInDoubt(step)),
@@ -53,9 +54,11 @@ impl Saga {
             (Failure::OutputTooLarge { bytes, limit }, _) => {
                 Park(ParkReason::OutputTooLarge { step, bytes, limit })
             }
-            (Failure::Unmade { .. }, Role::BeforePivot)
+            (Failure::Unjudged, Role::BeforePivot | Role::Pivot)
+            | (Failure::Unmade { .. }, Role::BeforePivot)
             | (Failure::Unmade { in_doubt: false }, Role::Pivot) => TurnBack(Cause::Unmade(step)),
-            (Failure::Unmade { .. }, Role::Pivot | Role::AfterPivot) => Park(ParkReason::Unmade(step)),
+            (Failure::Unmade { .. }, Role::Pivot | Role::AfterPivot)
+            | (Failure::Unjudged, Role::AfterPivot) => Park(ParkReason::Unmade(step)),
             (Failure::Dropped | Failure::NothingToUndo, _) => {
                 unreachable!("a step fails like this only once its saga has turned back")
             }
@@ -64,9 +67,9 @@ impl Saga {
 
     /// The step and reason to name to whoever started a saga that went back.
     #[must_use]
-    pub fn failure(&self) -> Option<(Option<StepIndex>, Reason)> {
-        let last_error = |step: &StepIndex| self.steps[step.at()].error.as_deref();
-        let of_step = |step: &StepIndex, code: &str, what: &str| {
+    pub fn failure(&self) -> Option<(Option<StepId>, Reason)> {
+        let last_error = |step: &StepId| self.run(*step).ok().and_then(|run| run.error.as_deref());
+        let of_step = |step: &StepId, code: &str, what: &str| {
             let last = last_error(step).map_or("", |reason| reason.message.as_str());
             let colon = if last.is_empty() { "" } else { ": " };
             (Some(*step), Reason::new(code, format!("{what}{colon}{last}")))
@@ -77,6 +80,10 @@ impl Saga {
             }
             Cause::Exhausted(step) => of_step(step, Reason::EXHAUSTED, "the step ran out of attempts"),
             Cause::StepTimedOut(step) => of_step(step, Reason::TIMED_OUT, "the step's limit passed"),
+            Cause::OutputUnmade => {
+                let made = self.result.as_deref().expect("what could not be made has a reason");
+                (None, made.clone().expect_err("what could not be made has a reason"))
+            }
             Cause::SagaTimedOut => (None, Reason::new(Reason::TIMED_OUT, "the saga's limit passed")),
             Cause::Cancelled => (None, Reason::new(Reason::CANCELLED, "the saga was cancelled")),
             Cause::Reversed => (None, Reason::new(Reason::REVERSED, "the saga was reversed by an operator")),

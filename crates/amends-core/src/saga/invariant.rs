@@ -4,8 +4,9 @@
 //! beats writing a wrong fact. Promises one condition per assertion, each saying its rule. Does not repair
 //! anything.
 
-use super::step_state::Failure;
+use super::step_state::{Failure, Legs};
 use super::{Saga, Status, StepRun, StepState};
+use crate::attempt::{StepId, StepIndex};
 
 impl Saga {
     /// # Panics
@@ -52,6 +53,9 @@ impl Saga {
             self.steps.iter().any(|run| run.state.is_being_undone()).then(|| self.clear_behind());
         for (step, run) in self.definition.order().iter().map(|step| (*step, &self.steps[step.at()])) {
             assert_step(run);
+            if let Some(legs) = run.state.legs() {
+                self.assert_legs(step, legs);
+            }
             if run.state.is_being_undone() {
                 assert!(self.turned_back.is_some(), "nothing is undone on the way forward");
                 assert!(
@@ -72,6 +76,28 @@ impl Saga {
     }
 }
 
+impl Saga {
+    /// # Panics
+    /// When a rule is broken.
+    fn assert_legs(&self, step: StepIndex, legs: &Legs) {
+        assert_eq!(legs.runs.len(), legs.elements.len(), "a step runs once for each element");
+        assert!(
+            legs.runs.iter().is_sorted_by_key(is_pending),
+            "the runs of a step start in the order of their elements"
+        );
+        let mut undone = 0;
+        for (at, run) in legs.runs.iter().enumerate() {
+            assert_step(run);
+            if run.state.is_being_undone() {
+                undone += 1;
+                let id = StepId::leg(step, u32::try_from(at).expect("ELEMENTS_MAX fits in 32 bits"));
+                assert!(self.is_next_leg(id), "a run is undone after every one that followed it");
+            }
+        }
+        assert!(undone <= 1, "the runs of a step are undone one at a time");
+    }
+}
+
 fn assert_step(run: &StepRun) {
     let was_sent = run.attempts > 0;
     assert!(!was_sent || run.started_at.is_some(), "a step has attempts only if it was started");
@@ -88,13 +114,18 @@ fn assert_step(run: &StepRun) {
             assert!(!was_sent, "a step that sleeps or waits calls nobody");
             assert!(run.started_at.is_some(), "a step sleeps or waits once it was started");
         }
+        StepState::Split(_) => {
+            assert!(!was_sent, "what runs once for each element is asked run by run");
+            assert!(run.started_at.is_some(), "a step is split when it starts");
+        }
         StepState::Completed { .. } => assert!(run.started_at.is_some(), "what is done was started"),
         StepState::Failed { because } => match because {
-            Failure::WaitTimedOut | Failure::Dropped => {
-                assert!(!was_sent, "a wait that failed called nobody")
+            Failure::WaitTimedOut | Failure::Dropped | Failure::Unjudged => {
+                assert!(!was_sent, "what failed before it called anybody called nobody");
             }
-            Failure::Refused { .. }
-            | Failure::GivenUp(_)
+            // A wait too is refused.
+            Failure::Refused { .. } => {}
+            Failure::GivenUp(_)
             | Failure::Conflict
             | Failure::OutputTooLarge { .. }
             | Failure::Unmade { .. }
@@ -106,11 +137,19 @@ fn assert_step(run: &StepRun) {
     }
 }
 
+fn is_pending(run: &StepRun) -> bool {
+    matches!(run.state, StepState::Pending)
+}
+
 /// Whether nothing of the step stands any more, or an operator has to see to it.
 fn is_undone(run: &StepRun) -> bool {
     match &run.state {
         StepState::Compensated { .. } | StepState::CompensationFailed { .. } => true,
         StepState::Failed { because } => because.acted().is_none(),
+        // Its runs are looked at one by one.
+        StepState::Split(legs) => legs.runs.iter().all(|run| {
+            run.state.is_done() || run.state.is_being_undone() || is_undone(run) || is_pending(run)
+        }),
         StepState::Pending
         | StepState::InProgress { .. }
         | StepState::Sleeping { .. }

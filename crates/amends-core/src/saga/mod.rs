@@ -6,6 +6,7 @@
 //! Start reading at [`Saga::handle`].
 
 mod apply;
+mod callback;
 mod decide;
 pub mod definition;
 mod event;
@@ -25,6 +26,7 @@ use crate::command::{Signal, VerbKey};
 use crate::id::TransactionId;
 use crate::moment::Time;
 use crate::origin::{Origin, Parent};
+use crate::outcome::Reason;
 use crate::standing::Standing;
 
 pub use event::{Cause, Event, GivenUp, ParkReason};
@@ -55,6 +57,8 @@ pub struct Saga {
     steps: Vec<StepRun>,
     /// Tags, parent and trace. Apart: most sagas have none.
     origin: Option<Box<Origin>>,
+    /// What it returns, if its definition says, or why that could not be made. Apart: most sagas have none.
+    result: Option<Box<Result<Bytes, Reason>>>,
     /// Apart: most sagas have none.
     signals: Option<Box<Signals>>,
     /// The keys of operators' verbs, the oldest first. Apart: most sagas have none.
@@ -175,6 +179,16 @@ impl Saga {
     #[must_use]
     pub fn output(&self, step: crate::attempt::StepIndex) -> Option<&Bytes> {
         self.steps.get(step.at()).and_then(StepRun::output)
+    }
+
+    /// What it returned: what its definition says, or else its last step's output. `None` before it has completed.
+    #[must_use]
+    pub fn returned(&self) -> Option<&Bytes> {
+        let made = self.result.as_deref().and_then(|result| result.as_ref().ok());
+        made.or_else(|| {
+            let last = self.steps.last().filter(|_| self.status == Status::Completed);
+            last.and_then(StepRun::output)
+        })
     }
 
     /// The signals that are kept for waits that have not come yet, in the order they came.

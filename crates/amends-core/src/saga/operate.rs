@@ -10,11 +10,26 @@ use super::decide::Decision;
 use super::event::{Cause, Event, ParkReason};
 use super::step_state::{Failure, Phase};
 use super::{Status, StepState};
-use crate::attempt::StepIndex;
+use crate::attempt::{CallId, Direction, StepId};
 use crate::command::{By, Rejected, Verb, VerbKey};
 use crate::limits::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, VERB_KEY_BYTES_MAX};
+use crate::outcome::Reason;
 
-type Judged = Result<(), &'static str>;
+type Judged = Result<(), No>;
+
+/// Why a verb is not followed.
+enum No {
+    /// The state forbids it.
+    Because(&'static str),
+    /// Something else is in its way.
+    Rejected(Rejected),
+}
+
+impl From<&'static str> for No {
+    fn from(because: &'static str) -> Self {
+        Self::Because(because)
+    }
+}
 
 impl Decision<'_> {
     pub(super) fn operate(&mut self, verb: Verb, by: By, expected: Option<u64>) -> Result<(), Rejected> {
@@ -37,10 +52,7 @@ impl Decision<'_> {
         let status = self.saga.status;
         let judged = match verb {
             Verb::Cancel => self.cancel(by),
-            Verb::Retry { step: None, payload: None } => self.retry(by),
-            Verb::Retry { .. } => {
-                Err("this version retries whatever is stuck, as it was: give neither step nor payload")
-            }
+            Verb::Retry { step, payload } => self.retry(step, payload, by),
             Verb::Skip { step, output } => {
                 check_size("the output", output.len(), self.moment.sizes.payload_bytes_max)?;
                 self.skip(step, output, by)
@@ -53,28 +65,29 @@ impl Decision<'_> {
                 self.turn_back(Cause::Reversed);
                 Ok(())
             }
-            Verb::Reverse => Err("only a completed saga is reversed"),
+            Verb::Reverse => Err("only a completed saga is reversed".into()),
             Verb::Abandon if !status.is_ended() => {
                 self.record(Event::SagaAbandoned { by });
                 Ok(())
             }
-            Verb::Abandon => Err("it has ended"),
+            Verb::Abandon => Err("it has ended".into()),
         };
-        judged.map_err(|because| Rejected::Verb {
-            verb: word,
-            status: status.as_str(),
-            because: because.to_owned(),
+        judged.map_err(|no| match no {
+            No::Because(because) => {
+                Rejected::Verb { verb: word, status: status.as_str(), because: because.to_owned() }
+            }
+            No::Rejected(rejected) => rejected,
         })
     }
 
     fn cancel(&mut self, by: By) -> Judged {
         if !self.saga.is_forward() || self.saga.status.is_ended() {
-            return Err("only a saga on its way forward is cancelled");
+            return Err("only a saga on its way forward is cancelled".into());
         }
         if self.saga.is_past_return() {
             // A parked pivot may be given up by a person, if that can be undone or needs no undo.
             let pivot = self.saga.definition.pivot().expect("past the point of no return there is a pivot");
-            let can_go_back = match self.state(pivot) {
+            let can_go_back = match self.state(pivot.into()) {
                 StepState::Failed { because } => {
                     because.acted().is_none() || self.saga.definition.has_undo(pivot)
                 }
@@ -82,6 +95,7 @@ impl Decision<'_> {
                 | StepState::InProgress { .. }
                 | StepState::Sleeping { .. }
                 | StepState::Waiting { .. }
+                | StepState::Split(_)
                 | StepState::Completed { .. }
                 | StepState::Seeking { .. }
                 | StepState::Compensating { .. }
@@ -90,7 +104,7 @@ impl Decision<'_> {
                 | StepState::Skipped { .. } => false,
             };
             if self.saga.status != Status::Parked || !can_go_back {
-                return Err("its pivot has been sent, and there is no way back from there");
+                return Err("its pivot has been sent, and there is no way back from there".into());
             }
         }
         self.record(Event::CancelRequested { by });
@@ -98,7 +112,10 @@ impl Decision<'_> {
         Ok(())
     }
 
-    fn retry(&mut self, by: By) -> Judged {
+    fn retry(&mut self, step: Option<StepId>, payload: Option<Bytes>, by: By) -> Judged {
+        if step.is_some_and(|step| self.saga.run(step).is_err()) {
+            return Err(NO_SUCH_STEP.into());
+        }
         let parked = self.saga.status == Status::Parked;
         let forward = self.saga.is_forward();
         let because = self.saga.parked.as_ref().map(|parked| &parked.because);
@@ -114,16 +131,26 @@ impl Decision<'_> {
             StepState::Pending
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
+            | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Compensated { .. }
             | StepState::Skipped { .. } => false,
         };
-        let stuck: Vec<StepIndex> =
-            self.saga.definition.order().iter().copied().filter(|step| is_stuck(self.state(*step))).collect();
-        if self.saga.status.is_ended() || stuck.is_empty() && !too_large {
-            return Err("nothing in it waits to be asked again");
+        let is_meant = |at: StepId| step.is_none_or(|step| step == at || step == StepId::whole(at.step));
+        let stuck: Vec<StepId> = (self.saga.runs())
+            .filter(|(at, run)| is_meant(*at) && is_stuck(&run.state))
+            .map(|(at, _)| at)
+            .collect();
+        // What it returns is made anew when it is sent on.
+        let is_whole = too_large || matches!(because, Some(ParkReason::OutputUnmade));
+        if self.saga.status.is_ended() || stuck.is_empty() && !(is_whole && step.is_none()) {
+            return Err("nothing in it waits to be asked again".into());
         }
+        let corrected = payload.map(|payload| self.corrected(&stuck, payload)).transpose()?;
         self.record(Event::SagaRetried { by });
+        if let Some(corrected) = corrected {
+            self.record(corrected);
+        }
         for step in stuck {
             self.record(Event::StepRetried { step });
         }
@@ -131,18 +158,87 @@ impl Decision<'_> {
         Ok(())
     }
 
-    fn skip(&mut self, step: StepIndex, output: Bytes, by: By) -> Judged {
-        if !self.saga.definition.has(step) {
-            return Err("its definition has no such step");
+    /// The call that is asked anew with another payload: only one that was refused for certain, by a code, or that was
+    /// never sent, for its expression failed. Otherwise the first payload may have taken effect.
+    fn corrected(&self, stuck: &[StepId], payload: Bytes) -> Result<Event, No> {
+        check_size("the payload", payload.len(), self.moment.sizes.payload_bytes_max)
+            .map_err(No::Rejected)?;
+        let [step] = *stuck else { return Err("name the step that the payload is for".into()) };
+        let run = self.run(step);
+        let coded = |reason: &Option<Box<Reason>>| match reason {
+            Some(reason) if reason.is_coded() => Ok(()),
+            Some(_) | None => Err(No::Rejected(Rejected::RefusalNotCoded)),
+        };
+        let direction = match &run.state {
+            StepState::Failed { because } => {
+                match because {
+                    _ if self.saga.definition.step(step.step).calls().is_none() => {
+                        return Err("only a step that calls a participant has a payload".into());
+                    }
+                    Failure::Refused { in_doubt: false } => coded(&run.error)?,
+                    Failure::Unmade { in_doubt: false } => {}
+                    Failure::Unjudged => {
+                        return Err(
+                            "its `when` or its list failed, not its payload: retry without one".into()
+                        );
+                    }
+                    Failure::Refused { in_doubt: true }
+                    | Failure::Unmade { in_doubt: true }
+                    | Failure::GivenUp(_)
+                    | Failure::Conflict
+                    | Failure::OutputTooLarge { .. }
+                    | Failure::WaitTimedOut
+                    | Failure::Dropped
+                    | Failure::NothingToUndo => return Err(No::Rejected(Rejected::AttemptUnknown)),
+                }
+                Direction::Action
+            }
+            StepState::CompensationFailed { unknown: true, .. } => {
+                return Err(No::Rejected(Rejected::AttemptUnknown));
+            }
+            StepState::CompensationFailed { unknown: false, .. } => {
+                let reason = &run.compensation_error;
+                let is_unmade =
+                    reason.as_ref().is_some_and(|reason| reason.code == Reason::EXPRESSION_FAILED);
+                if !is_unmade {
+                    coded(reason)?;
+                }
+                Direction::Compensation
+            }
+            StepState::Pending
+            | StepState::InProgress { .. }
+            | StepState::Sleeping { .. }
+            | StepState::Waiting { .. }
+            | StepState::Split(_)
+            | StepState::Completed { .. }
+            | StepState::Seeking { .. }
+            | StepState::Compensating { .. }
+            | StepState::Compensated { .. }
+            | StepState::Skipped { .. } => return Err(No::Rejected(Rejected::AttemptUnknown)),
+        };
+        let call = run.call(step, direction);
+        let round = call.round.checked_add(1).ok_or("rounds are counted in 32 bits")?;
+        Ok(Event::CallCorrected { call: CallId { round, ..call }, payload })
+    }
+
+    fn skip(&mut self, step: StepId, output: Bytes, by: By) -> Judged {
+        if self.saga.run(step).is_err() {
+            return Err(NO_SUCH_STEP.into());
         }
         if !self.saga.is_forward() || self.saga.status.is_ended() {
-            return Err("only a saga on its way forward has steps to skip");
+            return Err("only a saga on its way forward has steps to skip".into());
         }
         match self.state(step) {
+            StepState::Pending if step.occurrence.is_some() => {
+                return Err("the runs of a step start in order: only one that failed is skipped".into());
+            }
             StepState::Pending
             | StepState::Failed { .. }
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. } => {}
+            StepState::Split(_) => {
+                return Err("it runs once for each element: name the run, such as Leg[3]".into());
+            }
             StepState::InProgress { .. }
             | StepState::Completed { .. }
             | StepState::Seeking { .. }
@@ -150,19 +246,19 @@ impl Decision<'_> {
             | StepState::CompensationFailed { .. }
             | StepState::Compensated { .. }
             | StepState::Skipped { .. } => {
-                return Err("only a step that failed, sleeps, waits or has not started is skipped");
+                return Err("only a step that failed, sleeps, waits or has not started is skipped".into());
             }
         }
         self.record(Event::StepSkipped { step, output, by });
         Ok(())
     }
 
-    fn resolve(&mut self, step: StepIndex, by: By) -> Judged {
-        if !self.saga.definition.has(step) {
-            return Err("its definition has no such step");
+    fn resolve(&mut self, step: StepId, by: By) -> Judged {
+        if self.saga.run(step).is_err() {
+            return Err(NO_SUCH_STEP.into());
         }
         if self.saga.status.is_ended() || !matches!(self.state(step), StepState::CompensationFailed { .. }) {
-            return Err("only a compensation that failed is resolved");
+            return Err("only a compensation that failed is resolved".into());
         }
         self.record(Event::CompensationResolved { step, by });
         Ok(())
@@ -170,7 +266,7 @@ impl Decision<'_> {
 
     fn pause(&mut self, by: By) -> Judged {
         if self.saga.is_at_rest() || self.saga.is_paused() {
-            return Err("only a saga that is on its way is paused");
+            return Err("only a saga that is on its way is paused".into());
         }
         self.record(Event::SagaPaused { by });
         Ok(())
@@ -178,13 +274,15 @@ impl Decision<'_> {
 
     fn resume(&mut self, by: By) -> Judged {
         if !self.saga.is_paused() {
-            return Err("it is not paused");
+            return Err("it is not paused".into());
         }
         self.record(Event::SagaResumed { by });
         self.wake();
         Ok(())
     }
 }
+
+const NO_SUCH_STEP: &str = "its definition has no such step, or the step no such run";
 
 /// Whether the call waits for a moment. A participant that works is not disturbed, unless asking it is what
 /// parked the saga.
@@ -202,6 +300,7 @@ const fn can_be_asked_again(because: Failure) -> bool {
         | Failure::GivenUp(_)
         | Failure::Conflict
         | Failure::OutputTooLarge { .. }
+        | Failure::Unjudged
         | Failure::Unmade { .. } => true,
         Failure::WaitTimedOut | Failure::Dropped | Failure::NothingToUndo => false,
     }

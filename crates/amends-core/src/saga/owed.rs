@@ -5,9 +5,10 @@
 //! before. Does not remember what was sent: the shard does, and begins only what is owed and not under way.
 
 use super::definition::{Calls, Patience};
+use super::graph::Cursor;
 use super::step_state::{Acted, Phase};
 use super::{Saga, StepRun, StepState};
-use crate::attempt::{CallId, Direction};
+use crate::attempt::{CallId, Direction, StepId, StepIndex};
 use crate::effect::{Effect, OwedCall};
 use crate::moment::Time;
 use crate::payload::{Outputs, Scope};
@@ -15,11 +16,10 @@ use crate::payload::{Outputs, Scope};
 impl Saga {
     /// What must be under way.
     pub fn owed(&self) -> impl Iterator<Item = Effect> + '_ {
-        let order = if self.is_owing() { self.definition.order() } else { &[] };
-        order.iter().filter_map(|step| {
-            let run = &self.steps[step.at()];
+        let runs = self.is_owing().then(|| self.runs());
+        runs.into_iter().flatten().filter_map(|(step, run)| {
             let (direction, asking) = run.state.asking()?;
-            let call = StepRun::call(*step, direction);
+            let call = run.call(step, direction);
             (asking.phase == Phase::Calling).then(|| {
                 Effect::Call(OwedCall {
                     attempt: call.attempt(run.attempts_of(direction)),
@@ -32,8 +32,6 @@ impl Saga {
 
     /// Whether anything must be under way: cheaper than to look at the first of it.
     pub(crate) fn owes(&self) -> bool {
-        let is_calling =
-            |run: &StepRun| matches!(run.state.asking(), Some((_, asking)) if asking.phase == Phase::Calling);
         self.is_owing() && self.steps.iter().any(is_calling)
     }
 
@@ -47,20 +45,7 @@ impl Saga {
         let has_limits = self.is_forward() && !self.is_past_return();
         let mut wake_at = if has_limits { self.deadline } else { Time::NEVER };
         for run in &self.steps {
-            wake_at = wake_at.min(match &run.state {
-                StepState::InProgress { asking, deadline } => {
-                    due(asking.phase).min(if has_limits { *deadline } else { Time::NEVER })
-                }
-                StepState::Seeking { asking, .. } => due(asking.phase),
-                StepState::Compensating { asking, .. } => due(asking.phase),
-                StepState::Sleeping { until } | StepState::Waiting { until } => *until,
-                StepState::Pending
-                | StepState::Completed { .. }
-                | StepState::Failed { .. }
-                | StepState::CompensationFailed { .. }
-                | StepState::Compensated { .. }
-                | StepState::Skipped { .. } => Time::NEVER,
-            });
+            wake_at = wake_at.min(wake_of(run, has_limits));
         }
         wake_at
     }
@@ -77,7 +62,7 @@ impl Saga {
     pub(super) fn patience(&self, call: CallId) -> &Patience {
         let step = self.definition.step(call.step);
         let Calls { action, undo, .. } = step.calls().expect("what is asked is a call");
-        let is_sought = matches!(self.steps[call.step.at()].state, StepState::Seeking { .. });
+        let is_sought = self.run(call.of()).is_ok_and(|run| matches!(run.state, StepState::Seeking { .. }));
         match call.direction {
             Direction::Compensation => &undo.as_ref().expect("what is undone has an undo").patience,
             // The output is sought under the undo's patience.
@@ -93,40 +78,94 @@ impl Saga {
     /// # Panics
     /// When the definition has no such step.
     pub fn with_scope<R>(&self, call: CallId, look: impl FnOnce(&Scope<'_>) -> R) -> R {
+        let run = self.run(call.of()).expect("whoever asks for a payload asks for a call that is there");
         let output = match call.direction {
             Direction::Action => None,
-            Direction::Compensation => self.steps[call.step.at()].state.returned(),
+            Direction::Compensation => run.state.returned(),
         };
-        let outputs = &OutputsOfAncestors { saga: self, call };
+        let legs = self.steps[call.step.at()].state.legs();
+        let element = call.occurrence.and_then(|n| legs.and_then(|legs| legs.elements.get(n as usize)));
+        let outputs = &VisibleOutputs { saga: self, of: Some(call.step) };
+        let corrected = run.corrected(call.direction);
+        look(&Scope { output, element, corrected, ..self.scope(outputs) })
+    }
+
+    /// Shows what the saga may return: what every step returned.
+    pub(super) fn with_scope_of_all<R>(&self, look: impl FnOnce(&Scope<'_>) -> R) -> R {
+        look(&self.scope(&VisibleOutputs { saga: self, of: None }))
+    }
+
+    fn scope<'a>(&'a self, outputs: &'a VisibleOutputs<'a>) -> Scope<'a> {
         let Self { id: transaction, started_at, ref input, ref definition, .. } = *self;
         let (version, definition) = (definition.version(), definition.name());
-        let (element, corrected) = (None, None);
-        look(&Scope {
-            transaction,
-            definition,
-            version,
-            started_at,
-            input,
-            output,
-            element,
-            corrected,
-            outputs,
-        })
+        let (output, element, corrected) = (None, None, None);
+        Scope { transaction, definition, version, started_at, input, output, element, corrected, outputs }
+    }
+
+    /// Every step that is not split, and every run of those that are, predecessors first.
+    pub(super) fn runs(&self) -> Runs<'_> {
+        Runs { saga: self, cursor: Cursor::default() }
     }
 }
 
-/// Shows the call of a step the outputs of the step's ancestors.
-#[derive(Debug)]
-struct OutputsOfAncestors<'a> {
+/// The walk through all steps and their runs.
+pub(super) struct Runs<'a> {
     saga: &'a Saga,
-    call: CallId,
+    cursor: Cursor,
 }
 
-impl Outputs for OutputsOfAncestors<'_> {
+impl<'a> Iterator for Runs<'a> {
+    type Item = (StepId, &'a StepRun);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.saga.next_run(&mut self.cursor)?;
+        let run = &self.saga.steps[step.step.at()];
+        match (step.occurrence, run.state.legs()) {
+            (Some(n), Some(legs)) => Some((step, &legs.runs[n as usize])),
+            (Some(_) | None, _) => Some((step, run)),
+        }
+    }
+}
+
+/// Shows a step the outputs of its ancestors, and the saga as a whole those of all.
+#[derive(Debug)]
+struct VisibleOutputs<'a> {
+    saga: &'a Saga,
+    of: Option<StepIndex>,
+}
+
+impl Outputs for VisibleOutputs<'_> {
     fn output_of(&self, step: &str) -> Option<&bytes::Bytes> {
         let step = self.saga.definition.find(step)?;
-        let is_ancestor = self.saga.definition.step(self.call.step).ancestors.contains(step);
-        if is_ancestor { self.saga.steps[step.at()].output() } else { None }
+        let is_visible = self.of.is_none_or(|of| self.saga.definition.step(of).ancestors.contains(step));
+        if is_visible { self.saga.steps[step.at()].output() } else { None }
+    }
+}
+
+fn is_calling(run: &StepRun) -> bool {
+    match run.state.legs() {
+        Some(legs) => legs.runs.iter().any(is_calling),
+        None => matches!(run.state.asking(), Some((_, asking)) if asking.phase == Phase::Calling),
+    }
+}
+
+fn wake_of(run: &StepRun, has_limits: bool) -> Time {
+    match &run.state {
+        StepState::InProgress { asking, deadline } => {
+            due(asking.phase).min(if has_limits { asking.limit(*deadline) } else { Time::NEVER })
+        }
+        StepState::Seeking { asking, .. } => due(asking.phase),
+        StepState::Compensating { asking, .. } => due(asking.phase),
+        StepState::Sleeping { until } | StepState::Waiting { until } => *until,
+        StepState::Split(legs) => {
+            legs.runs.iter().map(|run| wake_of(run, has_limits)).min().unwrap_or(Time::NEVER)
+        }
+        StepState::Pending
+        | StepState::Completed { .. }
+        | StepState::Failed { .. }
+        | StepState::CompensationFailed { .. }
+        | StepState::Compensated { .. }
+        | StepState::Skipped { .. } => Time::NEVER,
     }
 }
 

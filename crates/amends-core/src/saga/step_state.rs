@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::event::GivenUp;
 use super::transition::StepStatus;
-use crate::attempt::{CallId, Direction, StepIndex};
+use crate::attempt::{CallId, Direction, StepId};
 use crate::moment::Time;
-use crate::outcome::Reason;
+use crate::outcome::{Reason, Refusal};
 
 /// What happened to one step of one saga.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,41 @@ pub struct StepRun {
     pub error: Option<Box<Reason>>,
     /// The last thing that went wrong with the compensation, or with the search for the output it needs.
     pub compensation_error: Option<Box<Reason>>,
-    /// What an operator supplied in place of an output: what followed the step saw it, and so must be undone by it.
-    pub supplied: Option<Box<Bytes>>,
+    /// What most steps never have. Apart, so that they keep no room for it.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What few steps have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Rare {
+    /// What stands in place of an output: what followed the step saw it, and so must be undone by it.
+    pub(super) supplied: Option<Bytes>,
+    /// The bodies that an operator gave, of action and compensation, and the rounds that began with them.
+    pub(super) corrected: [Option<Corrected>; 2],
+    /// What a participant that called back said no with, while another attempt is out.
+    pub(super) reported: Option<Refusal>,
+    /// How often a participant said that it took effect although it had been refused or given up.
+    pub(super) late_effects: u32,
+}
+
+/// A call with another body than its definition makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Corrected {
+    /// The round that began with it, from two.
+    pub(super) round: u32,
+    /// The body.
+    pub(super) payload: Bytes,
+}
+
+/// The runs of a step that runs once for each element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legs {
+    /// The elements: JSON.
+    pub elements: Vec<Bytes>,
+    /// What happened to each.
+    pub runs: Vec<StepRun>,
+    /// Their outputs as a list, once all are done.
+    pub(super) output: Option<Bytes>,
 }
 
 /// Where a step stands.
@@ -54,6 +87,8 @@ pub enum StepState {
         /// When the limit passes.
         until: Time,
     },
+    /// It runs once for each element.
+    Split(Box<Legs>),
     /// The effect took place, the time has passed, or the signal came.
     Completed {
         /// What the participant returned, or the signal said.
@@ -85,6 +120,8 @@ pub enum StepState {
         /// Whether an operator wants it asked again: it then waits until what followed it needs no undo once
         /// more.
         again: bool,
+        /// Whether the outcome of some attempt of the undo is unknown.
+        unknown: bool,
     },
     /// Undone.
     Compensated {
@@ -120,6 +157,8 @@ pub enum Failure {
         /// How large that may be.
         limit: u64,
     },
+    /// An expression failed that had to be known before it could start: it did not.
+    Unjudged,
     /// The payload could not be made.
     Unmade {
         /// Whether the outcome of an earlier attempt is unknown.
@@ -190,7 +229,7 @@ impl Failure {
                 }
             }
             Self::OutputTooLarge { .. } => Some(Acted::Surely),
-            Self::WaitTimedOut | Self::Dropped | Self::NothingToUndo => None,
+            Self::Unjudged | Self::WaitTimedOut | Self::Dropped | Self::NothingToUndo => None,
         }
     }
 }
@@ -207,17 +246,91 @@ impl Acted {
 }
 
 impl Asking {
+    /// When the step's limit passes: from the first *working* on, that of the wait for the participant.
+    pub(super) fn limit(&self, deadline: Time) -> Time {
+        self.working_until.unwrap_or(deadline)
+    }
+
     pub(super) const FIRST: Self =
         Self { unanswered: 0, unknown: false, working_until: None, phase: Phase::Calling };
+}
+
+impl Legs {
+    /// One run for each element; none has started.
+    pub(super) fn new(elements: &[Bytes]) -> Self {
+        let mut legs =
+            Self { elements: elements.to_vec(), runs: vec![StepRun::PENDING; elements.len()], output: None };
+        legs.gather();
+        legs
+    }
+
+    /// Makes the list of outputs once all are there.
+    pub(super) fn gather(&mut self) {
+        if self.output.is_some() || !self.runs.iter().all(|run| run.state.is_done()) {
+            return;
+        }
+        let mut list = Vec::with_capacity(self.bytes() + 1);
+        list.push(b'[');
+        for (at, run) in self.runs.iter().enumerate() {
+            if at > 0 {
+                list.push(b',');
+            }
+            list.extend_from_slice(
+                run.output().filter(|output| !output.is_empty()).map_or(b"null", |output| output),
+            );
+        }
+        list.push(b']');
+        self.output = Some(list.into());
+    }
+
+    /// How many bytes the list of the outputs so far has.
+    pub(super) fn bytes(&self) -> usize {
+        let outputs = self.runs.iter().filter_map(StepRun::output);
+        outputs.map(|output| output.len().max(4) + 1).sum::<usize>() + 1
+    }
+
+    fn has(&self, status: StepStatus) -> bool {
+        self.runs.iter().any(|run| run.state.status() == status)
+    }
+
+    /// The status of all together.
+    fn status(&self) -> StepStatus {
+        let is_undone = self.has(StepStatus::Compensated);
+        let is_left = self.has(StepStatus::Completed);
+        if self.has(StepStatus::Compensating) || is_undone && is_left {
+            StepStatus::Compensating
+        } else if self.has(StepStatus::InProgress) {
+            StepStatus::InProgress
+        } else if is_undone {
+            StepStatus::Compensated
+        } else if self.has(StepStatus::Failed) {
+            StepStatus::Failed
+        } else if self.output.is_some() {
+            StepStatus::Completed
+        } else {
+            StepStatus::InProgress
+        }
+    }
+
+    /// Whether a call of some run is undecided.
+    pub(super) fn is_asking(&self) -> bool {
+        self.runs.iter().any(|run| run.state.asking().is_some())
+    }
+
+    /// Whether some run failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.runs.iter().any(|run| matches!(run.state, StepState::Failed { .. }))
+    }
 }
 
 impl StepState {
     /// The status that people see.
     #[must_use]
-    pub const fn status(&self) -> StepStatus {
+    pub fn status(&self) -> StepStatus {
         match self {
             Self::Pending => StepStatus::Pending,
             Self::InProgress { .. } | Self::Sleeping { .. } | Self::Waiting { .. } => StepStatus::InProgress,
+            Self::Split(legs) => legs.status(),
             Self::Completed { .. } => StepStatus::Completed,
             Self::Failed { .. } => StepStatus::Failed,
             Self::Seeking { .. } | Self::Compensating { .. } | Self::CompensationFailed { .. } => {
@@ -226,6 +339,16 @@ impl StepState {
             Self::Compensated { .. } => StepStatus::Compensated,
             Self::Skipped { .. } => StepStatus::Skipped,
         }
+    }
+
+    /// The step's runs, if it runs once for each element.
+    #[must_use]
+    pub fn legs(&self) -> Option<&Legs> {
+        if let Self::Split(legs) = self { Some(legs) } else { None }
+    }
+
+    pub(super) fn legs_mut(&mut self) -> Option<&mut Legs> {
+        if let Self::Split(legs) = self { Some(legs) } else { None }
     }
 
     /// The call that is being made, and its direction.
@@ -239,6 +362,7 @@ impl StepState {
             Self::Pending
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
+            | Self::Split(_)
             | Self::Completed { .. }
             | Self::Failed { .. }
             | Self::CompensationFailed { .. }
@@ -256,6 +380,7 @@ impl StepState {
             Self::Pending
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
+            | Self::Split(_)
             | Self::Completed { .. }
             | Self::Failed { .. }
             | Self::CompensationFailed { .. }
@@ -265,9 +390,10 @@ impl StepState {
     }
 
     /// Whether what follows may start.
-    pub(super) const fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         match self {
             Self::Completed { .. } | Self::Skipped { .. } => true,
+            Self::Split(legs) => legs.output.is_some(),
             Self::Pending
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
@@ -281,9 +407,10 @@ impl StepState {
     }
 
     /// Whether its undo, or the search for the output it needs, is under way.
-    pub(super) const fn is_being_undone(&self) -> bool {
+    pub(super) fn is_being_undone(&self) -> bool {
         match self {
             Self::Seeking { .. } | Self::Compensating { .. } => true,
+            Self::Split(legs) => legs.runs.iter().any(|run| run.state.is_being_undone()),
             Self::Pending
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
@@ -303,6 +430,7 @@ impl StepState {
             Self::Failed { because } => because.acted().is_some(),
             Self::Skipped { acted, .. } => acted.is_some(),
             Self::CompensationFailed { again, .. } => *again,
+            Self::Split(legs) => legs.runs.iter().any(|run| run.state.is_undoable()),
             Self::Pending
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
@@ -314,9 +442,10 @@ impl StepState {
     }
 
     /// What the action itself returned, where that is known: an undo goes by that.
-    pub(super) const fn returned(&self) -> Option<&Bytes> {
+    pub(super) fn returned(&self) -> Option<&Bytes> {
         match self {
             Self::Completed { output } => Some(output),
+            Self::Split(legs) => legs.output.as_ref(),
             Self::Seeking { acted, .. }
             | Self::Compensating { acted, .. }
             | Self::CompensationFailed { acted, .. }
@@ -341,7 +470,11 @@ impl StepState {
             | Self::Compensating { acted, .. }
             | Self::CompensationFailed { acted, .. }
             | Self::Compensated { acted } => Some(acted.clone()),
-            Self::Pending | Self::InProgress { .. } | Self::Sleeping { .. } | Self::Waiting { .. } => None,
+            Self::Pending
+            | Self::InProgress { .. }
+            | Self::Sleeping { .. }
+            | Self::Waiting { .. }
+            | Self::Split(_) => None,
         }
     }
 }
@@ -355,7 +488,7 @@ impl StepRun {
         finished_at: None,
         error: None,
         compensation_error: None,
-        supplied: None,
+        rare: None,
     };
 
     /// How many attempts of `direction` became durable.
@@ -375,19 +508,53 @@ impl StepRun {
     }
 
     /// Where what goes wrong now is noted: with the action, or with its undo.
-    pub(super) const fn error_mut(&mut self) -> &mut Option<Box<Reason>> {
+    pub(super) fn error_mut(&mut self) -> &mut Option<Box<Reason>> {
         if self.state.is_being_undone() { &mut self.compensation_error } else { &mut self.error }
     }
 
-    /// The step's call of `direction`.
-    pub(super) const fn call(step: StepIndex, direction: Direction) -> CallId {
-        CallId::first(step, direction)
+    /// The step's call of `direction`, in the round that it is in.
+    #[must_use]
+    pub fn call(&self, step: StepId, direction: Direction) -> CallId {
+        CallId { step: step.step, occurrence: step.occurrence, direction, round: self.round(direction) }
+    }
+
+    /// Which asking anew, under another key, the call is in; an undo is in that of its action at least.
+    #[must_use]
+    pub fn round(&self, direction: Direction) -> u32 {
+        let round_of =
+            |corrected: &Option<Corrected>| corrected.as_ref().map_or(1, |corrected| corrected.round);
+        match (self.rare.as_ref().map(|rare| &rare.corrected), direction) {
+            (None, _) => 1,
+            (Some([action, _]), Direction::Action) => round_of(action),
+            (Some([action, undo]), Direction::Compensation) => round_of(action).max(round_of(undo)),
+        }
+    }
+
+    /// The body that an operator gave the call.
+    pub(super) fn corrected(&self, direction: Direction) -> Option<&Bytes> {
+        let [action, undo] = &self.rare.as_ref()?.corrected;
+        let of = match direction {
+            Direction::Action => action,
+            Direction::Compensation => undo,
+        };
+        of.as_ref().map(|corrected| &corrected.payload)
+    }
+
+    /// What a participant that called back said no with, while another attempt is out.
+    pub(super) fn reported(&self) -> Option<&Refusal> {
+        self.rare.as_ref().and_then(|rare| rare.reported.as_ref())
+    }
+
+    /// How often its participant said that it took effect although it had been refused or given up.
+    #[must_use]
+    pub fn late_effects(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.late_effects)
     }
 
     /// The step's output as those that follow it see it, wherever the step stands: the same for as long as they are asked or
     /// undone.
     #[must_use]
     pub fn output(&self) -> Option<&Bytes> {
-        self.supplied.as_deref().or_else(|| self.state.returned())
+        self.rare.as_ref().and_then(|rare| rare.supplied.as_ref()).or_else(|| self.state.returned())
     }
 }

@@ -146,7 +146,7 @@ pub enum StepStatus {
     Compensating,
     /// Undone.
     Compensated,
-    /// An operator supplied its output.
+    /// Its guard said no, or an operator supplied its output.
     Skipped,
 }
 
@@ -180,14 +180,17 @@ impl StepStatus {
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match self {
-            Self::Pending => matches!(next, Self::InProgress | Self::Skipped),
+            // Failed: what had to be known before it could start could not be.
+            Self::Pending => matches!(next, Self::InProgress | Self::Failed | Self::Skipped),
             // Skipped: it waits, and an operator will not.
             Self::InProgress => {
                 matches!(next, Self::InProgress | Self::Completed | Self::Failed | Self::Skipped)
             }
             Self::Completed => matches!(next, Self::Compensating),
-            // Back to work by an operator's `retry` or `skip`; undone when in doubt.
-            Self::Failed => matches!(next, Self::InProgress | Self::Skipped | Self::Compensating),
+            // Back to work by an operator's `retry` or `skip`, or to be judged again; undone when in doubt.
+            Self::Failed => {
+                matches!(next, Self::Pending | Self::InProgress | Self::Skipped | Self::Compensating)
+            }
             // Failed: the action, asked again for its output, was refused after all.
             Self::Compensating => {
                 matches!(next, Self::Compensating | Self::Compensated | Self::Failed)
@@ -251,10 +254,10 @@ mod tests {
     #[test]
     fn the_steps_table_is_this() {
         expect![[r#"
-            pending: in_progress skipped
+            pending: in_progress failed skipped
             in_progress: in_progress completed failed skipped
             completed: compensating
-            failed: in_progress compensating skipped
+            failed: pending in_progress compensating skipped
             compensating: failed compensating compensated
             compensated: 
             skipped: compensating

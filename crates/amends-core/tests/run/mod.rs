@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use amends_core::{
     AttemptId, By, Command, Effect, Entropy, Event, Moment, Origin, Outcome, OwedCall, Rejected, Saga,
-    SagaDefinition, Signal, SizeLimits, Time, TransactionId, Verb, VerbKey,
+    SagaDefinition, Signal, SizeLimits, StepId, StepRun, Time, TransactionId, Verb, VerbKey,
 };
 use bytes::Bytes;
 
@@ -78,10 +78,23 @@ impl Run {
         self.give(Command::Answer { attempt, outcome }, random).expect("answers are never rejected")
     }
 
+    /// What happened to a step, or a run of it.
+    pub(crate) fn step(&self, step: StepId) -> &StepRun {
+        let run = &self.saga.steps()[step.step.at()];
+        match step.occurrence {
+            None => run,
+            Some(n) => &run.state.legs().expect("the step runs once for each element").runs[n as usize],
+        }
+    }
+
     pub(crate) fn signal(&mut self, name: &str, key: &str, body: &'static [u8]) -> Result<bool, Rejected> {
+        self.signal_with(name, key, Bytes::from_static(body))
+    }
+
+    pub(crate) fn signal_with(&mut self, name: &str, key: &str, body: Bytes) -> Result<bool, Rejected> {
         let mut fingerprint = [0; 32];
         fingerprint[..body.len().min(32)].copy_from_slice(&body[..body.len().min(32)]);
-        let (name, key, body) = (name.to_owned(), key.to_owned(), Bytes::from_static(body));
+        let (name, key) = (name.to_owned(), key.to_owned());
         self.give(Command::Signal(Box::new(Signal { name, key, body, fingerprint })), 4)
     }
 

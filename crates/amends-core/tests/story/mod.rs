@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use amends_core::{
-    AttemptId, CallId, CallSpec, Cause, Command, CompensationSpec, DefinitionName, Direction, Effect, Event,
-    Outcome, RetryPolicy, SagaDefinition, SagaSpec, StepIndex, StepKind, StepSpec, Time, Verb,
+    AttemptId, CallSpec, Cause, Command, CompensationSpec, DefinitionName, Direction, Effect, Event, Outcome,
+    RetryPolicy, SagaDefinition, SagaSpec, StepId, StepKind, StepSpec, Time, Verb,
 };
 use bytes::Bytes;
 use expect_test::Expect;
@@ -110,6 +110,13 @@ impl Teller {
             ["signal", name, key, "other"] => return self.signal(name, key, b"false"),
             ["unmade", step] => self.unmade(step, Direction::Action),
             ["unmade", "undo", step] => self.unmade(step, Direction::Compensation),
+            ["retry", step] => return self.retry(step, None),
+            ["retry", step, payload] => return self.retry(step, Some(payload)),
+            ["signal", name, key, "because", body] => return self.signal_with(name, key, body),
+            ["undo", step, "calls", "back", answer] => {
+                return self.call_back(step, Direction::Compensation, answer);
+            }
+            [step, "calls", "back", answer] => return self.call_back(step, Direction::Action, answer),
             ["cancel"] => return self.operate(Verb::Cancel),
             ["retry"] => return self.operate(Verb::RETRY),
             ["pause"] => return self.operate(Verb::Pause),
@@ -140,6 +147,24 @@ impl Teller {
         self.run.signal(name, key, body).err().map(|rejected| rejected.to_string())
     }
 
+    fn signal_with(&mut self, name: &str, key: &str, body: &str) -> Option<String> {
+        self.run
+            .signal_with(name, key, Bytes::copy_from_slice(body.as_bytes()))
+            .err()
+            .map(|no| no.to_string())
+    }
+
+    fn retry(&mut self, step: &str, payload: Option<&str>) -> Option<String> {
+        let payload = payload.map(|payload| Bytes::copy_from_slice(payload.as_bytes()));
+        self.operate(Verb::Retry { step: Some(self.step(step)), payload })
+    }
+
+    fn call_back(&mut self, step: &str, direction: Direction, answer: &str) -> Option<String> {
+        let call = self.current(step, direction).call;
+        let outcome = outcome(answer);
+        self.run.give(Command::Callback { call, outcome }, 5).err().map(|rejected| rejected.to_string())
+    }
+
     fn answer(&mut self, step: &str, direction: Direction, answer: &str) {
         let (name, number) = step.split_once('#').map_or((step, None), |(name, n)| (name, Some(n)));
         let mut attempt = self.current(name, direction);
@@ -159,22 +184,27 @@ impl Teller {
 
     fn current(&self, step: &str, direction: Direction) -> AttemptId {
         let step = self.step(step);
-        let number = self.run.saga.steps()[step.at()].attempts_of(direction);
-        CallId::first(step, direction).attempt(number)
+        let run = self.run.step(step);
+        run.call(step, direction).attempt(run.attempts_of(direction))
     }
 
-    fn step(&self, name: &str) -> StepIndex {
-        self.run.definition.find(name).unwrap_or_else(|| panic!("no such step: {name}"))
+    fn step(&self, name: &str) -> StepId {
+        let (name, occurrence) = match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+            Some((name, n)) => (name, Some(n.parse().expect("a run is a number"))),
+            None => (name, None),
+        };
+        let step = self.run.definition.find(name).unwrap_or_else(|| panic!("no such step: {name}"));
+        StepId { step, occurrence }
     }
 
-    fn name(&self, step: StepIndex) -> &str {
-        &self.run.definition.written(step).name
+    fn name(&self, step: StepId) -> String {
+        step.named(&self.run.definition.written(step.step).name).to_string()
     }
 
     fn in_words(&self, event: &Event) -> String {
         let call = |attempt: &AttemptId| match attempt.direction() {
-            Direction::Action => self.name(attempt.step()).to_owned(),
-            Direction::Compensation => format!("undo of {}", self.name(attempt.step())),
+            Direction::Action => self.name(attempt.call.of()),
+            Direction::Compensation => format!("undo of {}", self.name(attempt.call.of())),
         };
         match event {
             Event::SagaStarted { .. } => "saga started".to_owned(),
@@ -202,14 +232,39 @@ impl Teller {
             Event::CompensationStarted { step } => {
                 let mut owed = self.run.saga.owed();
                 let is_doubtful = owed.any(|effect| match effect {
-                    Effect::Call(call) => call.attempt.step() == *step && call.in_doubt,
+                    Effect::Call(call) => call.attempt.call.of() == *step && call.in_doubt,
                 });
                 let doubt = if is_doubtful { " in doubt" } else { "" };
                 format!("undo of {} started{doubt}", self.name(*step))
             }
             Event::CompensationCompleted { step } => format!("undo of {} completed", self.name(*step)),
             Event::CompensationFailed { step, .. } => format!("undo of {} failed", self.name(*step)),
-            Event::SagaCompleted => "saga completed".to_owned(),
+            Event::SagaCompleted { output: None } => "saga completed".to_owned(),
+            Event::SagaCompleted { output: Some(output) } => {
+                format!("saga completed with {}", String::from_utf8_lossy(output))
+            }
+            Event::OutputUnmade { reason } => format!("output unmade ({})", reason.code),
+            Event::StepPassedOver { step } => format!("{} passed over", self.name((*step).into())),
+            Event::StepUnjudged { step, reason } => {
+                format!("{} unjudged ({})", self.name((*step).into()), reason.message)
+            }
+            Event::StepSplit { step, elements } => {
+                format!("{} split in {}", self.name((*step).into()), elements.len())
+            }
+            Event::LimitExtended { step, by } => format!("limit of {} extended by {by:?}", self.name(*step)),
+            Event::RefusalReported { call, .. } => format!("{} refused by callback", self.name(call.of())),
+            Event::LateEffect { call } => format!("late effect of {}", self.name(call.of())),
+            Event::WaitRefused { step, refusal } => {
+                format!("{} refused by signal ({}: {})", self.name(*step), refusal.code, refusal.message)
+            }
+            Event::CallCorrected { call, .. } => {
+                format!(
+                    "{} {} corrected, round {}",
+                    call.direction.as_str(),
+                    self.name(call.of()),
+                    call.round
+                )
+            }
             Event::SagaCompensated => "saga compensated".to_owned(),
             Event::SagaParked { because } => format!("saga parked ({because:?})"),
             Event::CancelRequested { by } => format!("cancel requested by {}", by.who),
@@ -232,6 +287,7 @@ impl Teller {
             Cause::Exhausted(step) => format!("{} was exhausted", self.name(*step)),
             Cause::StepTimedOut(step) => format!("{} timed out", self.name(*step)),
             Cause::Unmade(step) => format!("{} was unmade", self.name(*step)),
+            Cause::OutputUnmade => "the output was unmade".to_owned(),
             Cause::SagaTimedOut => "the saga timed out".to_owned(),
             Cause::Cancelled => "cancelled".to_owned(),
             Cause::Reversed => "reversed".to_owned(),

@@ -177,7 +177,6 @@ fn check_names_and_limits(spec: &SagaSpec, findings: &mut Vec<Finding>) {
                 check_name(signal, findings);
                 if let Some(refused_by) = refused_by {
                     check_name(refused_by, findings);
-                    not_yet(step, "refused_by", findings);
                 }
                 check_span(*limit, &step.name, findings);
             }
@@ -193,15 +192,12 @@ fn check_names_and_limits(spec: &SagaSpec, findings: &mut Vec<Finding>) {
 }
 
 fn check_modifiers(step: &StepSpec, findings: &mut Vec<Finding>) {
-    if step.when {
-        not_yet(step, "when", findings);
-    }
     if let Some(each) = step.each {
         if each.concurrency == 0 {
             findings.push(Finding::NoConcurrency(step.name.clone()));
         }
         match &step.kind {
-            StepKind::Call(_) | StepKind::Child(_) => not_yet(step, "each", findings),
+            StepKind::Call(_) | StepKind::Child(_) => {}
             StepKind::Sleep { .. } | StepKind::Wait(_) => {
                 findings.push(Finding::EachOfPause(step.name.clone()));
             }

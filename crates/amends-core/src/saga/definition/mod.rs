@@ -7,6 +7,7 @@
 mod check;
 mod spec;
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,8 +43,9 @@ pub struct SagaDefinition {
     steps: Vec<Step>,
     pivot: Option<StepIndex>,
     order: Vec<StepIndex>,
-    /// Whether some step sleeps or waits: most definitions have none, and need not be asked each time.
-    has_pauses: bool,
+    /// Whether some step sleeps, waits, has a guard or runs once for each element: most definitions have none, and
+    /// need not be asked each time.
+    is_plain: bool,
     warnings: Vec<Warning>,
     /// Of a definition that is data.
     document: Option<Document>,
@@ -169,8 +171,11 @@ impl SagaDefinition {
         let needs_output = |step: &Step| step.undo().is_some_and(|undo| undo.needs_output);
         let doubtful = steps.iter().enumerate().filter(|(_, step)| needs_output(step));
         let warnings = doubtful.map(|(at, _)| Warning::UndoNeedsOutput(index(at))).collect();
-        let has_pauses = steps.iter().any(|step| step.calls().is_none());
-        Ok(Self { spec, steps, pivot, order, has_pauses, warnings, document: None })
+        let is_plain = |(step, written): (&Step, &StepSpec)| {
+            step.calls().is_some() && !written.when && written.each.is_none()
+        };
+        let is_plain = steps.iter().zip(&spec.steps).all(is_plain);
+        Ok(Self { spec, steps, pivot, order, is_plain, warnings, document: None })
     }
 
     /// The definition with what it computes, and the text that both were compiled from.
@@ -281,9 +286,9 @@ impl SagaDefinition {
         self.step(step).has_undo
     }
 
-    /// Whether some step sleeps or waits.
-    pub(crate) const fn has_pauses(&self) -> bool {
-        self.has_pauses
+    /// Whether every step is a call that is made once, without a guard.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Every call of its steps.
@@ -323,10 +328,11 @@ impl SagaDefinition {
 
     /// The names of the signals that its steps wait for.
     pub fn signals(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().filter_map(|step| match &step.kind {
-            Kind::Wait(wait) => Some(wait.signal.as_str()),
+        let waits = self.steps.iter().filter_map(|step| match &step.kind {
+            Kind::Wait(wait) => Some(wait),
             Kind::Call(_) | Kind::Sleep { .. } | Kind::Child(_) => None,
-        })
+        });
+        waits.flat_map(|wait| iter::once(wait.signal.as_str()).chain(wait.refused_by.as_deref()))
     }
 
     /// The steps that run another saga.

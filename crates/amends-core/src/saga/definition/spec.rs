@@ -139,6 +139,14 @@ pub struct WaitStep {
     pub refused_by: Option<String>,
 }
 
+impl WaitStep {
+    /// Whether it waits for this signal, to go on or to turn back.
+    #[must_use]
+    pub fn takes(&self, signal: &str) -> bool {
+        self.signal == signal || self.refused_by.as_deref() == Some(signal)
+    }
+}
+
 /// What follows when nobody sent a signal in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnTimeout {

@@ -21,7 +21,7 @@ pub(super) struct Event {
     #[prost(
         oneof = "Kind",
         tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, \
-                28, 29, 30, 31, 32, 33, 34, 35"
+                28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44"
     )]
     kind: Option<Kind>,
 }
@@ -59,7 +59,7 @@ enum Kind {
     #[prost(message, tag = "15")]
     CompensationFailed(StepReason),
     #[prost(message, tag = "16")]
-    SagaCompleted(Nothing),
+    SagaCompleted(SagaCompleted),
     #[prost(message, tag = "17")]
     SagaCompensated(Nothing),
     #[prost(message, tag = "18")]
@@ -98,6 +98,79 @@ enum Kind {
     WaitTimedOut(Step),
     #[prost(message, tag = "35")]
     ClockSetBack(ClockSetBack),
+    #[prost(message, tag = "36")]
+    StepPassedOver(Step),
+    #[prost(message, tag = "37")]
+    StepUnjudged(StepReason),
+    #[prost(message, tag = "38")]
+    StepSplit(StepSplit),
+    #[prost(message, tag = "39")]
+    LimitExtended(LimitExtended),
+    #[prost(message, boxed, tag = "40")]
+    RefusalReported(Box<RefusalReported>),
+    #[prost(message, tag = "41")]
+    LateEffect(Call),
+    #[prost(message, tag = "42")]
+    WaitRefused(StepRefused),
+    #[prost(message, tag = "43")]
+    OutputUnmade(Reason),
+    #[prost(message, tag = "44")]
+    CallCorrected(CallCorrected),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SagaCompleted {
+    /// Absent: the definition does not say.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    output: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StepSplit {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    elements: Vec<Bytes>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct LimitExtended {
+    #[prost(message, optional, tag = "1")]
+    step: Option<Step>,
+    #[prost(message, optional, tag = "2")]
+    by: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct Call {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(uint32, tag = "2")]
+    direction: u32,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "3")]
+    occurrence: Option<u32>,
+    /// Absent: the first.
+    #[prost(uint32, optional, tag = "4")]
+    round: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RefusalReported {
+    #[prost(message, optional, tag = "1")]
+    call: Option<Call>,
+    #[prost(message, optional, tag = "2")]
+    reason: Option<Reason>,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    details: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct CallCorrected {
+    #[prost(message, optional, tag = "1")]
+    call: Option<Call>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    payload: Option<Bytes>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -129,10 +202,13 @@ struct Parent {
     root: Bytes,
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, Copy, PartialEq, prost::Message)]
 struct Step {
     #[prost(uint32, tag = "1")]
     step: u32,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "2")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -177,6 +253,9 @@ struct StepOutput {
     step: u32,
     #[prost(bytes = "bytes", optional, tag = "2")]
     output: Option<Bytes>,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "3")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -187,6 +266,9 @@ struct StepRefused {
     reason: Option<Reason>,
     #[prost(bytes = "bytes", optional, tag = "3")]
     details: Option<Bytes>,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "4")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -195,11 +277,14 @@ struct StepGivenUp {
     step: u32,
     #[prost(uint32, tag = "2")]
     why: u32,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "3")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct TurnedBack {
-    #[prost(oneof = "TurnedBackCause", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "TurnedBackCause", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     cause: Option<TurnedBackCause>,
 }
 
@@ -219,6 +304,8 @@ enum TurnedBackCause {
     Reversed(Nothing),
     #[prost(message, tag = "7")]
     Unmade(Step),
+    #[prost(message, tag = "8")]
+    OutputUnmade(Nothing),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -227,11 +314,14 @@ struct StepReason {
     step: u32,
     #[prost(message, optional, tag = "2")]
     reason: Option<Reason>,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "3")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SagaParked {
-    #[prost(oneof = "SagaParkedBecause", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "SagaParkedBecause", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     because: Option<SagaParkedBecause>,
 }
 
@@ -253,6 +343,8 @@ enum SagaParkedBecause {
     Unmade(Step),
     #[prost(message, tag = "8")]
     SagaTooLarge(Sizes),
+    #[prost(message, tag = "9")]
+    OutputUnmade(Nothing),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -261,6 +353,9 @@ struct TooLarge {
     step: u32,
     #[prost(message, optional, tag = "2")]
     sizes: Option<Sizes>,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "3")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -303,6 +398,9 @@ struct StepSkipped {
     output: Option<Bytes>,
     #[prost(message, optional, tag = "3")]
     by: Option<Operator>,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "4")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -311,6 +409,9 @@ struct CompensationResolved {
     step: u32,
     #[prost(message, optional, tag = "2")]
     by: Option<Operator>,
+    /// Absent: the step runs once.
+    #[prost(uint32, optional, tag = "3")]
+    occurrence: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -370,14 +471,33 @@ impl From<&Fact> for Kind {
                 expires_at: expires_at.milliseconds(),
             }),
             Fact::StepCompleted { step, output } => Self::StepCompleted(StepOutput::new(*step, output)),
-            Fact::StepRefused { step, refusal } => Self::StepRefused(StepRefused {
-                step: step.0.into(),
-                reason: Some(Reason { code: refusal.code.clone(), message: refusal.message.clone() }),
-                details: refusal.details.clone(),
-            }),
-            Fact::StepGivenUp { step, why } => {
-                Self::StepGivenUp(StepGivenUp { step: step.0.into(), why: given_up_code(*why) })
+            Fact::StepRefused { step, refusal } => Self::StepRefused(StepRefused::new(*step, refusal)),
+            Fact::WaitRefused { step, refusal } => Self::WaitRefused(StepRefused::new(*step, refusal)),
+            Fact::StepPassedOver { step } => Self::StepPassedOver((&StepId::whole(*step)).into()),
+            Fact::StepUnjudged { step, reason } => {
+                Self::StepUnjudged(StepReason::new((*step).into(), reason))
             }
+            Fact::StepSplit { step, elements } => {
+                Self::StepSplit(StepSplit { step: step.0.into(), elements: elements.clone() })
+            }
+            Fact::LimitExtended { step, by } => {
+                Self::LimitExtended(LimitExtended { step: Some(step.into()), by: Some((*by).into()) })
+            }
+            Fact::RefusalReported { call, refusal } => Self::RefusalReported(Box::new(RefusalReported {
+                call: Some(call.into()),
+                reason: Some((&refusal.reason()).into()),
+                details: refusal.details.clone(),
+            })),
+            Fact::LateEffect { call } => Self::LateEffect(call.into()),
+            Fact::OutputUnmade { reason } => Self::OutputUnmade(reason.into()),
+            Fact::CallCorrected { call, payload } => {
+                Self::CallCorrected(CallCorrected { call: Some(call.into()), payload: Some(payload.clone()) })
+            }
+            Fact::StepGivenUp { step, why } => Self::StepGivenUp(StepGivenUp {
+                step: step.step.0.into(),
+                why: given_up_code(*why),
+                occurrence: step.occurrence,
+            }),
             Fact::TurnedBack { cause } => Self::TurnedBack(TurnedBack { cause: Some(cause.into()) }),
             Fact::OutputSought { step } => Self::OutputSought(step.into()),
             Fact::OutputFound { step, output } => Self::OutputFound(StepOutput::new(*step, output)),
@@ -387,20 +507,23 @@ impl From<&Fact> for Kind {
             Fact::CompensationFailed { step, reason } => {
                 Self::CompensationFailed(StepReason::new(*step, reason))
             }
-            Fact::SagaCompleted => Self::SagaCompleted(Nothing {}),
+            Fact::SagaCompleted { output } => Self::SagaCompleted(SagaCompleted { output: output.clone() }),
             Fact::SagaCompensated => Self::SagaCompensated(Nothing {}),
             Fact::SagaParked { because } => Self::SagaParked(SagaParked { because: Some(because.into()) }),
             Fact::CancelRequested { by } => Self::CancelRequested(by.into()),
             Fact::SagaRetried { by } => Self::SagaRetried(by.into()),
             Fact::StepRetried { step } => Self::StepRetried(step.into()),
             Fact::StepSkipped { step, output, by } => Self::StepSkipped(StepSkipped {
-                step: step.0.into(),
+                step: step.step.0.into(),
                 output: Some(output.clone()),
                 by: Some(by.into()),
+                occurrence: step.occurrence,
             }),
-            Fact::CompensationResolved { step, by } => {
-                Self::CompensationResolved(CompensationResolved { step: step.0.into(), by: Some(by.into()) })
-            }
+            Fact::CompensationResolved { step, by } => Self::CompensationResolved(CompensationResolved {
+                step: step.step.0.into(),
+                by: Some(by.into()),
+                occurrence: step.occurrence,
+            }),
             Fact::SagaPaused { by } => Self::SagaPaused(by.into()),
             Fact::SagaResumed { by } => Self::SagaResumed(by.into()),
             Fact::SagaReversed { by } => Self::SagaReversed(by.into()),
@@ -452,14 +575,40 @@ impl TryFrom<Event> for Fact {
                 Self::StepCompleted { step, output }
             }
             Kind::StepRefused(refused) => {
-                let reason = present(refused.reason, "reason")?;
-                let refusal =
-                    CoreRefusal { code: reason.code, message: reason.message, details: refused.details };
-                Self::StepRefused { step: step_index(refused.step)?, refusal }
+                let (step, refusal) = refused.read()?;
+                Self::StepRefused { step, refusal }
             }
-            Kind::StepGivenUp(given_up) => {
-                Self::StepGivenUp { step: step_index(given_up.step)?, why: given_up_of(given_up.why)? }
+            Kind::WaitRefused(refused) => {
+                let (step, refusal) = refused.read()?;
+                Self::WaitRefused { step, refusal }
             }
+            Kind::StepPassedOver(step) => Self::StepPassedOver { step: step.read_whole()? },
+            Kind::StepUnjudged(unjudged) => {
+                let (step, reason) = unjudged.read()?;
+                Self::StepUnjudged { step: whole(step)?, reason }
+            }
+            Kind::StepSplit(split) => {
+                Self::StepSplit { step: step_index(split.step)?, elements: split.elements }
+            }
+            Kind::LimitExtended(extended) => Self::LimitExtended {
+                step: present(extended.step, "step")?.read()?,
+                by: present(extended.by, "span")?.try_into()?,
+            },
+            Kind::RefusalReported(reported) => {
+                let Reason { code, message } = present(reported.reason, "reason")?;
+                let refusal = Box::new(CoreRefusal { code, message, details: reported.details });
+                Self::RefusalReported { call: present(reported.call, "call")?.read()?, refusal }
+            }
+            Kind::LateEffect(call) => Self::LateEffect { call: call.read()? },
+            Kind::OutputUnmade(reason) => Self::OutputUnmade { reason: reason.into() },
+            Kind::CallCorrected(corrected) => Self::CallCorrected {
+                call: present(corrected.call, "call")?.read()?,
+                payload: present(corrected.payload, "payload")?,
+            },
+            Kind::StepGivenUp(given_up) => Self::StepGivenUp {
+                step: step_id(given_up.step, given_up.occurrence)?,
+                why: given_up_of(given_up.why)?,
+            },
             Kind::TurnedBack(turned) => Self::TurnedBack { cause: turned.read()? },
             Kind::OutputSought(step) => Self::OutputSought { step: step.read()? },
             Kind::OutputFound(found) => {
@@ -473,19 +622,19 @@ impl TryFrom<Event> for Fact {
                 let (step, reason) = failed.read()?;
                 Self::CompensationFailed { step, reason }
             }
-            Kind::SagaCompleted(Nothing {}) => Self::SagaCompleted,
+            Kind::SagaCompleted(completed) => Self::SagaCompleted { output: completed.output },
             Kind::SagaCompensated(Nothing {}) => Self::SagaCompensated,
             Kind::SagaParked(parked) => Self::SagaParked { because: parked.read()? },
             Kind::CancelRequested(operated) => Self::CancelRequested { by: operated.read()? },
             Kind::SagaRetried(operated) => Self::SagaRetried { by: operated.read()? },
             Kind::StepRetried(step) => Self::StepRetried { step: step.read()? },
             Kind::StepSkipped(skipped) => Self::StepSkipped {
-                step: step_index(skipped.step)?,
+                step: step_id(skipped.step, skipped.occurrence)?,
                 output: present(skipped.output, "output")?,
                 by: present(skipped.by, "operator")?.try_into()?,
             },
             Kind::CompensationResolved(resolved) => Self::CompensationResolved {
-                step: step_index(resolved.step)?,
+                step: step_id(resolved.step, resolved.occurrence)?,
                 by: present(resolved.by, "operator")?.try_into()?,
             },
             Kind::SagaPaused(operated) => Self::SagaPaused { by: operated.read()? },
@@ -527,20 +676,97 @@ impl Parent {
             Ok(bytes) => Ok(TransactionId::from_bytes(bytes)),
             Err(_) => Err(Flaw::damaged("the id of its parent does not have 16 bytes")),
         };
-        let step = StepId { step: step_index(self.step)?, occurrence: self.occurrence };
+        let step = step_id(self.step, self.occurrence)?;
         Ok(CoreParent { id: id(self.id)?, step, root: id(self.root)? })
     }
 }
 
-impl From<&StepIndex> for Step {
-    fn from(step: &StepIndex) -> Self {
-        Self { step: step.0.into() }
+impl From<&StepId> for Step {
+    fn from(step: &StepId) -> Self {
+        Self { step: step.step.0.into(), occurrence: step.occurrence }
     }
 }
 
 impl Step {
-    fn read(&self) -> Result<StepIndex, Flaw> {
-        step_index(self.step)
+    fn read(&self) -> Result<StepId, Flaw> {
+        step_id(self.step, self.occurrence)
+    }
+
+    fn read_whole(&self) -> Result<StepIndex, Flaw> {
+        whole(self.read()?)
+    }
+}
+
+fn whole(step: StepId) -> Result<StepIndex, Flaw> {
+    match step.occurrence {
+        None => Ok(step.step),
+        Some(_) => Err(Flaw::damaged("what is said of a step as a whole is said of one run")),
+    }
+}
+
+impl StepRefused {
+    fn new(step: StepId, refusal: &CoreRefusal) -> Self {
+        Self {
+            step: step.step.0.into(),
+            reason: Some(Reason { code: refusal.code.clone(), message: refusal.message.clone() }),
+            details: refusal.details.clone(),
+            occurrence: step.occurrence,
+        }
+    }
+
+    fn read(self) -> Result<(StepId, CoreRefusal), Flaw> {
+        let Reason { code, message } = present(self.reason, "reason")?;
+        let refusal = CoreRefusal { code, message, details: self.details };
+        Ok((step_id(self.step, self.occurrence)?, refusal))
+    }
+}
+
+impl From<&CallId> for Call {
+    fn from(call: &CallId) -> Self {
+        let CallId { step, occurrence, direction, round } = *call;
+        Self {
+            step: step.0.into(),
+            direction: direction_code(direction),
+            occurrence,
+            round: round_code(round),
+        }
+    }
+}
+
+impl Call {
+    fn read(&self) -> Result<CallId, Flaw> {
+        let (direction, round) = (direction_of(self.direction)?, round_of(self.round)?);
+        Ok(CallId { step: step_index(self.step)?, occurrence: self.occurrence, direction, round })
+    }
+}
+
+const fn direction_code(direction: Direction) -> u32 {
+    match direction {
+        Direction::Action => 1,
+        Direction::Compensation => 2,
+    }
+}
+
+fn direction_of(code: u32) -> Result<Direction, Flaw> {
+    match code {
+        0 => Err(Flaw::damaged("its direction is missing")),
+        1 => Ok(Direction::Action),
+        2 => Ok(Direction::Compensation),
+        other => Err(Flaw::newer(format!("its direction is {other}"))),
+    }
+}
+
+/// The first round is not written.
+fn round_code(round: u32) -> Option<u32> {
+    assert!(round > 0, "rounds are counted from one");
+    (round > 1).then_some(round)
+}
+
+fn round_of(stored: Option<u32>) -> Result<u32, Flaw> {
+    match stored {
+        None => Ok(1),
+        Some(0 | 1) => Err(Flaw::damaged("a first round is not written")),
+        Some(round) => Ok(round),
     }
 }
 
@@ -548,55 +774,42 @@ impl From<&AttemptId> for Attempt {
     fn from(attempt: &AttemptId) -> Self {
         let AttemptId { call: CallId { step, occurrence, direction, round }, number } = *attempt;
         assert!(number > 0, "attempts are counted from one");
-        assert!(round > 0, "rounds are counted from one");
-        let direction = match direction {
-            Direction::Action => 1,
-            Direction::Compensation => 2,
-        };
-        let round = (round > 1).then_some(round);
+        let (direction, round) = (direction_code(direction), round_code(round));
         Self { step: step.0.into(), direction, attempt: number, occurrence, round }
     }
 }
 
 impl Attempt {
     fn read(&self) -> Result<AttemptId, Flaw> {
-        let direction = match self.direction {
-            0 => return Err(Flaw::damaged("its direction is missing")),
-            1 => Direction::Action,
-            2 => Direction::Compensation,
-            other => return Err(Flaw::newer(format!("its direction is {other}"))),
-        };
+        let direction = direction_of(self.direction)?;
         if self.attempt == 0 {
             return Err(Flaw::damaged("its attempt's number is missing"));
         }
-        let round = match self.round {
-            None => 1,
-            Some(0 | 1) => return Err(Flaw::damaged("a first round is not written")),
-            Some(round) => round,
-        };
+        let round = round_of(self.round)?;
         let call = CallId { step: step_index(self.step)?, occurrence: self.occurrence, direction, round };
         Ok(call.attempt(self.attempt))
     }
 }
 
 impl StepReason {
-    fn new(step: StepIndex, reason: &CoreReason) -> Self {
-        Self { step: step.0.into(), reason: Some(reason.into()) }
+    fn new(step: StepId, reason: &CoreReason) -> Self {
+        Self { step: step.step.0.into(), reason: Some(reason.into()), occurrence: step.occurrence }
     }
 
-    fn read(self) -> Result<(StepIndex, CoreReason), Flaw> {
-        Ok((step_index(self.step)?, present(self.reason, "reason")?.into()))
+    fn read(self) -> Result<(StepId, CoreReason), Flaw> {
+        Ok((step_id(self.step, self.occurrence)?, present(self.reason, "reason")?.into()))
     }
 }
 
 impl TooLarge {
-    fn new(step: StepIndex, bytes: u64, limit: u64) -> Self {
-        Self { step: step.0.into(), sizes: Some(Sizes { bytes, limit }) }
+    fn new(step: StepId, bytes: u64, limit: u64) -> Self {
+        let sizes = Some(Sizes { bytes, limit });
+        Self { step: step.step.0.into(), sizes, occurrence: step.occurrence }
     }
 
-    fn read(&self) -> Result<(StepIndex, u64, u64), Flaw> {
+    fn read(&self) -> Result<(StepId, u64, u64), Flaw> {
         let Sizes { bytes, limit } = present(self.sizes, "sizes")?;
-        Ok((step_index(self.step)?, bytes, limit))
+        Ok((step_id(self.step, self.occurrence)?, bytes, limit))
     }
 }
 
@@ -624,12 +837,12 @@ impl Signal {
 }
 
 impl StepOutput {
-    fn new(step: StepIndex, output: &Bytes) -> Self {
-        Self { step: step.0.into(), output: Some(output.clone()) }
+    fn new(step: StepId, output: &Bytes) -> Self {
+        Self { step: step.step.0.into(), output: Some(output.clone()), occurrence: step.occurrence }
     }
 
-    fn read(self) -> Result<(StepIndex, Bytes), Flaw> {
-        Ok((step_index(self.step)?, present(self.output, "output")?))
+    fn read(self) -> Result<(StepId, Bytes), Flaw> {
+        Ok((step_id(self.step, self.occurrence)?, present(self.output, "output")?))
     }
 }
 
@@ -643,6 +856,7 @@ impl From<&Cause> for TurnedBackCause {
             Cause::Cancelled => Self::Cancelled(Nothing {}),
             Cause::Reversed => Self::Reversed(Nothing {}),
             Cause::Unmade(step) => Self::Unmade(step.into()),
+            Cause::OutputUnmade => Self::OutputUnmade(Nothing {}),
         }
     }
 }
@@ -658,6 +872,7 @@ impl TurnedBack {
             Some(TurnedBackCause::Cancelled(Nothing {})) => Ok(Cause::Cancelled),
             Some(TurnedBackCause::Reversed(Nothing {})) => Ok(Cause::Reversed),
             Some(TurnedBackCause::Unmade(step)) => Ok(Cause::Unmade(step.read()?)),
+            Some(TurnedBackCause::OutputUnmade(Nothing {})) => Ok(Cause::OutputUnmade),
         }
     }
 }
@@ -674,6 +889,7 @@ impl From<&ParkReason> for SagaParkedBecause {
                 Self::OutputTooLarge(TooLarge::new(*step, *bytes, *limit))
             }
             ParkReason::Unmade(step) => Self::Unmade(step.into()),
+            ParkReason::OutputUnmade => Self::OutputUnmade(Nothing {}),
             ParkReason::SagaTooLarge { bytes, limit } => {
                 Self::SagaTooLarge(Sizes { bytes: *bytes, limit: *limit })
             }
@@ -697,6 +913,7 @@ impl SagaParked {
                 Ok(ParkReason::OutputTooLarge { step, bytes, limit })
             }
             Some(SagaParkedBecause::Unmade(step)) => Ok(ParkReason::Unmade(step.read()?)),
+            Some(SagaParkedBecause::OutputUnmade(Nothing {})) => Ok(ParkReason::OutputUnmade),
             Some(SagaParkedBecause::SagaTooLarge(Sizes { bytes, limit })) => {
                 Ok(ParkReason::SagaTooLarge { bytes: *bytes, limit: *limit })
             }
@@ -786,6 +1003,10 @@ fn definition_name(stored: String) -> Result<DefinitionName, Flaw> {
     } else {
         Ok(DefinitionName::new(stored))
     }
+}
+
+fn step_id(step: u32, occurrence: Option<u32>) -> Result<StepId, Flaw> {
+    Ok(StepId { step: step_index(step)?, occurrence })
 }
 
 fn step_index(stored: u32) -> Result<StepIndex, Flaw> {
