@@ -21,12 +21,14 @@ pub struct Origin {
 }
 
 /// The step that started a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// Its transaction.
     pub id: TransactionId,
     /// The step there.
     pub step: StepId,
+    /// What people call the step there.
+    pub step_name: String,
     /// The transaction at the top, which nobody started: it is the one that is cancelled or paused.
     pub root: TransactionId,
 }
@@ -44,6 +46,7 @@ impl Origin {
         /// Tags and lengths of an entry, or of a parent with its ids.
         const FRAME: usize = 64;
         let tags = self.tags.iter().map(|(name, value)| name.len() + value.len() + FRAME).sum::<usize>();
-        tags + self.trace.as_ref().map_or(0, String::len) + 2 * FRAME
+        let parent = self.parent.as_ref().map_or(0, |parent| parent.step_name.len());
+        tags + parent + self.trace.as_ref().map_or(0, String::len) + 2 * FRAME
     }
 }

@@ -60,7 +60,7 @@ fn append(number: u64, sequence: u64, standing: Standing) -> Append {
         (Expected::New(new), started)
     } else {
         let output = Bytes::from(vec![b'o'; 900]);
-        (Expected::Sequence(sequence - 1), Event::StepCompleted { step: StepIndex(0), output })
+        (Expected::Sequence(sequence - 1), Event::StepCompleted { step: StepIndex(0).into(), output })
     };
     let at = Time::from_milliseconds(number);
     let record = record::encode(id(number), sequence, &Record { at, facts: Facts::Saga(vec![event]) });

@@ -26,8 +26,12 @@ fn golden_saga() -> TransactionId {
     GOLDEN_SAGA.parse().unwrap()
 }
 
-fn step(index: u16) -> StepIndex {
-    StepIndex(index)
+fn step(index: u16) -> StepId {
+    StepId::whole(StepIndex(index))
+}
+
+fn refusal() -> Refusal {
+    Refusal { code: "rejected".to_owned(), message: "too much".to_owned(), details: Some(json("{}")) }
 }
 
 fn by() -> By {
@@ -43,7 +47,7 @@ fn reason() -> Reason {
 }
 
 fn attempt(at: u16, direction: Direction, number: u32) -> AttemptId {
-    CallId::first(step(at), direction).attempt(number)
+    CallId::first(StepIndex(at), direction).attempt(number)
 }
 
 fn signal() -> Signal {
@@ -84,7 +88,8 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
                     tags: BTreeMap::from([("customer".to_owned(), "user_123".to_owned())]),
                     parent: Some(Parent {
                         id: TransactionId::from_parts(1, 2),
-                        step: StepId::leg(step(3), 4),
+                        step: StepId::leg(StepIndex(3), 4),
+                        step_name: "Ship[4]".to_owned(),
                         root: TransactionId::from_parts(5, 6),
                     }),
                     trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
@@ -152,7 +157,9 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
         ("compensation_started", Event::CompensationStarted { step: step(3) }),
         ("compensation_completed", Event::CompensationCompleted { step: step(3) }),
         ("compensation_failed", Event::CompensationFailed { step: step(3), reason: reason() }),
-        ("saga_completed", Event::SagaCompleted),
+        ("saga_completed", Event::SagaCompleted { output: None }),
+        ("saga_completed_with_an_output", Event::SagaCompleted { output: Some(json("[1]")) }),
+        ("output_unmade", Event::OutputUnmade { reason: reason() }),
         ("saga_compensated", Event::SagaCompensated),
         ("saga_parked_pivot_exhausted", Event::SagaParked { because: ParkReason::PivotExhausted(step(5)) }),
         ("saga_parked_pivot_in_doubt", Event::SagaParked { because: ParkReason::PivotInDoubt(step(5)) }),
@@ -185,6 +192,32 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
         ("signal_taken", Event::SignalTaken { step: step(8) }),
         ("wait_timed_out", Event::WaitTimedOut { step: step(8) }),
         ("clock_set_back", Event::ClockSetBack { by: Duration::from_millis(3_600_001) }),
+        ("step_passed_over", Event::StepPassedOver { step: StepIndex(3) }),
+        ("step_unjudged", Event::StepUnjudged { step: StepIndex(3), reason: reason() }),
+        (
+            "step_split",
+            Event::StepSplit { step: StepIndex(3), elements: vec![json("1"), Bytes::new(), json("{}")] },
+        ),
+        ("step_started_a_leg", Event::StepStarted { step: StepId::leg(StepIndex(3), 0) }),
+        ("limit_extended", Event::LimitExtended { step: step(3), by: Duration::from_millis(30_000) }),
+        (
+            "refusal_reported",
+            Event::RefusalReported {
+                call: CallId::first(StepIndex(3), Direction::Action),
+                refusal: Box::new(refusal()),
+            },
+        ),
+        ("late_effect", Event::LateEffect { call: CallId::first(StepIndex(3), Direction::Compensation) }),
+        ("wait_refused", Event::WaitRefused { step: step(8), refusal: refusal() }),
+        (
+            "call_corrected",
+            Event::CallCorrected {
+                call: CallId { round: 2, ..CallId::first(StepIndex(3), Direction::Action) },
+                payload: json("{}"),
+            },
+        ),
+        ("turned_back_output_unmade", Event::TurnedBack { cause: Cause::OutputUnmade }),
+        ("saga_parked_output_unmade", Event::SagaParked { because: ParkReason::OutputUnmade }),
         ("turned_back_unmade", Event::TurnedBack { cause: Cause::Unmade(step(2)) }),
         (
             "saga_parked_output_too_large",
@@ -443,14 +476,14 @@ fn nothing_is_left_over() {
     newer(frame(1, &[whole.clone(), vec![0x18, 1]].concat())); // a third field of the record
     let round = [0x10, 1, 0x18, 1, 0x28];
     newer(frame(1, &body_of(3, &[&round[..], &[2, 0x30, 1]].concat()))); // a sixth field of the attempt
-    newer(frame(1, &body_of(2, &[0x08, 1, 0x10, 1]))); // a second field of the step
+    newer(frame(1, &body_of(2, &[0x08, 1, 0x18, 1]))); // a third field of the step
     newer(frame(1, &body_of(2, &[0x08, 1, 0x08, 1]))); // the same field twice
     damaged(frame(1, &[whole, vec![0xFF]].concat()));
 }
 
 #[test]
 fn a_record_reads_only_in_its_own_place() {
-    let record = record_of(Time::from_milliseconds(1), vec![Event::SagaCompleted]);
+    let record = record_of(Time::from_milliseconds(1), vec![Event::SagaCompleted { output: None }]);
     let frame = record::encode(golden_saga(), 3, &record);
     assert_eq!(record::decode(golden_saga(), 3, frame.clone()), Ok(record));
     assert!(matches!(record::decode(golden_saga(), 4, frame.clone()), Err(Unreadable::Damaged { .. })));
@@ -483,8 +516,9 @@ fn attempt_zero_is_never_written() {
     let _ = record::encode(golden_saga(), 1, &record_of(Time::NEVER, vec![event]));
 }
 
-fn any_step() -> impl Strategy<Value = StepIndex> {
-    any::<u16>().prop_map(StepIndex)
+fn any_step() -> impl Strategy<Value = StepId> {
+    (any::<u16>(), prop::option::of(any::<u32>()))
+        .prop_map(|(step, occurrence)| StepId { step: StepIndex(step), occurrence })
 }
 
 fn any_time() -> impl Strategy<Value = Time> {
@@ -511,11 +545,9 @@ fn any_reason() -> impl Strategy<Value = Reason> {
 fn any_attempt() -> impl Strategy<Value = AttemptId> {
     let direction = prop_oneof![Just(Direction::Action), Just(Direction::Compensation)];
     let rounds = prop_oneof![Just(1), 1..=u32::MAX];
-    (any_step(), prop::option::of(any::<u32>()), direction, rounds, 1..=u32::MAX).prop_map(
-        |(step, occurrence, direction, round, number)| {
-            CallId { step, occurrence, direction, round }.attempt(number)
-        },
-    )
+    (any_step(), direction, rounds, 1..=u32::MAX).prop_map(|(step, direction, round, number)| {
+        CallId { step: step.step, occurrence: step.occurrence, direction, round }.attempt(number)
+    })
 }
 
 fn any_event() -> impl Strategy<Value = Event> {

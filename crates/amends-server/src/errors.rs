@@ -86,6 +86,9 @@ fn rejection(rejected: &Rejected, detail: String) -> Problem {
         Rejected::Stale { is, .. } => {
             Problem::new(ErrorKind::PreconditionFailed, detail).with("sequence", *is)
         }
+        Rejected::Callback { .. } => Problem::new(ErrorKind::CallbackConflict, detail),
+        Rejected::RefusalNotCoded => Problem::new(ErrorKind::RefusalNotCoded, detail),
+        Rejected::AttemptUnknown => Problem::new(ErrorKind::AttemptUnknown, detail),
         Rejected::NotWaited { .. } => Problem::new(ErrorKind::StateConflict, detail),
         Rejected::UnknownSignal { .. } => Problem::new(ErrorKind::NotFound, detail),
         Rejected::SignalKeyReused { .. } | Rejected::VerbKeyReused { .. } => {

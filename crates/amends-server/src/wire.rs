@@ -3,15 +3,13 @@
 //! Owns the way from a durable state to [`amends_api::Saga`]: words, times in RFC 3339 (UTC), payloads.
 //! Promises that it says durable facts only. Does not read anything.
 
-use std::collections::BTreeMap;
-
 use amends_api::{
     Compensation, CompensationStatus, Mode, Parked, Payload, Reason, SagaStatus, Step, StepStatus, VerbName,
 };
 use amends_core::saga::step_state::Acted;
 use amends_core::{
-    By, Command, Entropy, Moment, ParkReason, Saga, SagaDefinition, SizeLimits, Status, StepIndex, StepRun,
-    StepState, Time, Verb,
+    By, Command, Entropy, Moment, ParkReason, Saga, SagaDefinition, SizeLimits, Status, StepId, StepIndex,
+    StepRun, StepState, Time, Verb,
 };
 use bytes::Bytes;
 
@@ -20,7 +18,6 @@ use bytes::Bytes;
 pub fn saga(saga: &Saga) -> amends_api::Saga {
     let definition = saga.definition();
     let failure = failure(saga);
-    let steps = definition.spec().steps.iter().zip(saga.steps());
     amends_api::Saga {
         id: saga.id().to_string(),
         saga_id: None,
@@ -32,8 +29,10 @@ pub fn saga(saga: &Saga) -> amends_api::Saga {
         sequence: saga.sequence(),
         input: payload(saga.input()),
         output: output(saga),
-        tags: BTreeMap::new(),
-        parent: None,
+        tags: saga.tags().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        parent: saga
+            .parent()
+            .map(|parent| amends_api::Parent { id: parent.id.to_string(), step: parent.step_name.clone() }),
         failed_step: failure.as_ref().and_then(|(step, _)| step.clone()),
         reason: failure.map(|(_, reason)| reason),
         parked: saga.parked().map(|parked| Parked {
@@ -43,7 +42,7 @@ pub fn saga(saga: &Saga) -> amends_api::Saga {
         }),
         started_at: rfc3339(saga.started_at()),
         finished_at: saga.ended_at().map(rfc3339),
-        steps: steps.map(|(step, run)| one_step(&step.name, run)).collect(),
+        steps: steps(saga),
     }
 }
 
@@ -51,7 +50,7 @@ pub fn saga(saga: &Saga) -> amends_api::Saga {
 #[must_use]
 pub fn failure(saga: &Saga) -> Option<(Option<String>, Reason)> {
     let (step, why) = saga.failure()?;
-    Some((step.map(|step| name(saga.definition(), step)), reason(&why)))
+    Some((step.map(|step| step_name(saga.definition(), step)), reason(&why)))
 }
 
 /// A moment in RFC 3339, UTC, milliseconds.
@@ -71,31 +70,31 @@ pub fn rfc3339(time: Time) -> String {
 pub fn because(definition: &SagaDefinition, reason: &ParkReason) -> String {
     match reason {
         ParkReason::PivotExhausted(step) => {
-            format!("{} ran out of attempts and may have taken effect", name(definition, *step))
+            format!("{} ran out of attempts and may have taken effect", step_name(definition, *step))
         }
         ParkReason::PivotInDoubt(step) => {
-            format!("{} was refused after an attempt whose outcome is unknown", name(definition, *step))
+            format!("{} was refused after an attempt whose outcome is unknown", step_name(definition, *step))
         }
         ParkReason::RefusedAfterPivot(step) => {
-            format!("{} was refused after the point of no return", name(definition, *step))
+            format!("{} was refused after the point of no return", step_name(definition, *step))
         }
         ParkReason::PayloadConflict(step) => {
-            format!("the participant of {} knows this key with another payload", name(definition, *step))
+            format!("the participant of {} knows this key with another payload", step_name(definition, *step))
         }
         ParkReason::OutputTooLarge { step, bytes, limit } => {
             format!(
                 "{} took effect, and its output would take {bytes} bytes; {limit} are allowed",
-                name(definition, *step)
+                step_name(definition, *step)
             )
         }
         ParkReason::Unmade(step) => {
-            format!(
-                "the payload of {} could not be made, after the point of no return",
-                name(definition, *step)
-            )
+            format!("an expression of {} failed, after the point of no return", step_name(definition, *step))
         }
         ParkReason::SagaTooLarge { bytes, limit } => {
             format!("its records take {bytes} bytes; {limit} are allowed before an operator is asked")
+        }
+        ParkReason::OutputUnmade => {
+            "what it returns could not be made, after the point of no return".to_owned()
         }
         ParkReason::CompensationFailed => "at least one compensation failed; the others ran".to_owned(),
     }
@@ -128,9 +127,21 @@ fn step_status(status: amends_core::StepStatus) -> StepStatus {
     }
 }
 
-fn one_step(name: &str, run: &StepRun) -> Step {
+/// Every step; one that runs once for each element is followed by its runs.
+fn steps(saga: &Saga) -> Vec<Step> {
+    let written = saga.definition().spec().steps.iter();
+    let mut steps = Vec::with_capacity(written.len());
+    for (step, run) in written.zip(saga.steps()) {
+        steps.push(one_step(step.name.clone(), run));
+        let legs = run.state.legs().map_or(&[][..], |legs| &legs.runs);
+        steps.extend(legs.iter().enumerate().map(|(n, leg)| one_step(format!("{}[{n}]", step.name), leg)));
+    }
+    steps
+}
+
+fn one_step(name: String, run: &StepRun) -> Step {
     Step {
-        name: name.to_owned(),
+        name,
         status: step_status(run.state.status()),
         attempts: run.attempts,
         in_doubt: is_in_doubt(&run.state),
@@ -156,6 +167,7 @@ fn is_in_doubt(state: &StepState) -> bool {
         StepState::Compensating { acted, .. } | StepState::CompensationFailed { acted, .. } => {
             *acted == Acted::Perhaps
         }
+        StepState::Split(legs) => legs.runs.iter().any(|run| is_in_doubt(&run.state)),
         StepState::Pending
         | StepState::Sleeping { .. }
         | StepState::Waiting { .. }
@@ -172,7 +184,9 @@ fn compensation_status(state: &StepState) -> Option<CompensationStatus> {
         StepState::CompensationFailed { again: true, .. } => Some(CompensationStatus::Pending),
         StepState::CompensationFailed { again: false, .. } => Some(CompensationStatus::Failed),
         StepState::Compensated { .. } => Some(CompensationStatus::Completed),
-        StepState::Pending
+        // Its runs have undos of their own.
+        StepState::Split(_)
+        | StepState::Pending
         | StepState::InProgress { .. }
         | StepState::Sleeping { .. }
         | StepState::Waiting { .. }
@@ -196,9 +210,15 @@ fn verbs(saga: &Saga) -> Vec<VerbName> {
 
 /// The verb, for the step that is the likeliest to need it.
 fn candidate(saga: &Saga, name: VerbName) -> Option<Verb> {
+    let runs = saga.steps().iter().zip(0_u16..).flat_map(|(run, at)| {
+        let legs = run.state.legs().map_or(&[][..], |legs| &legs.runs);
+        let legs = legs.iter().zip(0..).map(move |(leg, n)| (StepId::leg(StepIndex(at), n), leg));
+        std::iter::once((StepId::whole(StepIndex(at)), run)).chain(legs)
+    });
+    let runs = runs.filter(|(_, run)| run.state.legs().is_none());
     let first = |status: StepStatus| {
-        let at = saga.steps().iter().position(|run| step_status(run.state.status()) == status)?;
-        u16::try_from(at).ok().map(StepIndex)
+        let mut runs = runs.clone();
+        runs.find(|(_, run)| step_status(run.state.status()) == status).map(|(step, _)| step)
     };
     Some(match name {
         VerbName::Cancel => Verb::Cancel,
@@ -215,10 +235,9 @@ fn candidate(saga: &Saga, name: VerbName) -> Option<Verb> {
     })
 }
 
-/// What the saga returned: its last step's output, once all are done.
+/// What the saga returned, once all its steps are done.
 fn output(saga: &Saga) -> Payload {
-    let last = saga.steps().last().filter(|_| saga.status() == Status::Completed);
-    last.and_then(StepRun::output).map_or_else(Payload::null, payload)
+    saga.returned().map_or_else(Payload::null, payload)
 }
 
 /// A payload as the engine has it: JSON as a rule. A participant of a program of one's own may return
@@ -235,8 +254,10 @@ fn reason(reason: &amends_core::Reason) -> Reason {
     Reason { code: reason.code.clone(), message: reason.message.clone() }
 }
 
-fn name(definition: &SagaDefinition, step: StepIndex) -> String {
-    definition.written(step).name.clone()
+/// A step's name, or that of a run of it: `Leg[3]`.
+#[must_use]
+pub fn step_name(definition: &SagaDefinition, step: StepId) -> String {
+    step.named(&definition.written(step.step).name).to_string()
 }
 
 #[cfg(test)]
@@ -254,8 +275,8 @@ mod tests {
         for (name, verb) in VerbName::ALL.iter().zip([
             Verb::Cancel,
             Verb::RETRY,
-            Verb::Skip { step: StepIndex(0), output: Bytes::new() },
-            Verb::Resolve { step: StepIndex(0) },
+            Verb::Skip { step: StepIndex(0).into(), output: Bytes::new() },
+            Verb::Resolve { step: StepIndex(0).into() },
             Verb::Pause,
             Verb::Resume,
             Verb::Reverse,

@@ -150,7 +150,7 @@ impl<T: Ticket> Shard<T> {
     fn start(&mut self, start: Start<T>, moment: Moment) {
         let definition = &start.runnable.definition;
         let origin = start.origin.as_deref().cloned().unwrap_or_default();
-        let (tags, parent) = (origin.tags.clone(), origin.parent.map(|parent| parent.id));
+        let (tags, parent) = (origin.tags.clone(), origin.parent.as_ref().map(|parent| parent.id));
         let (transaction, facts) =
             Transaction::start(start.id, definition.clone(), start.input.clone(), origin, moment);
         let new = NewTransaction {

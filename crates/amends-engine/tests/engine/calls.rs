@@ -118,7 +118,7 @@ async fn a_payload_that_cannot_be_made_turns_back_and_sends_nothing() {
         let saga = view.saga().unwrap();
         assert_eq!(saga.status(), Status::Compensated);
         let (step, reason) = saga.failure().unwrap();
-        assert_eq!((step, reason.code.as_str()), (definition.find("b"), "expression_failed"));
+        assert_eq!((step, reason.code.as_str()), (definition.find("b").map(Into::into), "expression_failed"));
     }
 }
 
@@ -153,7 +153,7 @@ async fn an_output_too_large_parks_its_saga_and_the_directory_opens() {
     let engine = large(sqlite(directory.path()), 2, 10, SizeLimits::default());
     let id = view.transaction.id();
     let output = bytes::Bytes::from_static(b"\"what the participant has\"");
-    engine.operate(id, Verb::Skip { step: amends_core::StepIndex(0), output }, by()).await.unwrap();
+    engine.operate(id, Verb::Skip { step: amends_core::StepIndex(0).into(), output }, by()).await.unwrap();
     let view = engine.rest(id).await.unwrap().unwrap();
     assert_eq!(view.saga().unwrap().status(), Status::Completed);
     engine.stop(Duration::from_secs(1)).await;

@@ -109,7 +109,8 @@ fn tags(bits: u8) -> Tags {
 
 /// One that can be read, and erased.
 fn record(change: &Change, sequence: u64) -> Bytes {
-    let event = Event::StepCompleted { step: StepIndex(0), output: Bytes::from(format!("{change:?}")) };
+    let event =
+        Event::StepCompleted { step: StepIndex(0).into(), output: Bytes::from(format!("{change:?}")) };
     let facts = Facts::Saga(vec![event]);
     record::encode(id(change.id), sequence, &Record { at: Time::from_milliseconds(change.at), facts })
 }

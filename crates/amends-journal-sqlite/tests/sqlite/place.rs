@@ -94,7 +94,10 @@ pub(crate) fn record_of(transaction: TransactionId, sequence: u64) -> Bytes {
         let input = Bytes::from(vec![b'i'; 200]);
         vec![Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input, origin: None }]
     } else {
-        vec![Event::StepCompleted { step: amends_core::StepIndex(0), output: Bytes::from(vec![b'o'; 200]) }]
+        vec![Event::StepCompleted {
+            step: amends_core::StepIndex(0).into(),
+            output: Bytes::from(vec![b'o'; 200]),
+        }]
     };
     record::encode(
         transaction,

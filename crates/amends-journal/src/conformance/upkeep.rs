@@ -116,8 +116,12 @@ fn started_with(secret: &str) -> Event {
 fn start_and_end_with_secrets(journal: &dyn Journal, number: u8, new: NewTransaction) -> TransactionId {
     let transaction = id(number);
     let completed =
-        Event::StepCompleted { step: StepIndex(0), output: Bytes::from_static(SECRET.as_bytes()) };
-    let records = [(started_with(SECRET), FORWARD), (completed, FORWARD), (Event::SagaCompleted, COMPLETED)];
+        Event::StepCompleted { step: StepIndex(0).into(), output: Bytes::from_static(SECRET.as_bytes()) };
+    let records = [
+        (started_with(SECRET), FORWARD),
+        (completed, FORWARD),
+        (Event::SagaCompleted { output: None }, COMPLETED),
+    ];
     for (sequence, (event, standing)) in (1..).zip(records) {
         let record = real_record(transaction, sequence, event);
         let append = match sequence {
@@ -140,8 +144,8 @@ fn an_erased_transaction_keeps_its_facts_without_their_payloads(journal: &dyn Jo
     let null = Bytes::from_static(record::ERASED);
     let left = [
         started_with("null"),
-        Event::StepCompleted { step: StepIndex(0), output: null },
-        Event::SagaCompleted,
+        Event::StepCompleted { step: StepIndex(0).into(), output: null },
+        Event::SagaCompleted { output: None },
     ];
     let left: Vec<Bytes> =
         (1..).zip(left).map(|(sequence, event)| real_record(transaction, sequence, event)).collect();

@@ -52,16 +52,28 @@ fn erase_event(event: &mut Event) {
         Event::StepCompleted { output, .. }
         | Event::OutputFound { output, .. }
         | Event::StepSkipped { output, .. } => *output = erased(),
-        Event::StepRefused { refusal, .. } => {
+        Event::SagaCompleted { output } => *output = output.take().map(|_| erased()),
+        Event::CallCorrected { payload, .. } => *payload = erased(),
+        Event::StepSplit { elements, .. } => elements.fill(erased()),
+        Event::RefusalReported { refusal, .. } => {
+            ERASED_WORDS.clone_into(&mut refusal.message);
+            refusal.details = None;
+        }
+        Event::StepRefused { refusal, .. } | Event::WaitRefused { refusal, .. } => {
             ERASED_WORDS.clone_into(&mut refusal.message);
             refusal.details = None;
         }
         Event::AttemptUnknown { reason, .. }
         | Event::StepUnmade { reason, .. }
+        | Event::StepUnjudged { reason, .. }
+        | Event::OutputUnmade { reason }
         | Event::StepConflicted { reason, .. }
         | Event::CompensationFailed { reason, .. } => ERASED_WORDS.clone_into(&mut reason.message),
         Event::SignalReceived { signal } => signal.body = erased(),
         Event::StepStarted { .. }
+        | Event::StepPassedOver { .. }
+        | Event::LimitExtended { .. }
+        | Event::LateEffect { .. }
         | Event::AttemptStarted { .. }
         | Event::AttemptWorking { .. }
         | Event::OutputTooLarge { .. }
@@ -74,7 +86,6 @@ fn erase_event(event: &mut Event) {
         | Event::NothingToUndo { .. }
         | Event::CompensationStarted { .. }
         | Event::CompensationCompleted { .. }
-        | Event::SagaCompleted
         | Event::SagaCompensated
         | Event::SagaParked { .. }
         | Event::CancelRequested { .. }

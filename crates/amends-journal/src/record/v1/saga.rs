@@ -200,6 +200,8 @@ struct Parent {
     occurrence: Option<u32>,
     #[prost(bytes = "bytes", tag = "4")]
     root: Bytes,
+    #[prost(string, tag = "5")]
+    step_name: String,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -664,9 +666,15 @@ impl TryFrom<Event> for Fact {
 
 impl From<&CoreParent> for Parent {
     fn from(parent: &CoreParent) -> Self {
-        let CoreParent { id, step, root } = *parent;
+        let CoreParent { id, step, ref step_name, root } = *parent;
         let bytes = |id: TransactionId| Bytes::copy_from_slice(&id.to_bytes());
-        Self { id: bytes(id), step: step.step.0.into(), occurrence: step.occurrence, root: bytes(root) }
+        Self {
+            id: bytes(id),
+            step: step.step.0.into(),
+            occurrence: step.occurrence,
+            root: bytes(root),
+            step_name: step_name.clone(),
+        }
     }
 }
 
@@ -677,7 +685,7 @@ impl Parent {
             Err(_) => Err(Flaw::damaged("the id of its parent does not have 16 bytes")),
         };
         let step = step_id(self.step, self.occurrence)?;
-        Ok(CoreParent { id: id(self.id)?, step, root: id(self.root)? })
+        Ok(CoreParent { id: id(self.id)?, step, step_name: self.step_name, root: id(self.root)? })
     }
 }
 
