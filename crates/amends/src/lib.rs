@@ -49,10 +49,12 @@ pub use amends_core::{
     StepSpec, StepStatus, Transaction, TransactionId, Verb,
 };
 pub use amends_engine::{
-    Call, Clock, OperateError, Options, Participant, ReadError, SignalError, StartError, StartRequest,
-    StartUpError, View, Wait, local,
+    Call, Clock, Connect, DefinitionView, OperateError, Options, Participant, ReadError, RegisterError,
+    Registration, RetireError, SignalError, StartError, StartRequest, StartUpError, View, Wait, local,
 };
 use amends_engine::{Engine, EngineBuilder};
+#[cfg(feature = "http")]
+pub use amends_http as http;
 use amends_journal::Journal;
 pub use amends_journal::{Count, Cursor, Filter, Page, Summary};
 use amends_journal_sqlite::SqliteJournal;
@@ -74,6 +76,7 @@ pub struct Builder {
     participants: Vec<(String, Arc<dyn Participant>, Option<usize>)>,
     mappings: Vec<(String, Arc<dyn Mapping>)>,
     options: Options,
+    connect: Option<Arc<dyn Connect>>,
     journal: SqliteOptions,
     clock: Option<Clock>,
 }
@@ -181,6 +184,28 @@ impl Amends {
         self.engine.signal(id, name, key, body.into()).await
     }
 
+    /// Takes in a definition that is data, YAML or JSON: a new version, unless the newest has this very text.
+    ///
+    /// # Errors
+    /// See [`RegisterError`]; its `Display` shows every finding with its place.
+    pub async fn register(&self, source: &str) -> Result<Registration, RegisterError> {
+        self.engine.register(source, None).await
+    }
+
+    /// Lets a version of a definition start nothing more; says how many of its transactions are live.
+    ///
+    /// # Errors
+    /// See [`RetireError`].
+    pub async fn retire(&self, name: &str, version: u32) -> Result<u64, RetireError> {
+        self.engine.retire(name, version).await
+    }
+
+    /// Every definition that is known here, by name and version.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<DefinitionView> {
+        self.engine.definitions()
+    }
+
     /// The engine's clock, for whatever else your program notes the time of.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -247,6 +272,14 @@ impl Builder {
         self
     }
 
+    /// Gives the engine what calls services: definitions that are data name participants by URL. For HTTP it is
+    /// [`http::HttpParticipants`].
+    #[must_use]
+    pub fn connect(mut self, connect: Arc<dyn Connect>) -> Self {
+        self.connect = Some(connect);
+        self
+    }
+
     /// Replaces the engine's default options.
     #[must_use]
     pub fn options(mut self, options: Options) -> Self {
@@ -294,6 +327,9 @@ impl Builder {
         }
         for (name, mapping) in self.mappings {
             engine = engine.mapping(&name, mapping);
+        }
+        if let Some(connect) = self.connect {
+            engine = engine.connect(connect);
         }
         if let Some(clock) = self.clock {
             engine = engine.clock(clock);
