@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 const LIMITS: &str = "docs/limits.md";
 
 /// The files that name limits, with what the reader knows them by.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: &[(&str, &str)] = &[
     ("Core", "crates/amends-core/src/limits.rs"),
     ("Engine", "crates/amends-engine/src/limits.rs"),
     ("Journal on SQLite", "crates/amends-journal-sqlite/src/limits.rs"),
@@ -29,6 +29,7 @@ const SOURCES: [(&str, &str); 8] = [
     ("SQLite", "crates/amends-sqlite/src/limits.rs"),
     ("Server", "crates/amends-server/src/limits.rs"),
     ("Participant", "crates/amends-participant/src/limits.rs"),
+    ("Client", "crates/amends-client/src/limits.rs"),
     ("Shop", "examples/shop/src/limits.rs"),
 ];
 

@@ -4,19 +4,31 @@
 //! says what to do, on stderr, and exits with the code that `--help` names. Does no work itself: each command
 //! has its module.
 
+mod completions;
+mod definition;
 mod demo;
 mod directory;
+mod failure;
+mod input;
+mod output;
+mod participant;
 mod process;
+mod remote;
+mod saga;
 mod serve;
+mod times;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::{Code, Failure};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped as asked (SIGTERM, Ctrl-C)
   1  it could not be done; the message on stderr says why and what to do
-  2  the command line makes no sense";
+  2  the command line makes no sense
+  3 to 6  how a saga stands that was waited for: see `amends saga start --help`";
 
 /// Durable transactions across services: when a step fails, Amends makes amends.
 #[derive(Parser)]
@@ -32,11 +44,21 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run the coordinator: definitions and sagas over HTTP
     Serve(serve::ServeArgs),
+    /// Start, find, follow and repair sagas
+    Saga(saga::SagaArgs),
+    /// Register, read, compare and retire definitions
+    Definition(definition::DefinitionArgs),
+    /// See how participants do
+    Participant(participant::ParticipantArgs),
     /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit
     Bench(amends_bench::Arguments),
     /// One process of a measurement
     #[command(hide = true)]
     BenchWorker(amends_bench::WorkerArguments),
+    /// Print the completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one per command into a directory
+    Man(completions::ManArgs),
 }
 
 /// A saga is some sixty small allocations, most of them freed by another thread than the one that made them:
@@ -47,16 +69,34 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Demo(args) => demo::run(args),
-        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args).map(|()| Code::Done).map_err(Failure::from),
+        Command::Serve(args) => serve::run(args).map(|()| Code::Done).map_err(Failure::from),
+        Command::Saga(args) => saga::run(args),
+        Command::Definition(args) => definition::run(args),
+        Command::Participant(args) => participant::run(args),
         Command::Bench(args) => return amends_bench::run(&args),
         Command::BenchWorker(args) => return amends_bench::run_worker(&args, process::start_log),
+        Command::Completions(args) => completions::completions(&args, Cli::command()),
+        Command::Man(args) => completions::man(&args, Cli::command()),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Ok(code) => code.into(),
+        Err(Failure { message, next, code }) => {
             process::complain(&message);
-            ExitCode::FAILURE
+            if let Some(next) = next {
+                process::hint(&next);
+            }
+            code.into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
     }
 }

@@ -60,6 +60,21 @@ pub(crate) fn complain(message: &str) {
     drop(writeln!(std::io::stderr(), "amends: {message}"));
 }
 
+/// Prints the next step after what [`complain`] said.
+pub(crate) fn hint(next: &str) {
+    eprint(&format!("  next: {next}\n"));
+}
+
+/// Prints a remark that is not part of the answer.
+pub(crate) fn note(text: &str) {
+    eprint(&format!("{text}\n"));
+}
+
+/// Prints to the standard error. A closed one changes nothing.
+pub(crate) fn eprint(text: &str) {
+    drop(std::io::stderr().write_all(text.as_bytes()));
+}
+
 /// Ends the process immediately: after a failed flush nobody knows what is on the disk, and going on could
 /// lie.
 pub(crate) fn end_fatally(message: &str) -> ! {

@@ -1,0 +1,37 @@
+//! Participants: how they do.
+//!
+//! Owns the calls under `/v1/participants`. Does not call participants: the server does.
+
+use amends_api::{Participant, ParticipantList};
+use serde_json::{Map, Value};
+
+use crate::client::{Ask, Client};
+use crate::error::ClientError;
+use crate::sagas::{get, post};
+
+impl Client {
+    /// A page of all participants, by name and origin.
+    ///
+    /// # Errors
+    /// When the cursor makes no sense.
+    pub async fn participants(&self, cursor: Option<&str>) -> Result<ParticipantList, ClientError> {
+        let query = cursor.map(|cursor| ("cursor", cursor.to_owned())).into_iter().collect();
+        self.ask_for(&Ask { query, ..get(&["v1", "participants"]) }).await
+    }
+
+    /// One participant.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub async fn participant(&self, name: &str) -> Result<Participant, ClientError> {
+        self.ask_for(&get(&["v1", "participants", name])).await
+    }
+
+    /// Closes the breaker of a participant.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub async fn reset_participant(&self, name: &str) -> Result<Participant, ClientError> {
+        self.ask_for(&post(&["v1", "participants", name, "reset"], &Map::<String, Value>::new())).await
+    }
+}
