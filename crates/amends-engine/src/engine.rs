@@ -28,7 +28,7 @@ use crate::json::{Flaw, judge};
 use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
 use crate::mailbox::{Mailbox, Message};
 use crate::options::Options;
-use crate::registry::Runnable;
+use crate::registry::{Entry, Runnable};
 use crate::scope::{self, Scope};
 use crate::shard::input::{Input, Reply, Start, Until};
 use crate::shell::Shared;
@@ -205,7 +205,14 @@ impl Engine {
         let name = &request.definition;
         let runnable = match request.version {
             None => known.newest(name).ok_or_else(|| StartError::UnknownDefinition(name.clone()))?,
-            Some(version) => known.startable(name, version)?,
+            Some(version) => match known.entry(name, version) {
+                Some(Entry { runnable, starts: true, .. }) => runnable,
+                Some(_) => return Err(StartError::Retired { name: name.clone(), version }),
+                None if known.last(name).is_some() => {
+                    return Err(StartError::UnknownVersion { name: name.clone(), version });
+                }
+                None => return Err(StartError::UnknownDefinition(name.clone())),
+            },
         };
         if request.input.len() > INPUT_BYTES_MAX {
             return Err(StartError::InputTooLarge(request.input.len()));

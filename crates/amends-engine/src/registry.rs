@@ -15,7 +15,6 @@ use amends_core::{
 use amends_definition::Document;
 use bytes::Bytes;
 
-use crate::errors::StartError;
 use crate::participant::{Participant, ParticipantIndex};
 
 /// A participant and how many calls it takes together.
@@ -274,24 +273,6 @@ impl Known {
         let versions = (name.clone(), 0)..=(name.clone(), u32::MAX);
         let mut newest_first = self.runnables.range(versions).rev();
         newest_first.find(|(_, entry)| entry.starts).map(|(_, entry)| &entry.runnable)
-    }
-
-    /// This version, if new transactions may run it.
-    pub(crate) fn startable(
-        &self,
-        name: &DefinitionName,
-        version: u32,
-    ) -> Result<&Arc<Runnable>, StartError> {
-        match self.runnables.get(&(name.clone(), version)) {
-            Some(Entry { runnable, starts: true, .. }) => Ok(runnable),
-            Some(_) => Err(StartError::Retired { name: name.clone(), version }),
-            None if self.has(name) => Err(StartError::UnknownVersion { name: name.clone(), version }),
-            None => Err(StartError::UnknownDefinition(name.clone())),
-        }
-    }
-
-    fn has(&self, name: &DefinitionName) -> bool {
-        self.runnables.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next().is_some()
     }
 
     /// The newest version of this name, whether it starts anything or not.
