@@ -1,12 +1,13 @@
 //! `cargo xtask generate`: everything in the repository that is made from something else.
 //!
-//! Owns the reference of limits, `docs/limits.md`, made from every `limits.rs`. Promises that the tests fail
+//! Owns the reference of limits, `docs/limits.md`, made from every `limits.rs`, and the OpenAPI document,
+//! `docs/openapi.json`, which the server prints. Promises that the tests fail
 //! while what is committed differs from what would be made. Does not understand Rust: it reads the one shape
 //! those files have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::Args;
 
@@ -19,6 +20,7 @@ pub(crate) struct Arguments {
 }
 
 const LIMITS: &str = "docs/limits.md";
+const OPENAPI: &str = "docs/openapi.json";
 
 /// The files that name limits, with what the reader knows them by.
 const SOURCES: &[(&str, &str)] = &[
@@ -44,22 +46,39 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     };
     let path = root().join(LIMITS);
     let is_current = fs::read_to_string(&path).is_ok_and(|there| there == made);
-    if is_current {
-        return ExitCode::SUCCESS;
-    }
     if arguments.check {
+        // The OpenAPI document is compared by a test of the server, which is built for that anyway.
+        if is_current {
+            return ExitCode::SUCCESS;
+        }
         eprintln!(
             "generate: {LIMITS} is not what its sources make: run `cargo xtask generate` and commit it"
         );
         return ExitCode::FAILURE;
     }
-    match fs::write(&path, made) {
+    let written = write(LIMITS, &made).and_then(|()| write(OPENAPI, &openapi()?));
+    match written {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("generate: {LIMITS} cannot be written: {error}");
+        Err(why) => {
+            eprintln!("generate: {why}");
             ExitCode::from(2)
         }
     }
+}
+
+fn write(file: &str, made: &str) -> Result<(), String> {
+    fs::write(root().join(file), made).map_err(|error| format!("{file} cannot be written: {error}"))
+}
+
+/// What the server says of its API.
+fn openapi() -> Result<String, String> {
+    let arguments = ["run", "--quiet", "--package", "amends-server", "--example", "openapi"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output();
+    let output = output.map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{OPENAPI}: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("{OPENAPI}: it is not UTF-8"))
 }
 
 fn root() -> PathBuf {

@@ -36,7 +36,7 @@ enum Task {
     /// Looks for links and names in the documents that lead nowhere, arrows upwards between crates, and
     /// import circles.
     Check,
-    /// Makes what is made from something else: the reference of limits.
+    /// Makes what is made from something else: the reference of limits, the OpenAPI document.
     Generate(generate::Arguments),
     /// Counts what a saga costs in instructions, and whether that has grown.
     Instructions(instructions::Arguments),

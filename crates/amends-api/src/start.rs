@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
-use crate::saga::Parent;
 use crate::words::{Mode, SagaStatus};
 
 /// What to start: the body of `POST /v1/sagas`.
@@ -53,8 +52,8 @@ pub struct SagaSummary {
     pub status: SagaStatus,
     /// What the caller wants it to be found by.
     pub tags: BTreeMap<String, String>,
-    /// The saga and step that started it, if one did.
-    pub parent: Option<Parent>,
+    /// The id of the saga that started it, if one did.
+    pub parent: Option<String>,
     /// When it started.
     pub started_at: String,
     /// When it ended, if it has.

@@ -66,7 +66,7 @@ pub struct BulkFilter {
     /// That stand so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SagaStatus>,
-    /// With this tag, `name:value`.
+    /// With this tag, `name=value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Started by this saga.

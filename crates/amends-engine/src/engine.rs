@@ -475,6 +475,12 @@ impl Engine {
         self.inner.recovered.load(Ordering::Acquire)
     }
 
+    /// Whether it starts nothing any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner.closing.load(Ordering::Acquire)
+    }
+
     /// The engine's clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {

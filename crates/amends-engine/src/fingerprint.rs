@@ -15,7 +15,7 @@ use crate::json::{Flaw, judge};
 ///
 /// # Errors
 /// As [`judge`].
-pub(crate) fn of(name: &str, document: &[u8]) -> Result<Fingerprint, Flaw> {
+pub fn of(name: &str, document: &[u8]) -> Result<Fingerprint, Flaw> {
     judge(document)?;
     let value: Value = serde_json::from_slice(document).map_err(|_| Flaw::NotJson)?;
     let mut hash = Sha256::new();

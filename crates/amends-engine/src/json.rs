@@ -13,11 +13,13 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Why a document is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Flaw {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
     /// It is not JSON.
+    #[error("it is not JSON")]
     NotJson,
     /// An object in it gives this name twice.
+    #[error("it gives the name {0:?} twice in one object: remove one")]
     DuplicateName(String),
 }
 

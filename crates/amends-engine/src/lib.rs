@@ -14,7 +14,7 @@ mod clock;
 mod definitions;
 pub mod engine;
 mod errors;
-mod fingerprint;
+pub mod fingerprint;
 mod json;
 mod leases;
 pub mod limits;
@@ -38,6 +38,7 @@ pub use engine::{Engine, StartRequest, View, Wait};
 pub use errors::{
     OperateError, ReadError, RegisterError, RetireError, SignalError, StartError, StartUpError,
 };
+pub use json::Flaw;
 pub use leases::Leases;
 pub use options::Options;
 pub use participant::connect::{Connect, Connected, GateLimits};

@@ -26,3 +26,18 @@ pub const CONNECTIONS_MAX: usize = 8_192;
 
 /// How long connections may take to finish after the engine has stopped.
 pub const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long a start is waited for at most (`Prefer: wait=60`): proxies give up on requests soon after that.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// How long a start is waited for unless the caller says otherwise.
+pub const WAIT_USUAL: Duration = Duration::from_secs(10);
+
+/// Items on one page of a list.
+pub const PAGE_MAX: usize = 1_000;
+
+/// Items on one page of a list unless the caller says otherwise.
+pub const PAGE_USUAL: usize = 100;
+
+/// Bytes in an idempotency key.
+pub const KEY_BYTES_MAX: usize = 255;

@@ -8,8 +8,8 @@ use amends_api::{
 };
 use amends_core::saga::step_state::Acted;
 use amends_core::{
-    By, Command, Entropy, Moment, ParkReason, Saga, SagaDefinition, SizeLimits, Status, StepId, StepIndex,
-    StepRun, StepState, Time, Verb,
+    By, Command, End, Entropy, Moment, ParkReason, Saga, SagaDefinition, SizeLimits, Standing, Status,
+    StepId, StepIndex, StepRun, StepState, Time, Verb, Way,
 };
 use bytes::Bytes;
 
@@ -111,6 +111,19 @@ pub fn status(status: Status) -> SagaStatus {
         Status::Completed => SagaStatus::Completed,
         Status::Compensated => SagaStatus::Compensated,
         Status::Abandoned => SagaStatus::Abandoned,
+    }
+}
+
+/// The word for where a saga stands, as it is indexed.
+#[must_use]
+pub fn standing(standing: Standing) -> SagaStatus {
+    match standing {
+        Standing::Active(Way::Forward) | Standing::Asleep { way: Way::Forward, .. } => SagaStatus::InProgress,
+        Standing::Active(Way::Back) | Standing::Asleep { way: Way::Back, .. } => SagaStatus::Compensating,
+        Standing::Parked => SagaStatus::Parked,
+        Standing::Ended(End::Completed) => SagaStatus::Completed,
+        Standing::Ended(End::Compensated) => SagaStatus::Compensated,
+        Standing::Ended(End::Abandoned) => SagaStatus::Abandoned,
     }
 }
 

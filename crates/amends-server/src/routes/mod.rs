@@ -6,7 +6,9 @@
 
 pub mod errors;
 pub mod health;
+pub mod ready;
 pub mod sagas;
+pub mod v1;
 
 use amends_api::ErrorKind;
 use amends_engine::Engine;
@@ -17,9 +19,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::Problem;
 
-/// The routes about an engine: its health and its sagas.
+/// The routes about an engine: its health, the API, and sagas by the path of the shop's contract.
 pub fn of_engine(engine: &Engine) -> Router {
-    health::router(engine.clone()).merge(sagas::router(engine.clone()))
+    health::router(engine.clone())
+        .merge(ready::router(engine.clone()))
+        .merge(sagas::router(engine.clone()))
+        .merge(v1::router(engine.clone()))
 }
 
 /// An application's routes with what every server adds: the pages of errors, and problems for unknown paths,

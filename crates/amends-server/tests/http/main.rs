@@ -10,3 +10,4 @@ mod place;
 mod requests;
 mod routes;
 mod sagas;
+mod v1;
