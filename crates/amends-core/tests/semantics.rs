@@ -10,7 +10,7 @@ use amends_core::{
     StepSpec,
 };
 use expect_test::expect;
-use run::{Run, completed};
+use run::{Run, Scripted, completed};
 use story::{check, definition, final_step, step, step_with_output};
 
 // Order.
@@ -1790,4 +1790,688 @@ fn a_verb_decided_by_a_state_that_is_no_more_changes_nothing() {
     };
     assert_eq!(pause(&mut run, is - 1), Err(amends_core::Rejected::Stale { expected: is - 1, is }));
     assert_eq!(pause(&mut run, is), Ok(true));
+}
+
+// Guards.
+
+#[test]
+fn a_step_whose_guard_says_no_is_passed_over_and_what_follows_goes_on_in_the_same_decision() {
+    let steps = [step("a"), step("b").guarded(), step("c"), step("d").guarded()];
+    let expressions = Scripted::default().guard("b", Ok(false)).guard("d", Ok(true));
+    check(
+        expressions.for_definition(definition(None, steps)),
+        "a ok
+         c ok
+         d no
+         undo c ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b passed over, c started
+            c ok: c completed, d started
+            d no: d refused, turned back (d was refused), undo of c started
+            undo c ok: undo of c completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_saga_whose_steps_are_all_passed_over_completes_as_it_starts() {
+    let expressions = Scripted::default().guard("a", Ok(false)).returns(Ok("[1]"));
+    check(expressions.for_definition(definition(None, [step("a").guarded()])), "", expect![[r#"
+        start: saga started, a passed over, saga completed with [1]
+        = completed
+    "#]]);
+}
+
+#[test]
+fn a_guard_that_fails_is_never_false() {
+    let expressions = || Scripted::default().guard("b", Err("no such field"));
+    check(
+        expressions().for_definition(definition(None, [step("a"), step("b").guarded()])),
+        "a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b unjudged (no such field), turned back (b was unmade), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(expressions().for_definition(definition(None, [step("b").guarded()])), "", expect![[r#"
+        start: saga started, b unjudged (no such field), turned back (b was unmade), saga compensated
+        = compensated
+    "#]]);
+    let steps = [final_step("a"), final_step("b").guarded(), final_step("c")];
+    check(
+        expressions().for_definition(definition(Some("a"), steps)),
+        "a ok
+         retry
+         retry b {}
+         skip b
+         c ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b unjudged (no such field), saga parked (Unmade(StepIndex(1)))
+            retry: saga retried by ann, b retried, b unjudged (no such field), saga parked (Unmade(StepIndex(1)))
+            retry b {}: cannot retry while failed: its `when` or its list failed, not its payload: retry without one
+            skip b: b skipped by ann, c started
+            c ok: c completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_saga_returns_stands_with_its_completion() {
+    let one = || definition(None, [step("a")]);
+    check(Scripted::default().returns(Ok("[1]")).for_definition(one()), "a ok", expect![[r#"
+        start: saga started, a started
+        a ok: a completed, saga completed with [1]
+        = completed
+    "#]]);
+    check(
+        Scripted::default().returns(Err("no such field")).for_definition(one()),
+        "a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, output unmade (expression_failed), turned back (the output was unmade), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        Scripted::default()
+            .returns(Err("no such field"))
+            .for_definition(definition(Some("a"), [final_step("a")])),
+        "a ok
+         retry
+         abandon",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, output unmade (expression_failed), saga parked (OutputUnmade)
+            retry: saga retried by ann, output unmade (expression_failed), saga parked (OutputUnmade)
+            abandon: saga abandoned by ann
+            = abandoned
+        "#]],
+    );
+}
+
+// Read-only steps, and signals that refuse.
+
+#[test]
+fn a_step_that_changes_nothing_is_never_undone_also_when_in_doubt() {
+    let read = |name| StepSpec::new(name, "participant", name).read_only();
+    check(
+        definition(None, [read("a"), step("b"), read("c").after(["a"])]),
+        "a ok
+         c lost
+         b no",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started, c started
+            c lost: c unknown #1
+            b no: b refused, turned back (b was refused), c given up (TurnedBack), saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_signal_that_refuses_turns_the_saga_back_with_its_code_and_detail() {
+    let asked = |name| {
+        let mut step = approval(name);
+        if let StepKind::Wait(wait) = &mut step.kind {
+            wait.refused_by = Some("rejected".to_owned());
+        }
+        step
+    };
+    let story = r#"a ok
+         signal rejected 1 because {"code":"too_much","detail":"ask_again"}
+         signal go 2
+         undo a ok"#;
+    check(definition(None, [step("a"), asked("ok"), step("b")]), story, expect![[r#"
+        start: saga started, a started
+        a ok: a completed, ok started
+        signal rejected 1 because {"code":"too_much","detail":"ask_again"}: signal rejected received, ok refused by signal (too_much: ask_again), turned back (ok was refused), undo of a started
+        signal go 2: no step waits for the signal "go"; its steps wait for approved, rejected
+        undo a ok: undo of a completed, saga compensated
+        = compensated
+    "#]]);
+    check(
+        definition(None, [step("a"), asked("ok"), step("b")]),
+        "signal rejected 1
+         signal approved 2
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            signal rejected 1: signal rejected received
+            signal approved 2: signal approved received
+            a ok: a completed, ok started, ok refused by signal (rejected: ), turned back (ok was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// Limits.
+
+#[test]
+fn a_rest_that_a_participant_asks_for_does_not_count_against_the_steps_limit() {
+    let limited = |name| {
+        let mut step = step(name).retry(RetryPolicy { attempts: Some(9), ..RetryPolicy::action() });
+        if let StepKind::Call(call) = &mut step.kind {
+            call.limit = Some(Duration::from_secs(3));
+        }
+        step
+    };
+    check(
+        definition(None, [limited("a")]),
+        "a lost+5000
+         wait 5000
+         wait 2900
+         wait 200
+         a ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost+5000: limit of a extended by 5s, a unknown #1
+            wait 5000: a asked #2
+            wait 2900: -
+            wait 200: a given up (TimedOut), turned back (a timed out), undo of a started in doubt
+            a ok: -
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn from_a_202_on_the_wait_for_the_participant_has_a_limit_of_its_own() {
+    let mut slow = step("a");
+    if let StepKind::Call(call) = &mut slow.kind {
+        call.limit = Some(Duration::from_secs(1));
+        call.action.pending = Some(Duration::from_secs(20));
+    }
+    check(
+        definition(None, [slow]),
+        "a working
+         wait 19999
+         wait 1
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a working: a working #1
+            wait 19999: -
+            wait 1: a given up (WorkingTooLong), turned back (a timed out), undo of a started in doubt
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+// Corrected payloads.
+
+#[test]
+fn a_step_refused_with_a_code_is_asked_anew_with_another_payload_under_a_key_of_its_own() {
+    let mut run = Run::start(definition(Some("a"), [step("a"), final_step("b")]));
+    let call = |run: &Run| {
+        let Some(Effect::Call(call)) = run.saga.owed().next() else { panic!("a call is owed") };
+        call
+    };
+    let first = call(&run);
+    run.answer(first, completed(), 1);
+    let first = call(&run);
+    run.answer(first, Outcome::refused("bad_address", "no such street"), 1);
+    assert_eq!(run.saga.status(), Status::Parked);
+    let step = Some(StepIndex(1).into());
+    let payload = Some(bytes::Bytes::from_static(b"[2]"));
+    run.operate(amends_core::Verb::Retry { step, payload }).unwrap();
+    let corrected = call(&run);
+    assert_eq!((corrected.attempt.call.round, first.attempt.call.round), (2, 1));
+    let body = run.saga.with_scope(corrected.attempt.call, |scope| scope.corrected.cloned());
+    assert_eq!(body.as_deref(), Some(&b"[2]"[..]));
+    run.crash();
+    assert_eq!(run.replayed(), run.saga);
+    run.give(amends_core::Command::Wake, 1).unwrap();
+    let later = call(&run);
+    assert_eq!(later.attempt.call, corrected.attempt.call, "later attempts keep it");
+    assert!(!run.answer(first, completed(), 1), "what the first round says late changes nothing");
+    run.answer(later, completed(), 1);
+    assert_eq!(run.saga.status(), Status::Completed);
+    run.operate(amends_core::Verb::Reverse).unwrap();
+    assert_eq!(call(&run).attempt.call.round, 1, "the pivot's own undo is of its first round");
+}
+
+#[test]
+fn only_what_was_refused_for_certain_by_a_code_takes_another_payload() {
+    let plan = || definition(Some("a"), [final_step("a"), final_step("b")]);
+    check(
+        plan(),
+        "a ok
+         b no:http_422
+         retry b {}
+         retry b",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b no:http_422: b refused, saga parked (RefusedAfterPivot(StepIndex(1)))
+            retry b {}: it was not refused with a code: the participant may have failed rather than judged the payload, so another one may come second; retry without a payload
+            retry b: saga retried by ann, b retried, b asked #2
+            = in_progress
+        "#]],
+    );
+    check(
+        plan(),
+        "a ok
+         b lost
+         wake
+         b no
+         retry b {}",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b lost: b unknown #1
+            wake: b asked #2
+            b no: b refused, saga parked (RefusedAfterPivot(StepIndex(1)))
+            retry b {}: an attempt of it is unknown: it may have taken effect with its first payload; retry without one
+            = failed
+        "#]],
+    );
+    check(
+        plan(),
+        "a ok
+         unmade b
+         retry a {}
+         retry b {}
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            unmade b: b unmade, saga parked (Unmade(StepIndex(1)))
+            retry a {}: cannot retry while failed: nothing in it waits to be asked again
+            retry b {}: saga retried by ann, action b corrected, round 2, b retried, b asked #2
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_failed_undo_refused_with_a_code_takes_another_payload_too() {
+    check(
+        definition(None, [step("a"), step("b")]),
+        "a ok
+         b no
+         undo a no:bad_account
+         retry a {}
+         undo a no:bad_account
+         retry a {}
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b no: b refused, turned back (b was refused), undo of a started
+            undo a no:bad_account: undo of a failed, saga parked (CompensationFailed)
+            retry a {}: saga retried by ann, compensation a corrected, round 2, a retried, undo of a started
+            undo a no:bad_account: undo of a failed, saga parked (CompensationFailed)
+            retry a {}: saga retried by ann, compensation a corrected, round 3, a retried, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        definition(None, [step("a"), step("b")]),
+        "a ok
+         b no
+         undo a lost
+         wake
+         undo a no:bad_account
+         retry a {}",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b no: b refused, turned back (b was refused), undo of a started
+            undo a lost: undo of a unknown #1
+            wake: undo of a asked #2
+            undo a no:bad_account: undo of a failed, saga parked (CompensationFailed)
+            retry a {}: an attempt of it is unknown: it may have taken effect with its first payload; retry without one
+            = failed
+        "#]],
+    );
+}
+
+// Runs for each element.
+
+fn legs(count: usize, concurrency: u32) -> SagaDefinition {
+    let steps = [step("a"), step("leg").each(concurrency), step("z")];
+    Scripted::default().runs("leg", count).for_definition(definition(None, steps))
+}
+
+#[test]
+fn a_step_runs_once_for_each_element_so_many_together_in_order() {
+    check(
+        legs(3, 2),
+        "a ok
+         leg[1] ok
+         leg[0] ok
+         leg[2] ok
+         z ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, leg split in 3, leg[0] started, leg[1] started
+            leg[1] ok: leg[1] completed, leg[2] started
+            leg[0] ok: leg[0] completed
+            leg[2] ok: leg[2] completed, z started
+            z ok: z completed, saga completed
+            = completed
+        "#]],
+    );
+    let mut run = Run::start(legs(3, 3));
+    let next = |run: &Run| run.saga.owed().next();
+    while let Some(Effect::Call(call)) = next(&run) {
+        run.answer(call, completed(), 1);
+    }
+    let list = run.saga.output(StepIndex(1)).unwrap();
+    assert_eq!(&list[..], br#"[{"ok":true},{"ok":true},{"ok":true}]"#);
+}
+
+#[test]
+fn a_step_without_elements_is_done_with_an_empty_list() {
+    check(legs(0, 1), "a ok\n z ok", expect![[r#"
+        start: saga started, a started
+        a ok: a completed, leg split in 0, z started
+        z ok: z completed, saga completed
+        = completed
+    "#]]);
+}
+
+#[test]
+fn a_run_that_refuses_starts_no_further_one_and_the_others_are_undone_from_the_last_to_the_first() {
+    check(
+        legs(5, 3),
+        "a ok
+         leg[0] ok
+         leg[1] no
+         leg[3] ok
+         leg[2] lost
+         undo leg[3] ok
+         crash
+         undo leg[2] ok
+         undo leg[0] ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, leg split in 5, leg[0] started, leg[1] started, leg[2] started
+            leg[0] ok: leg[0] completed, leg[3] started
+            leg[1] no: leg[1] refused, turned back (leg[1] was refused)
+            leg[3] ok: leg[3] completed
+            leg[2] lost: leg[2] unknown #1, leg[2] given up (TurnedBack), undo of leg[3] started
+            undo leg[3] ok: undo of leg[3] completed, undo of leg[2] started in doubt
+            crash: undo of leg[2] unknown #1, undo of leg[2] asked #2
+            undo leg[2] ok: undo of leg[2] completed, undo of leg[0] started
+            undo leg[0] ok: undo of leg[0] completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn after_the_pivot_a_run_that_fails_parks_and_undoes_nothing() {
+    let steps = [final_step("a"), final_step("leg").each(2), final_step("z")];
+    let plan = || Scripted::default().runs("leg", 4).for_definition(definition(Some("a"), steps.clone()));
+    check(
+        plan(),
+        "a ok
+         leg[0] no:bad_address
+         leg[1] ok
+         skip leg[2]
+         skip leg
+         retry leg[0] {}
+         leg[0] ok
+         leg[2] no
+         skip leg[2]
+         leg[3] ok
+         z ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, leg split in 4, leg[0] started, leg[1] started
+            leg[0] no:bad_address: leg[0] refused, saga parked (RefusedAfterPivot(StepIndex(1)[0]))
+            leg[1] ok: leg[1] completed
+            skip leg[2]: cannot skip while failed: the runs of a step start in order: only one that failed is skipped
+            skip leg: cannot skip while failed: it runs once for each element: name the run, such as Leg[3]
+            retry leg[0] {}: saga retried by ann, action leg[0] corrected, round 2, leg[0] retried, leg[0] asked #2, leg[2] started
+            leg[0] ok: leg[0] completed, leg[3] started
+            leg[2] no: leg[2] refused, saga parked (RefusedAfterPivot(StepIndex(1)[2]))
+            skip leg[2]: leg[2] skipped by ann
+            leg[3] ok: leg[3] completed, z started
+            z ok: z completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_saga_turned_back_before_a_run_started_owes_it_nothing() {
+    check(
+        legs(3, 1),
+        "a ok
+         leg[0] ok
+         cancel
+         leg[1] ok
+         undo leg[1] ok
+         undo leg[0] no
+         undo a ok
+         resolve leg[0]",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, leg split in 3, leg[0] started
+            leg[0] ok: leg[0] completed, leg[1] started
+            cancel: cancel requested by ann, turned back (cancelled)
+            leg[1] ok: leg[1] completed, undo of leg[1] started
+            undo leg[1] ok: undo of leg[1] completed, undo of leg[0] started
+            undo leg[0] no: undo of leg[0] failed, undo of a started
+            undo a ok: undo of a completed, saga parked (CompensationFailed)
+            resolve leg[0]: undo of leg[0] resolved by ann, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_list_that_grows_too_large_parks_with_its_last_output() {
+    check(
+        legs(2, 1),
+        "a ok
+         big 20
+         leg[0] ok
+         leg[1] ok
+         skip leg[1]
+         big 1000
+         z ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, leg split in 2, leg[0] started
+            big 20: -
+            leg[0] ok: leg[0] completed, leg[1] started
+            leg[1] ok: output of leg[1] too large (25 > 20), saga parked (OutputTooLarge { step: StepIndex(1)[1], bytes: 25, limit: 20 })
+            skip leg[1]: leg[1] skipped by ann, z started
+            big 1000: -
+            z ok: z completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+// Callbacks.
+
+#[test]
+fn a_callback_decides_the_call_whichever_attempt_led_to_it() {
+    check(
+        definition(None, [step("a"), step("b")]),
+        "a calls back ok
+         a ok
+         a calls back ok
+         a calls back no
+         b working
+         b calls back working
+         wait 30000
+         b calls back working
+         b calls back no:sold_out
+         b calls back no:sold_out
+         b calls back no
+         b calls back ok
+         b calls back ok
+         undo a working
+         undo a calls back ok
+         undo a calls back ok",
+        expect![[r#"
+            start: saga started, a started
+            a calls back ok: a completed, b started
+            a ok: -
+            a calls back ok: -
+            a calls back no: the callback changes nothing: the call is completed already
+            b working: b working #1
+            b calls back working: -
+            wait 30000: -
+            b calls back working: b working #1
+            b calls back no:sold_out: b refused, turned back (b was refused), undo of a started
+            b calls back no:sold_out: -
+            b calls back no: the callback changes nothing: the call is refused already, with another code
+            b calls back ok: late effect of b
+            b calls back ok: -
+            undo a working: undo of a working #1
+            undo a calls back ok: undo of a completed, saga compensated
+            undo a calls back ok: -
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_refusal_by_callback_is_certain_only_if_no_other_attempt_is_out_or_unknown() {
+    check(
+        definition(None, [step("a"), step("b")]),
+        "a ok
+         b lost
+         b calls back no
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b lost: b unknown #1
+            b calls back no: b refused, turned back (b was refused), undo of b started in doubt
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    let plan = || definition(None, [step("a"), step("b").retry(RetryPolicy::action())]);
+    check(
+        plan(),
+        "a ok
+         b working+100
+         wait 110
+         b calls back no
+         b calls back no
+         b working+100
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b working+100: b working #1
+            wait 110: b asked #2
+            b calls back no: b refused by callback
+            b calls back no: -
+            b working+100: b refused, turned back (b was refused), undo of b started in doubt
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(),
+        "a ok
+         b working+100
+         wait 110
+         b calls back no
+         crash
+         undo b ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b working+100: b working #1
+            wait 110: b asked #2
+            b calls back no: b refused by callback
+            crash: b refused, turned back (b was refused), undo of b started in doubt
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        plan(),
+        "a ok
+         b working+100
+         wait 110
+         b calls back no
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            b working+100: b working #1
+            wait 110: b asked #2
+            b calls back no: b refused by callback
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn an_effect_reported_of_a_step_that_was_given_up_is_recorded_once_also_after_the_end() {
+    check(
+        definition(None, [step("a")]),
+        "a lost
+         wake
+         a lost
+         undo a ok
+         a calls back ok
+         a calls back ok",
+        expect![[r#"
+            start: saga started, a started
+            a lost: a unknown #1
+            wake: a asked #2
+            a lost: a unknown #2, a given up (Exhausted), turned back (a was exhausted), undo of a started in doubt
+            undo a ok: undo of a completed, saga compensated
+            a calls back ok: late effect of a
+            a calls back ok: -
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn an_output_too_large_by_callback_parks() {
+    check(
+        definition(None, [step("a")]),
+        "a working
+         big 5
+         a calls back ok",
+        expect![[r#"
+            start: saga started, a started
+            a working: a working #1
+            big 5: -
+            a calls back ok: output of a too large (11 > 5), saga parked (OutputTooLarge { step: StepIndex(0), bytes: 11, limit: 5 })
+            = failed
+        "#]],
+    );
 }

@@ -495,7 +495,7 @@ impl Decision<'_> {
     }
 
     /// The size that is too large, and its limit: of the output, or of the list that it completes.
-    fn output_too_large(&self, step: StepId, output: &Bytes) -> Option<(u64, u64)> {
+    pub(super) fn output_too_large(&self, step: StepId, output: &Bytes) -> Option<(u64, u64)> {
         let limit = self.moment.sizes.payload_bytes_max;
         let legs = step.occurrence.and_then(|_| self.saga.steps[step.step.at()].state.legs());
         let list = legs.map_or(0, |legs| (legs.bytes() + output.len() + 1) as u64);

@@ -249,6 +249,10 @@ impl Decision<'_> {
                 return Err("only a step that failed, sleeps, waits or has not started is skipped".into());
             }
         }
+        if let Some((bytes, limit)) = self.output_too_large(step, &output) {
+            let what = "the step's output, or the list that it completes,";
+            return Err(No::Rejected(Rejected::TooLarge { what, bytes, limit }));
+        }
         self.record(Event::StepSkipped { step, output, by });
         Ok(())
     }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_core::{
-    AttemptId, By, Command, Effect, Entropy, Event, Moment, Origin, Outcome, OwedCall, Rejected, Saga,
-    SagaDefinition, Signal, SizeLimits, StepId, StepRun, Time, TransactionId, Verb, VerbKey,
+    AttemptId, By, CallId, Command, Effect, Entropy, Event, Expressions, Moment, Origin, Outcome, OwedCall,
+    Rejected, Saga, SagaDefinition, Scope, Signal, SizeLimits, StepId, StepIndex, StepRun, Time,
+    TransactionId, Verb, VerbKey,
 };
 use bytes::Bytes;
 
@@ -140,4 +141,64 @@ impl Run {
 
 pub(crate) fn completed() -> Outcome {
     Outcome::Completed { output: Bytes::from_static(b"{\"ok\":true}") }
+}
+
+/// Expressions that answer what they were told to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scripted {
+    pub(crate) guards: BTreeMap<&'static str, Result<bool, String>>,
+    pub(crate) elements: BTreeMap<&'static str, Result<Vec<Bytes>, String>>,
+    pub(crate) output: Option<Result<Bytes, String>>,
+}
+
+impl Scripted {
+    pub(crate) fn guard(mut self, step: &'static str, says: Result<bool, &str>) -> Self {
+        self.guards.insert(step, says.map_err(str::to_owned));
+        self
+    }
+
+    /// A step that runs for so many elements: `0`, `1` …
+    pub(crate) fn runs(mut self, step: &'static str, count: usize) -> Self {
+        let elements = (0..count).map(|n| Bytes::from(n.to_string())).collect();
+        self.elements.insert(step, Ok(elements));
+        self
+    }
+
+    pub(crate) fn returns(mut self, output: Result<&'static str, &str>) -> Self {
+        self.output = Some(output.map(|text| Bytes::from_static(text.as_bytes())).map_err(str::to_owned));
+        self
+    }
+
+    pub(crate) fn for_definition(self, definition: SagaDefinition) -> SagaDefinition {
+        let names = definition.spec().steps.iter().map(|step| step.name.clone()).collect();
+        definition.with_expressions("text".into(), Arc::new(Named { names, scripted: self }))
+    }
+}
+
+#[derive(Debug)]
+struct Named {
+    names: Vec<String>,
+    scripted: Scripted,
+}
+
+impl Expressions for Named {
+    fn guard(&self, step: StepIndex, _scope: &Scope<'_>) -> Result<bool, String> {
+        self.scripted.guards.get(self.names[step.at()].as_str()).cloned().unwrap_or(Ok(true))
+    }
+
+    fn elements(&self, step: StepIndex, _scope: &Scope<'_>) -> Result<Vec<Bytes>, String> {
+        self.scripted.elements.get(self.names[step.at()].as_str()).cloned().unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    fn payload(&self, _call: CallId, scope: &Scope<'_>) -> Result<Bytes, String> {
+        Ok(scope.corrected.unwrap_or(scope.input).clone())
+    }
+
+    fn child_input(&self, _step: StepIndex, scope: &Scope<'_>) -> Result<Bytes, String> {
+        Ok(scope.input.clone())
+    }
+
+    fn output(&self, _scope: &Scope<'_>) -> Option<Result<Bytes, String>> {
+        self.scripted.output.clone()
+    }
 }
