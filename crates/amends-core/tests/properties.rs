@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use amends_core::{
-    CallSpec, CallStep, Cause, Command, CompensationSpec, DefinitionName, Direction, Event, OnTimeout,
-    Outcome, OwedCall, ParkReason, RetryPolicy, Role, SagaDefinition, SagaSpec, SizeLimits, Status, StepId,
-    StepIndex, StepKind, StepSpec, Time, Verb, WaitStep,
+    CallSpec, CallStep, Cause, Command, CompensationSpec, DefinitionName, Direction, EachSpec, Event,
+    OnTimeout, Outcome, OwedCall, ParkReason, RetryPolicy, Role, SagaDefinition, SagaSpec, SizeLimits,
+    Status, StepId, StepIndex, StepKind, StepSpec, Time, Verb, WaitStep,
 };
 use proptest::prelude::*;
-use run::{Run, completed};
+use run::{Run, Scripted, completed};
 
 /// Choices, from random bytes; zero for ever once they are used up.
 struct Tape {
@@ -83,9 +83,13 @@ fn definition(tape: &mut Tape) -> SagaDefinition {
     let pivot = (tape.below(2) == 1).then(|| tape.below(count));
     let linear = tape.below(2) == 1;
     let mut steps = Vec::new();
+    let mut scripted = Scripted::default();
     for at in 0..count {
-        let name = format!("s{at}");
+        let name = NAMES[at];
         let mut step = StepSpec::of(name, kind(tape, at, pivot));
+        if pivot != Some(at) {
+            scripted = modified(tape, scripted, &mut step, name);
+        }
         if !linear {
             let mut after: Vec<String> =
                 (0..at).filter(|_| tape.below(3) == 0).map(|n| format!("s{n}")).collect();
@@ -101,14 +105,37 @@ fn definition(tape: &mut Tape) -> SagaDefinition {
         }
         steps.push(step);
     }
-    SagaDefinition::from_spec(SagaSpec {
+    let definition = SagaDefinition::from_spec(SagaSpec {
         name: DefinitionName::new("Random"),
         version: 1,
         limit: Duration::from_secs(30),
         pivot: pivot.map(|at| format!("s{at}")),
         steps,
     })
-    .expect("the generator makes valid definitions")
+    .expect("the generator makes valid definitions");
+    let returned = match tape.below(12) {
+        0 => Err("no such field"),
+        _ => Ok("[1]"),
+    };
+    scripted.returns(returned).for_definition(definition)
+}
+
+const NAMES: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
+
+/// Gives a step a guard, or has it run once for each element, now and then.
+fn modified(tape: &mut Tape, scripted: Scripted, step: &mut StepSpec, name: &'static str) -> Scripted {
+    match (tape.below(8), &step.kind) {
+        (0, _) => {
+            step.when = true;
+            let guards = [Ok(true), Ok(false), Err("no such field")];
+            scripted.guard(name, guards[tape.below(3)])
+        }
+        (1 | 2, StepKind::Call(_)) => {
+            step.each = Some(EachSpec { concurrency: 1 + tape.below(3) as u32 });
+            scripted.runs(name, tape.below(5))
+        }
+        _ => scripted,
+    }
 }
 
 fn outcome(tape: &mut Tape) -> Outcome {
@@ -174,6 +201,12 @@ impl Story {
                 // From a tight limit to the usual one.
                 self.run.sizes.payload_bytes_max = 5 + 1_000 * tape.below(2) as u64;
                 self.run.sizes.saga_bytes_max = 1_000 + 1_000_000 * tape.below(2) as u64;
+            }
+            11 if !self.past.is_empty() => {
+                // Whoever was called reports, or repeats what it said.
+                let (call, outcome) = self.past[tape.below(self.past.len())].clone();
+                let call = call.attempt.call;
+                let _ = self.run.give(Command::Callback { call, outcome }, 5);
             }
             0..=5 if !calls.is_empty() => {
                 let call = calls[tape.below(calls.len())];
@@ -372,7 +405,13 @@ proptest! {
             story.run.operate(Verb::RETRY).expect("a parked saga can be retried");
             story.finish();
         }
-        prop_assert!(story.run.saga.status().is_ended(), "{:#?}", story.run.saga);
+        let is_stuck_for_good = story.run.saga.parked().is_some_and(|parked| match &parked.because {
+            // An expression that fails, fails each time.
+            ParkReason::OutputUnmade => true,
+            ParkReason::Unmade(step) => story.run.step(*step).attempts == 0,
+            _ => false,
+        });
+        prop_assert!(story.run.saga.status().is_ended() || is_stuck_for_good, "{:#?}", story.run.saga);
         check_story(&story.run, true);
     }
 }
@@ -411,6 +450,14 @@ fn the_generator_reaches_every_ending_and_role() {
                 Event::OutputTooLarge { .. } => note("output too large"),
                 Event::StepUnmade { .. } => note("unmade"),
                 Event::ClockSetBack { .. } => note("clock set back"),
+                Event::StepPassedOver { .. } => note("passed over"),
+                Event::StepUnjudged { .. } => note("unjudged"),
+                Event::StepSplit { .. } => note("split"),
+                Event::CompensationStarted { step } if step.occurrence.is_some() => note("run undone"),
+                Event::CallCorrected { .. } => note("corrected"),
+                Event::LateEffect { .. } => note("late effect"),
+                Event::RefusalReported { .. } => note("refused by callback"),
+                Event::OutputUnmade { .. } => note("output unmade"),
                 Event::SagaParked { because: ParkReason::SagaTooLarge { .. } } => note("saga too large"),
                 _ => {}
             }
@@ -428,5 +475,5 @@ fn the_generator_reaches_every_ending_and_role() {
             && seen.contains(&Status::Compensated)
             && seen.contains(&Status::Parked)
     );
-    assert_eq!(roles.len(), 17, "{roles:?}");
+    assert_eq!(roles.len(), 25, "{roles:?}");
 }

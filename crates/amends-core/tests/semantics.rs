@@ -1820,10 +1820,14 @@ fn a_step_whose_guard_says_no_is_passed_over_and_what_follows_goes_on_in_the_sam
 #[test]
 fn a_saga_whose_steps_are_all_passed_over_completes_as_it_starts() {
     let expressions = Scripted::default().guard("a", Ok(false)).returns(Ok("[1]"));
-    check(expressions.for_definition(definition(None, [step("a").guarded()])), "", expect![[r#"
+    check(
+        expressions.for_definition(definition(None, [step("a").guarded()])),
+        "",
+        expect![[r#"
         start: saga started, a passed over, saga completed with [1]
         = completed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -1840,10 +1844,14 @@ fn a_guard_that_fails_is_never_false() {
             = compensated
         "#]],
     );
-    check(expressions().for_definition(definition(None, [step("b").guarded()])), "", expect![[r#"
+    check(
+        expressions().for_definition(definition(None, [step("b").guarded()])),
+        "",
+        expect![[r#"
         start: saga started, b unjudged (no such field), turned back (b was unmade), saga compensated
         = compensated
-    "#]]);
+    "#]],
+    );
     let steps = [final_step("a"), final_step("b").guarded(), final_step("c")];
     check(
         expressions().for_definition(definition(Some("a"), steps)),
@@ -1867,11 +1875,15 @@ fn a_guard_that_fails_is_never_false() {
 #[test]
 fn what_a_saga_returns_stands_with_its_completion() {
     let one = || definition(None, [step("a")]);
-    check(Scripted::default().returns(Ok("[1]")).for_definition(one()), "a ok", expect![[r#"
+    check(
+        Scripted::default().returns(Ok("[1]")).for_definition(one()),
+        "a ok",
+        expect![[r#"
         start: saga started, a started
         a ok: a completed, saga completed with [1]
         = completed
-    "#]]);
+    "#]],
+    );
     check(
         Scripted::default().returns(Err("no such field")).for_definition(one()),
         "a ok
@@ -1933,14 +1945,18 @@ fn a_signal_that_refuses_turns_the_saga_back_with_its_code_and_detail() {
          signal rejected 1 because {"code":"too_much","detail":"ask_again"}
          signal go 2
          undo a ok"#;
-    check(definition(None, [step("a"), asked("ok"), step("b")]), story, expect![[r#"
+    check(
+        definition(None, [step("a"), asked("ok"), step("b")]),
+        story,
+        expect![[r#"
         start: saga started, a started
         a ok: a completed, ok started
         signal rejected 1 because {"code":"too_much","detail":"ask_again"}: signal rejected received, ok refused by signal (too_much: ask_again), turned back (ok was refused), undo of a started
         signal go 2: no step waits for the signal "go"; its steps wait for approved, rejected
         undo a ok: undo of a completed, saga compensated
         = compensated
-    "#]]);
+    "#]],
+    );
     check(
         definition(None, [step("a"), asked("ok"), step("b")]),
         "signal rejected 1
@@ -2182,12 +2198,16 @@ fn a_step_runs_once_for_each_element_so_many_together_in_order() {
 
 #[test]
 fn a_step_without_elements_is_done_with_an_empty_list() {
-    check(legs(0, 1), "a ok\n z ok", expect![[r#"
+    check(
+        legs(0, 1),
+        "a ok\n z ok",
+        expect![[r#"
         start: saga started, a started
         a ok: a completed, leg split in 0, z started
         z ok: z completed, saga completed
         = completed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -543,6 +543,11 @@ impl Saga {
     }
 
     fn retry_step(&mut self, step: StepId, at: Time) -> Taken {
+        if matches!(self.run(step)?.state, StepState::Failed { because: Failure::Unjudged }) {
+            // It is judged again.
+            self.run_mut(step)?.finished_at = None;
+            return self.move_step(step, StepState::Pending);
+        }
         let rested = Asking { phase: Phase::Resting { until: at }, ..Asking::FIRST };
         let limit = match &self.definition.steps().get(step.step.at()).ok_or(NO_SUCH_STEP)?.kind {
             Kind::Call(calls) => calls.limit,
@@ -561,11 +566,6 @@ impl Saga {
                 acted: acted.clone(),
                 asking: Box::new(Asking { unknown: true, ..rested }),
             },
-            // It is judged again.
-            StepState::Failed { because: Failure::Unjudged } => {
-                run.finished_at = None;
-                StepState::Pending
-            }
             StepState::Failed { because } => {
                 let asking = Asking { unknown: because.acted().is_some(), ..rested };
                 run.finished_at = None;
