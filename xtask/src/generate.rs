@@ -26,6 +26,7 @@ const OPENAPI: &str = "docs/openapi.json";
 const SOURCES: &[(&str, &str)] = &[
     ("Core", "crates/amends-core/src/limits.rs"),
     ("Engine", "crates/amends-engine/src/limits.rs"),
+    ("Calls over HTTP", "crates/amends-http/src/limits.rs"),
     ("Journal on SQLite", "crates/amends-journal-sqlite/src/limits.rs"),
     ("Log", "crates/amends-log/src/limits.rs"),
     ("SQLite", "crates/amends-sqlite/src/limits.rs"),

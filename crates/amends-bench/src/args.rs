@@ -46,7 +46,8 @@ Exit codes:
 The disk is measured with appends of the size that the sagas of the same run made. `share_of_disk` is what the
 sagas got out of it: sagas per second, times appends per saga, divided by the bare appends per second.
 `share_of_floor` is the orders per second over HTTP, divided by what the same clients get from a handler that
-does nothing on the same server.
+does nothing on the same server. `share_of_bare` is the calls per second that sagas over HTTP make, divided by what
+as many clients make that only call.
 
 A closed loop shows what the machine can do at most. An open loop (--rate) shows how long an arrival at a
 random moment waits: arrivals are a Poisson process, the same in every run. A row says `kept_up: false` if more
@@ -134,6 +135,8 @@ pub(super) enum Measurement {
     Undo,
     /// Orders over HTTP at the shop, beside a handler that does nothing
     Shop,
+    /// Sagas whose four steps are calls over HTTP, beside bare calls
+    Http,
     /// Going on with what was under way when the process was killed
     Recovery,
     /// How much memory an idle program takes, how much live sagas, and how much sagas that wait for a day
@@ -231,6 +234,7 @@ mod tests {
                 Measurement::Ok,
                 Measurement::Undo,
                 Measurement::Shop,
+                Measurement::Http,
                 Measurement::Recovery,
                 Measurement::Memory
             ]
@@ -289,7 +293,7 @@ mod tests {
             "--with new.json",
             "--compare old.json --with new.json ok",
             "--compare old.json --with new.json --seconds 3",
-            "--only disk,http",
+            "--only disk,ftp",
             "--only ok undo",
             "--in-flight 0",
             "--output xml",
@@ -301,8 +305,8 @@ mod tests {
 
     #[test]
     fn an_unknown_part_names_those_there_are() {
-        let message = parse("--only http").unwrap_err().to_string();
-        for part in ["disk", "ok", "undo", "shop", "recovery"] {
+        let message = parse("--only ftp").unwrap_err().to_string();
+        for part in ["disk", "ok", "undo", "shop", "http", "recovery"] {
             assert!(message.contains(part), "{message}");
         }
     }

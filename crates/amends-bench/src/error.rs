@@ -53,6 +53,9 @@ pub(crate) enum BenchError {
     /// The engine did not start.
     #[error("the engine did not start")]
     StartUp(#[from] StartUpError),
+    /// A definition was not registered.
+    #[error("a definition was not registered: {0}")]
+    Register(String),
     /// A saga was not started.
     #[error("a saga was not started")]
     Start(#[from] StartError),
@@ -115,6 +118,7 @@ impl BenchError {
             | Self::Append(_)
             | Self::Open(_)
             | Self::StartUp(_)
+            | Self::Register(_)
             | Self::Start(_)
             | Self::Read(_)
             | Self::Journal(_)

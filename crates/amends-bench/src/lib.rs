@@ -19,6 +19,7 @@ mod load;
 mod machine;
 mod memory;
 mod orders;
+mod over_http;
 mod parts;
 mod place;
 mod progress;

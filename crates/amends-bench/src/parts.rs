@@ -65,7 +65,7 @@ impl Column {
 }
 
 /// All parts, in the order they are drawn.
-pub(crate) const PARTS: [&Part; 6] = [&SAGAS, &DISK, &SHOP, &RECOVERY, &MEMORY, &HISTORY];
+pub(crate) const PARTS: [&Part; 7] = [&SAGAS, &DISK, &SHOP, &HTTP, &RECOVERY, &MEMORY, &HISTORY];
 
 pub(crate) static SAGAS: Part = Part {
     name: "sagas",
@@ -115,6 +115,15 @@ pub(crate) static SHOP: Part = Part {
             columns: &[CLIENTS, FLOOR, FLOOR_P50, FLOOR_P99, FLOOR_SCPU, FLOOR_CCPU, FLOOR_CORE],
         },
     ],
+};
+
+pub(crate) static HTTP: Part = Part {
+    name: "http",
+    keys: &["clients"],
+    tables: &[Table {
+        title: "Sagas over HTTP: four calls each, beside as many clients that only call",
+        columns: &[CLIENTS, DONE, P50, P99, P999, LONGEST, CPU, CALLED, BARE, OF_BARE],
+    }],
 };
 
 pub(crate) static RECOVERY: Part = Part {
@@ -198,6 +207,11 @@ const FLOOR_SCPU: Column =
 const FLOOR_CCPU: Column =
     Column::new("floor_client_cpu_s_per_1000", "clients'\nCPU s\nper 1,000", Show::Thousandths);
 const FLOOR_CORE: Column = Column::new("floor_cores", "cores\nbusy", Show::AsItIs);
+
+// Of sagas over HTTP.
+const CALLED: Column = Column::new("calls_per_second", "calls/s", Show::Whole);
+const BARE: Column = Column::new("bare_calls_per_second", "bare\ncalls/s", Show::Whole);
+const OF_BARE: Column = Column::more("share_of_bare", "of bare\ncalls", Show::Percent);
 
 // Of recovery.
 const IN_FLIGHT: Column = Column::new("in_flight", "in flight", Show::Whole);

@@ -187,7 +187,10 @@ mod tests {
         .assert_eq(&rows.concat());
         let document = document(&report);
         let keys: Vec<&String> = document.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["disk", "history", "machine", "memory", "recovery", "sagas", "settings", "shop"]);
+        assert_eq!(
+            keys,
+            ["disk", "history", "http", "machine", "memory", "recovery", "sagas", "settings", "shop"]
+        );
         assert_eq!(
             document["settings"],
             json!({"warm_up_s": 1.0, "measured_s": 10.0, "runs": 1, "arrivals": null})

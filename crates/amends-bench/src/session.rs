@@ -1,7 +1,7 @@
 //! One run of the bench.
 //!
 //! Owns the order: for each number of clients the sagas, then bare appends of the same size by the same
-//! clients, then orders over HTTP and their floor, round by round as often as asked, so that what is put side
+//! clients, then orders over HTTP and their floor, then sagas over HTTP beside bare calls, round by round as often as asked, so that what is put side
 //! by side was measured side by side; then recovery, memory, and what a long history does.
 //! Promises the product's own defaults (shards, workers, journal). Does not tune anything for the occasion.
 
@@ -16,7 +16,8 @@ use super::load::{Load, Window};
 use super::machine;
 use super::memory::{self, Held, MemoryRun};
 use super::orders::{self, OrdersRun};
-use super::parts::{DISK, HISTORY, MEMORY, RECOVERY, SAGAS, SHOP};
+use super::over_http::{self, OverHttpRun};
+use super::parts::{DISK, HISTORY, HTTP, MEMORY, RECOVERY, SAGAS, SHOP};
 use super::place::Place;
 use super::progress::Progress;
 use super::recovery::{self, RecoveryRun};
@@ -47,7 +48,7 @@ pub(super) fn measure(args: &Arguments) -> Result<Report, BenchError> {
     if !has_sagas && loads != [Load::Closed] {
         complain("no sagas are measured: --rate changes nothing");
     }
-    if asked.contains(&Measurement::Shop) {
+    if asked.contains(&Measurement::Shop) || asked.contains(&Measurement::Http) {
         orders::require_connections(&args.clients())?;
     }
     let window = Window { warm_up: WARM_UP, measured: Duration::from_secs(u64::from(args.seconds)) };
@@ -99,7 +100,7 @@ impl Session {
             .filter(|(measurement, _)| asked.contains(measurement))
             .flat_map(|(_, workload)| loads.iter().map(move |load| (workload, *load, Vec::new())))
             .collect();
-        let (mut disk, mut shop) = (Vec::new(), Vec::new());
+        let (mut disk, mut shop, mut http) = (Vec::new(), Vec::new(), Vec::new());
         for round in 1..=self.runs {
             let mut made = Vec::new();
             for (workload, load, runs) in &mut sagas {
@@ -121,6 +122,10 @@ impl Session {
                 self.begin(&format!("orders over HTTP, {clients} clients"), round);
                 shop.push(orders::measure(&self.conditions, clients)?);
             }
+            if asked.contains(&Measurement::Http) {
+                self.begin(&format!("sagas over HTTP and bare calls, {clients} clients"), round);
+                http.push(over_http::measure(&self.conditions, clients)?);
+            }
         }
         for (workload, load, runs) in sagas {
             let row = Runs::of(runs).map(|runs| SagaRun::row(workload, load, clients, &runs));
@@ -128,6 +133,7 @@ impl Session {
         }
         self.report.rows(&DISK).extend(Runs::of(disk).map(|runs| DiskRun::row(clients, &runs)));
         self.report.rows(&SHOP).extend(Runs::of(shop).map(|runs| OrdersRun::row(clients, &runs)));
+        self.report.rows(&HTTP).extend(Runs::of(http).map(|runs| OverHttpRun::row(clients, &runs)));
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use amends_engine::{EngineBuilder, Participant, StartRequest, View, Wait, local}
 use bytes::Bytes;
 
 /// The input of every saga: 200 bytes.
-const INPUT: &str = concat!(
+pub(super) const INPUT: &str = concat!(
     r#"{"user_id":"user_0123456789","items":[{"product_id":"product_1","quantity":2,"price":100.00},"#,
     r#"{"product_id":"product_2","quantity":1,"price":49.50}],"#,
     r#""note":"leave it at the door, please; thank you 12"}"#

@@ -5,8 +5,8 @@
 //! [`crate::engine`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use amends_core::limits::CLOCK_SET_BACK_MIN;
 use amends_core::{Definition, Mapping, Partitions, Time};
@@ -29,9 +29,8 @@ use crate::mailbox::{Mailbox, Message, Messages};
 use crate::options::Options;
 use crate::participant::Participant;
 use crate::participant::connect::Connect;
-use crate::participant::gate::Gate;
 use crate::recovery::Recovery;
-use crate::registry::{Registered, Registry};
+use crate::registry::{Gateway, Registered, Registry};
 use crate::retention;
 use crate::scope::Scope;
 use crate::shard::Shard;
@@ -90,7 +89,8 @@ impl EngineBuilder {
     ) -> Self {
         assert!(calls_max > 0, "a participant takes at least one call");
         let (name, origin) = (name.to_owned(), String::new());
-        self.participants.push(Registered { name, origin, participant, calls_max });
+        let gateway = Gateway::Own(calls_max);
+        self.participants.push(Registered { name, origin, participant, gateway });
         self
     }
 
@@ -149,6 +149,7 @@ impl EngineBuilder {
             sizes: options.sizes,
             alarm: Alarm::default(),
             populations: Populations::new(options.shards),
+            mailboxes: OnceLock::new(),
             blocking: Blocking::default(),
         });
         Ok(spawn(&shared, options, &leases, is_set_back))
@@ -201,9 +202,9 @@ fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: 
     let mut scope = Scope::new();
     let places = shared.registry.known().places(options.shards);
     let mut mailboxes = Vec::new();
-    for population in &shared.populations.of_shards {
+    for (number, population) in shared.populations.of_shards.iter().enumerate() {
         let (mailbox, messages): (Mailbox, Messages) = mpsc::unbounded_channel();
-        let shard = Shard::new(places.iter().copied().map(Gate::new).collect(), held.clone());
+        let shard = Shard::new(&places, number, held.clone());
         #[cfg(feature = "sabotage")]
         let shard = {
             let mut shard = shard;
@@ -221,6 +222,8 @@ fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: 
         scope.spawn("shard", shell.run());
         mailboxes.push(mailbox);
     }
+    let weak = mailboxes.iter().map(Mailbox::downgrade).collect();
+    assert!(shared.mailboxes.set(weak).is_ok(), "an engine has its shards once");
     let done = Arc::new(AtomicBool::new(false));
     let recovery =
         Recovery { shared: shared.clone(), mailboxes: mailboxes.clone(), partitions, done: done.clone() };

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use amends_core::{CallId, Direction, StepIndex, TransactionId};
+use amends_journal::{Journal, JournalError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,6 +15,9 @@ use sha2::Sha256;
 
 /// Bytes of the key.
 pub(crate) const CALLBACK_KEY_BYTES: usize = 32;
+
+/// What the journal knows the key by.
+const CALLBACKS: &str = "callbacks";
 
 /// What a token says, before its proof.
 const CLAIM_BYTES: usize = 1 + 16 + 2 + 1 + 4 + 4;
@@ -34,6 +38,24 @@ impl fmt::Debug for CallbackKey {
 }
 
 impl CallbackKey {
+    /// The journal's own key, made when it is first asked for. Blocks the thread.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    ///
+    /// # Panics
+    /// When the system gives no random bytes.
+    pub fn of(journal: &dyn Journal) -> Result<Self, JournalError> {
+        let mut fresh = [0; CALLBACK_KEY_BYTES];
+        getrandom::fill(&mut fresh).expect("the system gives random bytes");
+        let key = journal.secret(CALLBACKS, &fresh)?;
+        let bytes = key.len();
+        key.try_into().map(Self).map_err(|_| JournalError::Damaged {
+            what: "the key of callbacks".to_owned(),
+            details: format!("it has {bytes} bytes instead of {CALLBACK_KEY_BYTES}"),
+        })
+    }
+
     /// A key of random bytes.
     #[must_use]
     pub const fn new(bytes: [u8; CALLBACK_KEY_BYTES]) -> Self {
@@ -145,6 +167,14 @@ mod tests {
         fn any_text_is_read_or_not(text: String) {
             prop_assert_eq!(CallbackKey::new([7; 32]).read(&text), None);
         }
+    }
+
+    #[test]
+    fn a_journal_keeps_its_key() {
+        let (journal, other) = (amends_journal::MemoryJournal::new(), amends_journal::MemoryJournal::new());
+        let key = CallbackKey::of(&journal).unwrap();
+        assert_eq!(CallbackKey::of(&journal).unwrap(), key);
+        assert_ne!(CallbackKey::of(&other).unwrap(), key);
     }
 
     #[test]

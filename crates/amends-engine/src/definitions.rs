@@ -14,8 +14,8 @@ use amends_journal::{Filter, JournalError, PutDefinition, RetireDefinition, Stor
 use crate::errors::{RegisterError, RetireError};
 use crate::mailbox::{Mailbox, Message};
 use crate::participant::ParticipantIndex;
-use crate::participant::connect::{Connect, Connected};
-use crate::registry::{Change, Entry, Registered};
+use crate::participant::connect::Connect;
+use crate::registry::{Change, Entry};
 use crate::shard::input::Input;
 use crate::shell::Shared;
 
@@ -118,10 +118,8 @@ fn connect_all(
     let mut findings = Vec::new();
     for (name, settings) in &document.participants {
         match connect.connect(name, settings) {
-            Ok(Connected { origin, participant, limits }) => {
-                let calls_max = limits.calls_max;
-                let registered = Registered { name: name.clone(), origin, participant, calls_max };
-                participants.insert(name.clone(), change.participant(registered));
+            Ok(connected) => {
+                participants.insert(name.clone(), change.participant(name, connected));
             }
             Err(why) => findings.push(not_connected(document, name, &why)),
         }

@@ -28,7 +28,8 @@ use crate::json::{Flaw, judge};
 use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
 use crate::mailbox::{Mailbox, Message};
 use crate::options::Options;
-use crate::registry::{Entry, Runnable};
+use crate::participant::{ParticipantIndex, ParticipantView};
+use crate::registry::{Entry, Gateway, Runnable};
 use crate::scope::{self, Scope};
 use crate::shard::input::{Input, Reply, Start, Until};
 use crate::shell::Shared;
@@ -417,6 +418,43 @@ impl Engine {
     #[must_use]
     pub fn definitions(&self) -> Vec<DefinitionView> {
         self.inner.shared.registry.known().entries().map(DefinitionView::from).collect()
+    }
+
+    /// Every participant outside this program, by name and origin.
+    #[must_use]
+    pub fn participants(&self) -> Vec<ParticipantView> {
+        let known = self.inner.shared.registry.known();
+        let mut views: Vec<_> = known
+            .participants()
+            .iter()
+            .filter_map(|known| match &known.gateway {
+                Gateway::Shared(gate) => Some(ParticipantView::of(&known.name, &known.origin, gate)),
+                Gateway::Own(_) => None,
+            })
+            .collect();
+        views.sort_by(|a, b| (&a.name, &a.origin).cmp(&(&b.name, &b.origin)));
+        views
+    }
+
+    /// Has participants of this name called again though their breakers are open: calls double from one. How many
+    /// there are of this name.
+    pub fn reset_participant(&self, name: &str) -> usize {
+        let known = self.inner.shared.registry.known();
+        let mut reset = 0;
+        for (at, participant) in known.participants().iter().enumerate() {
+            match &participant.gateway {
+                Gateway::Shared(gate) if participant.name == name => {
+                    reset += 1;
+                    gate.reset();
+                    for mailbox in &self.inner.mailboxes {
+                        // A shard that is gone has nothing to send.
+                        drop(mailbox.send(Message::Input(Input::LookAtGate(ParticipantIndex(at)))));
+                    }
+                }
+                Gateway::Shared(_) | Gateway::Own(_) => {}
+            }
+        }
+        reset
     }
 
     /// One version of a definition; without a version the newest, retired or not.

@@ -42,5 +42,5 @@ pub use json::Flaw;
 pub use leases::Leases;
 pub use options::Options;
 pub use participant::connect::{Connect, Connected, GateLimits};
-pub use participant::{Call, Participant, local};
+pub use participant::{BreakerView, Call, LastError, OutcomeCounts, Participant, ParticipantView, local};
 pub use registry::{Missing, Runnable};

@@ -56,3 +56,11 @@ pub const SHARDS_MAX: usize = 4;
 
 /// How often the program's clock is compared with the system's.
 pub const CLOCK_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+
+/// How far back a participant's rate is caught up after nobody looked at its gate: as long as a busy machine keeps a
+/// shard from its timers.
+pub const CAUGHT_UP: Duration = Duration::from_millis(20);
+
+/// Attempts in the queue of a gate, besides two for each live transaction, before those are taken out that were given
+/// up.
+pub const QUEUE_SLACK: usize = 64;

@@ -15,16 +15,28 @@ use amends_core::{
 use amends_definition::Document;
 use bytes::Bytes;
 
+use crate::participant::connect::Connected;
+use crate::participant::gate::Places;
+use crate::participant::shared_gate::SharedGate;
 use crate::participant::{Participant, ParticipantIndex};
 
-/// A participant and how many calls it takes together.
+/// What lets calls through to a participant.
+#[derive(Clone)]
+pub(crate) enum Gateway {
+    /// So many together, each shard its share.
+    Own(usize),
+    /// What all shards share.
+    Shared(Arc<SharedGate>),
+}
+
+/// A participant and how much it is asked.
 #[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) name: String,
     /// Where it is: with the name, what tells participants apart. Empty for a handler of this program.
     pub(crate) origin: String,
     pub(crate) participant: Arc<dyn Participant>,
-    pub(crate) calls_max: usize,
+    pub(crate) gateway: Gateway,
 }
 
 /// What this program lacks to run a definition.
@@ -258,10 +270,18 @@ impl Known {
         &self.participants[index.0]
     }
 
-    /// How many places each participant has at one of `shards` shards; their shares add up to the limit or a
-    /// little more.
-    pub(crate) fn places(&self, shards: usize) -> Arc<[usize]> {
-        self.participants.iter().map(|known| known.calls_max.div_ceil(shards)).collect()
+    /// What each participant's gate lets through at one of `shards` shards. Shares of an own limit add up to it,
+    /// or to a little more.
+    pub(crate) fn places(&self, shards: usize) -> Arc<[Places]> {
+        let places = |known: &Registered| match &known.gateway {
+            Gateway::Own(calls_max) => Places::Own(calls_max.div_ceil(shards)),
+            Gateway::Shared(gate) => Places::Shared(gate.clone()),
+        };
+        self.participants.iter().map(places).collect()
+    }
+
+    pub(crate) fn participants(&self) -> &[Registered] {
+        &self.participants
     }
 
     pub(crate) fn runnable(&self, name: &DefinitionName, version: u32) -> Option<&Arc<Runnable>> {
@@ -302,16 +322,23 @@ impl Change<'_> {
     }
 
     /// Takes in a participant. One of this name and origin gets the new one's figures, and keeps its place.
-    pub(crate) fn participant(&mut self, participant: Registered) -> ParticipantIndex {
-        let is_same =
-            |known: &Registered| known.name == participant.name && known.origin == participant.origin;
+    pub(crate) fn participant(&mut self, name: &str, connected: Connected) -> ParticipantIndex {
+        let Connected { origin, participant, limits } = connected;
+        let is_same = |known: &Registered| known.name == name && known.origin == origin;
         match self.known.participants.iter().position(is_same) {
             Some(at) => {
-                self.known.participants[at] = participant;
+                let known = &mut self.known.participants[at];
+                known.participant = participant;
+                match &known.gateway {
+                    Gateway::Shared(gate) => gate.set_limits(limits),
+                    Gateway::Own(_) => known.gateway = Gateway::Shared(Arc::new(SharedGate::new(limits))),
+                }
                 ParticipantIndex(at)
             }
             None => {
-                self.known.participants.push(participant);
+                let gateway = Gateway::Shared(Arc::new(SharedGate::new(limits)));
+                let name = name.to_owned();
+                self.known.participants.push(Registered { name, origin, participant, gateway });
                 ParticipantIndex(self.known.participants.len() - 1)
             }
         }

@@ -8,7 +8,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     /// Tells the sleeper when the first transaction wakes.
     pub(crate) alarm: Alarm,
     pub(crate) populations: Populations,
+    /// Of all shards, by number.
+    pub(crate) mailboxes: OnceLock<Vec<WeakMailbox>>,
     /// What blocks a thread for the engine.
     pub(crate) blocking: Blocking,
 }
@@ -195,6 +197,13 @@ impl Shell {
         }
         if let Some(time) = output.sleeps_until {
             self.shared.alarm.set(time);
+        }
+        for (shard, gate) in output.wakes {
+            let mailboxes = self.shared.mailboxes.get().map(Vec::as_slice).unwrap_or_default();
+            // A shard that is gone has nothing to send.
+            if let Some(mailbox) = mailboxes.get(shard).and_then(WeakMailbox::upgrade) {
+                drop(mailbox.send(Message::Input(Input::LookAtGate(gate))));
+            }
         }
     }
 

@@ -99,10 +99,11 @@ impl Address {
             .build()
     }
 
-    /// Scheme, host and port in one spelling: what limits, breaker and queue belong to.
+    /// The whole address in one spelling: with the participant's name, what limits, breaker and queue belong to. Two
+    /// paths of one host are two places, so that a saga keeps the one of its definition's version.
     #[must_use]
     pub fn origin(&self) -> String {
-        self.to_string()
+        format!("{self}{}", self.prefix)
     }
 }
 
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn an_origin_has_one_spelling() {
         let origin = |url: &str| Address::parse(url).unwrap().origin();
-        assert_eq!(origin("http://Pay.Example/x"), "http://pay.example:80");
+        assert_eq!(origin("http://Pay.Example/x/"), "http://pay.example:80/x");
         assert_eq!(origin("https://pay.example"), "https://pay.example:443");
         assert_eq!(origin("http://[::1]:8081"), "http://[::1]:8081");
     }

@@ -391,6 +391,11 @@ impl Upkeep for SqliteJournal {
         self.ask(|reply| Job::Upkeep(queue::Upkeep::PutDefinition { spec: spec.clone(), now, reply }))
     }
 
+    fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
+        let (name, fresh) = (name.to_owned(), fresh.to_vec());
+        self.ask(|reply| Job::Upkeep(queue::Upkeep::Secret { name, fresh, reply }))
+    }
+
     fn retire_definition(
         &self,
         mode: Mode,

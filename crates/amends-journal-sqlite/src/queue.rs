@@ -116,6 +116,11 @@ pub(super) enum Upkeep {
         now: Time,
         reply: Reply<RetireDefinition>,
     },
+    Secret {
+        name: String,
+        fresh: Vec<u8>,
+        reply: Reply<Vec<u8>>,
+    },
 }
 
 /// What the committer does next.
@@ -339,9 +344,10 @@ impl Upkeep {
         match self {
             Self::Quarantine { id, .. } | Self::Erase { id, .. } => UpkeepKind::Rewriting(*id),
             Self::RemoveEnded { .. } => UpkeepKind::Removal,
-            Self::ForgetReservations { .. } | Self::PutDefinition { .. } | Self::RetireDefinition { .. } => {
-                UpkeepKind::Other
-            }
+            Self::ForgetReservations { .. }
+            | Self::PutDefinition { .. }
+            | Self::RetireDefinition { .. }
+            | Self::Secret { .. } => UpkeepKind::Other,
         }
     }
 
@@ -355,6 +361,7 @@ impl Upkeep {
             Self::ForgetReservations { reply, .. } => drop(reply.send(Err(error))),
             Self::PutDefinition { reply, .. } => drop(reply.send(Err(error))),
             Self::RetireDefinition { reply, .. } => drop(reply.send(Err(error))),
+            Self::Secret { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) const FORMAT: i64 = 3;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once
 /// released, any change here is a new format, with a step that upgrades the old one in place.
-const LAYOUT: [&str; 18] = [
+const LAYOUT: [&str; 19] = [
     // What transactions run, and of which mode they are: one number for both. `body` and `registered_at` are
     // NULL for a definition that transactions name but that was never stored here.
     "CREATE TABLE definition (
@@ -135,6 +135,11 @@ const LAYOUT: [&str; 18] = [
     frozen_to  INTEGER,
     merged_to  INTEGER
 ) STRICT",
+    // What tokens are made with, by what they are for: it goes where the journal goes.
+    "CREATE TABLE secret (
+    name  TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID, STRICT",
     // How many transactions there are, so that nobody has to count them.
     "CREATE TABLE tally (
     definition   INTEGER NOT NULL,

@@ -395,6 +395,9 @@ impl<'c> Settler<'c> {
             Upkeep::RetireDefinition { mode, name, version, now, reply } => {
                 let _ = reply.send(self.retire_definition(mode, &name, version, now));
             }
+            Upkeep::Secret { name, fresh, reply } => {
+                let _ = reply.send(self.secret(&name, &fresh));
+            }
         }
     }
 }

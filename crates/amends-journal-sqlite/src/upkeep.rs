@@ -314,6 +314,16 @@ impl Settler<'_> {
         done.map_err(|(_, error)| error)?.map_err(JournalError::from)
     }
 
+    pub(super) fn secret(&mut self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
+        let done = self.transaction(fresh.len(), |settler| {
+            let sql = "INSERT INTO secret (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+            settler.connection.prepare_cached(sql)?.execute(params![name, fresh])?;
+            let sql = "SELECT value FROM secret WHERE name = ?1";
+            Ok(settler.connection.prepare_cached(sql)?.query_row([name], |row| row.get(0))?)
+        });
+        done.map_err(|(_, error)| error)
+    }
+
     pub(super) fn retire_definition(
         &mut self,
         mode: Mode,

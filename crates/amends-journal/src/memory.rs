@@ -47,6 +47,7 @@ struct State {
     reserved_ids: BTreeMap<TransactionId, u64>,
     tally: BTreeMap<Group, u64>,
     definitions: BTreeMap<(DefinitionName, u32), StoredDefinition>,
+    secrets: BTreeMap<String, Vec<u8>>,
     newest_at: Option<Time>,
     coordinators: u64,
     held: BTreeMap<Partition, Held>,
@@ -249,6 +250,10 @@ impl Upkeep for MemoryJournal {
                 PutDefinition::New
             }
         })
+    }
+
+    fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
+        Ok(self.state().secrets.entry(name.to_owned()).or_insert_with(|| fresh.to_vec()).clone())
     }
 
     fn retire_definition(

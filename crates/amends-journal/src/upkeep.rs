@@ -66,6 +66,10 @@ pub trait Upkeep: Send + Sync {
         version: u32,
         now: Time,
     ) -> Result<RetireDefinition, JournalError>;
+
+    /// A secret of this journal, by name. The first time `fresh` becomes it, durably: it goes where the journal
+    /// goes, so that what was proven with it yesterday is proven on another machine tomorrow.
+    fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError>;
 }
 
 /// What became of a quarantine.

@@ -4,9 +4,13 @@
 //! how often a call arrives: the same key may come again, with the same payload, and the first answer must be
 //! given again. Does not time or repeat calls: the shard does.
 
+mod breaker;
 pub mod connect;
 pub(crate) mod gate;
+mod rate;
+pub(crate) mod shared_gate;
 mod trace;
+mod view;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +19,10 @@ use std::time::Duration;
 
 use amends_core::{AttemptId, Definition, Direction, Outcome, TransactionId};
 use bytes::Bytes;
+
+pub use breaker::BreakerView;
+pub use shared_gate::{LastError, OutcomeCounts};
+pub use view::ParticipantView;
 
 /// The answer to a call, on its way.
 pub type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;

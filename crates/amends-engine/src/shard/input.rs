@@ -12,6 +12,7 @@ use amends_core::{
 use amends_journal::{Append, AppendAnswer, Epoch, Fingerprint, StartKey};
 use bytes::Bytes;
 
+use crate::participant::gate::Places;
 use crate::participant::{Call, ParticipantIndex};
 use crate::registry::Runnable;
 
@@ -84,8 +85,10 @@ pub enum Input<T> {
         /// The transaction.
         id: TransactionId,
     },
-    /// Participants came, or their limits changed: how many places each gate of this shard has from here on.
-    Gates(Arc<[usize]>),
+    /// Participants came, or their limits changed: what each gate lets through from here on.
+    Gates(Arc<[Places]>),
+    /// Another shard, or a person, moved a gate: this one may have a place there.
+    LookAtGate(ParticipantIndex),
     /// A moment named by [`crate::shard::Shard::wake_at`] has come.
     Tick,
 }
@@ -231,6 +234,8 @@ pub struct Output<T> {
     pub fenced: Vec<TransactionId>,
     /// When the first of the transactions that went to sleep wakes; their timers are in the journal.
     pub sleeps_until: Option<Time>,
+    /// Shards, by number, that are to look at a gate: [`Input::LookAtGate`].
+    pub wakes: Vec<(usize, ParticipantIndex)>,
 }
 
 impl<T> Output<T> {
@@ -243,13 +248,14 @@ impl<T> Output<T> {
             quarantines: Vec::new(),
             fenced: Vec::new(),
             sleeps_until: None,
+            wakes: Vec::new(),
         }
     }
 
     /// Whether nothing is wanted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { appends, calls, replies, loads, quarantines, fenced, sleeps_until } = self;
+        let Self { appends, calls, replies, loads, quarantines, fenced, sleeps_until, wakes } = self;
         appends.is_empty()
             && calls.is_empty()
             && replies.is_empty()
@@ -257,5 +263,6 @@ impl<T> Output<T> {
             && quarantines.is_empty()
             && fenced.is_empty()
             && sleeps_until.is_none()
+            && wakes.is_empty()
     }
 }

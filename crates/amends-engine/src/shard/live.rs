@@ -8,6 +8,7 @@ use std::sync::Arc;
 use amends_core::{Command, EffectId, OwedCall, Standing, Time, Transaction};
 
 use crate::limits::SLEEP_AT_LEAST;
+use crate::participant::shared_gate::Pass;
 use crate::registry::Runnable;
 use crate::shard::input::{Ticket, Until};
 
@@ -41,6 +42,8 @@ pub(crate) struct UnderWay {
     pub(crate) call: OwedCall,
     /// When the attempt's limit passes; `None` while it queues at the gate, which is not the attempt's time.
     pub(crate) deadline: Option<Time>,
+    /// Its place at the gate, once it has one.
+    pub(crate) pass: Pass,
 }
 
 impl UnderWay {

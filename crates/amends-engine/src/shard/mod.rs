@@ -6,6 +6,7 @@
 //! or disk, nor what a transaction's mode is: production, tests and the simulation drive this very type.
 //! Start reading at [`Shard::handle`].
 
+mod gates;
 mod in_flight;
 pub mod input;
 mod live;
@@ -19,18 +20,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{
-    AttemptId, Command, Effect, EffectId, Facts, Moment, Outcome, OwedCall, Partition, Partitions, Reason,
-    Rejected, Standing, Time, Transaction, TransactionId,
+    AttemptId, Command, Effect, Facts, Moment, Outcome, OwedCall, Partition, Partitions, Reason, Rejected,
+    Standing, Time, Transaction, TransactionId,
 };
 use amends_journal::record::{self, Record};
 use amends_journal::{Append, AppendAnswer, Conflict, Epoch, Expected, IdHash, NewTransaction, Presence};
-use bytes::Bytes;
 
 use crate::leases::Leases;
 use crate::limits::{NO_SPACE_RETRY, READ_RETRY, SLEEP_AT_LEAST};
-use crate::participant::Call;
-use crate::participant::gate::Gate;
-use crate::registry::Runnable;
+use crate::participant::gate::{Gate, Places};
+use crate::participant::shared_gate::Pass;
+use crate::shard::gates::{Begun, begin};
 use crate::shard::in_flight::{Appending, InFlight};
 use crate::shard::input::{Found, Input, Output, Quarantine, Reply, Start, Ticket, Until};
 use crate::shard::live::{Backlog, Live, UnderWay};
@@ -44,6 +44,8 @@ pub struct Shard<T> {
     appending: Appending<T>,
     loads: Loads<T>,
     agenda: BTreeSet<(Time, TransactionId)>,
+    /// Which of the engine's shards this is: places at the gates are shared.
+    number: usize,
     gates: Vec<Gate>,
     leases: Arc<Leases>,
     /// Partitions that another coordinator has taken since.
@@ -54,26 +56,17 @@ pub struct Shard<T> {
     pub sabotage_early_effects: bool,
 }
 
-/// What became of a call that is owed.
-enum Begun {
-    /// It was sent, and its limit passes then.
-    Sent(Time),
-    /// It waits for a place at its gate.
-    Queued,
-    /// Its payload could not be made; nothing was sent.
-    Unmade(String),
-}
-
 impl<T: Ticket> Shard<T> {
     /// A shard without transactions.
     #[must_use]
-    pub fn new(gates: Vec<Gate>, leases: Arc<Leases>) -> Self {
+    pub fn new(places: &[Places], number: usize, leases: Arc<Leases>) -> Self {
         Self {
             live: HashMap::default(),
             appending: Appending::new(),
             loads: Loads::new(),
             agenda: BTreeSet::new(),
-            gates,
+            number,
+            gates: places.iter().map(|places| Gate::new(places.clone(), number)).collect(),
             leases,
             lost: Partitions::NONE,
             output: Output::new(),
@@ -101,6 +94,7 @@ impl<T: Ticket> Shard<T> {
             Input::RecoveryDone => self.loads.recovery_done(),
             Input::Awaken { id } => self.ensure_loaded(id),
             Input::Gates(places) => self.set_gates(&places, moment),
+            Input::LookAtGate(gate) => self.look_at_gate(gate.0, moment),
             Input::Tick => self.tick(moment),
         }
     }
@@ -114,7 +108,7 @@ impl<T: Ticket> Shard<T> {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         let due = self.agenda.first().map(|(due, _)| *due);
-        let timers = [due, self.appending.retry_at, self.loads.retry_at];
+        let timers = [due, self.appending.retry_at, self.loads.retry_at, Some(self.gates_open_at())];
         timers.into_iter().flatten().min().unwrap_or(Time::NEVER)
     }
 
@@ -326,58 +320,13 @@ impl<T: Ticket> Shard<T> {
         let place = live.under_way.iter().position(|other| other.call.attempt == attempt);
         let removed = place.map(|at| live.under_way.swap_remove(at));
         let gate = live.runnable.participant(attempt.call).0;
+        let had_place = removed.filter(|under_way| under_way.deadline.is_some());
+        if let Some(UnderWay { pass, .. }) = had_place {
+            self.leave(gate, pass, Some(&outcome), moment);
+        }
         self.enqueue(id, Backlog::own(Command::Answer { attempt, outcome }), moment);
-        if removed.is_some_and(|under_way| under_way.deadline.is_some()) {
-            self.leave(gate, moment);
-        }
-    }
-
-    fn set_gates(&mut self, places: &[usize], moment: Moment) {
-        for (at, places) in places.iter().copied().enumerate() {
-            match self.gates.get_mut(at) {
-                Some(gate) => gate.set_places(places),
-                None => self.gates.push(Gate::new(places)),
-            }
-            self.let_in(at, moment);
-        }
-    }
-
-    /// Gives a place back, and free places to those who queue.
-    fn leave(&mut self, gate: usize, moment: Moment) {
-        self.gates[gate].leave();
-        self.let_in(gate, moment);
-    }
-
-    /// Gives free places to those who queue.
-    fn let_in(&mut self, gate: usize, moment: Moment) {
-        while let Some((id, attempt)) = self.gates[gate].next() {
-            // It may have been given up while it queued.
-            let Some(live) = self.live.get_mut(&id) else { continue };
-            let Some(at) = live.under_way.iter().position(|under_way| under_way.call.attempt == attempt)
-            else {
-                continue;
-            };
-            let Live { transaction, runnable, appending, under_way, backlog, .. } = &mut **live;
-            let UnderWay { call, deadline } = under_way[at];
-            let name = EffectId::Call(attempt);
-            let is_owed = !*appending && transaction.owed().any(|owed| owed.id() == name);
-            if !is_owed {
-                // If it still is after the append, it queues anew.
-                if deadline.is_none() {
-                    under_way.swap_remove(at);
-                }
-                continue;
-            }
-            match begin(transaction, runnable, call, &mut self.gates, &mut self.output, moment) {
-                Begun::Sent(deadline) => under_way[at].deadline = Some(deadline),
-                Begun::Queued => {}
-                Begun::Unmade(why) => {
-                    under_way.swap_remove(at);
-                    backlog.push_back(Backlog::own(Command::Unmade { attempt, why }));
-                    self.advance(id, moment);
-                }
-            }
-            self.schedule(id, moment);
+        if had_place.is_some() {
+            self.let_in(gate, moment);
         }
     }
 
@@ -568,17 +517,30 @@ impl<T: Ticket> Shard<T> {
         let live = self.live.get_mut(&id).expect("whoever sends has the transaction");
         assert!(!live.appending, "no effect leaves before its fact is durable");
         let Live { transaction, runnable, under_way, backlog, .. } = &mut **live;
+        // What queues for what is not owed any more would keep the transaction from sleep.
+        if under_way.iter().any(|call| call.deadline.is_none()) {
+            under_way.retain(|call| {
+                call.deadline.is_some() || transaction.owed().any(|effect| effect.id() == call.id())
+            });
+        }
+        let mut queues_at = None;
+        let mut left = None;
         for effect in transaction.owed() {
             if under_way.iter().any(|other| other.id() == effect.id()) {
                 continue;
             }
             match effect {
                 Effect::Call(call) => {
-                    let deadline =
+                    let gate = runnable.participant(call.attempt.call).0;
+                    let (deadline, pass) =
                         match begin(transaction, runnable, call, &mut self.gates, &mut self.output, moment) {
-                            Begun::Sent(deadline) => Some(deadline),
-                            Begun::Queued => None,
+                            Begun::Sent(deadline, pass) => (Some(deadline), pass),
+                            Begun::Queued => {
+                                queues_at = Some(gate);
+                                (None, Pass::PLAIN)
+                            }
                             Begun::Unmade(why) => {
+                                left = Some(gate);
                                 backlog
                                     .push_back(Backlog::own(Command::Unmade { attempt: call.attempt, why }));
                                 continue;
@@ -587,11 +549,18 @@ impl<T: Ticket> Shard<T> {
                     // Most transactions have one call at a time: room for more would be half of what they
                     // take.
                     under_way.reserve_exact(1);
-                    under_way.push(UnderWay { call, deadline });
+                    under_way.push(UnderWay { call, deadline, pass });
                 }
             }
         }
-        if !backlog.is_empty() {
+        let is_to_advance = !backlog.is_empty();
+        if let Some(gate) = queues_at {
+            self.tidy_queue(gate);
+        }
+        if let Some(gate) = left {
+            self.let_in(gate, moment);
+        }
+        if is_to_advance {
             self.advance(id, moment);
         }
     }
@@ -630,6 +599,7 @@ impl<T: Ticket> Shard<T> {
             self.agenda.pop_first();
             self.look_at(id, moment);
         }
+        self.look_at_gates(moment);
     }
 
     /// A moment has come that the transaction waits for: an attempt's limit, or its own.
@@ -640,21 +610,21 @@ impl<T: Ticket> Shard<T> {
         live.under_way.retain(|under_way| {
             let is_over = under_way.deadline.is_some_and(|deadline| deadline <= moment.now);
             if is_over {
-                overdue.push(under_way.call);
+                overdue.push(*under_way);
             }
             !is_over
         });
-        for OwedCall { attempt, limit, .. } in overdue.iter().copied() {
+        let runnable = live.runnable.clone();
+        for UnderWay { call: OwedCall { attempt, limit, .. }, pass, .. } in overdue.iter().copied() {
             let message = format!("no answer within {} ms", limit.as_millis());
             let outcome = Outcome::unknown(Reason::TIMED_OUT, message);
-            live.backlog.push_back(Backlog::own(Command::Answer { attempt, outcome }));
+            self.leave(runnable.participant(attempt.call).0, pass, Some(&outcome), moment);
+            self.in_memory(id).backlog.push_back(Backlog::own(Command::Answer { attempt, outcome }));
         }
-        live.backlog.push_back(Backlog::own(Command::Wake));
-        let gates: Vec<usize> =
-            overdue.iter().map(|call| live.runnable.participant(call.attempt.call).0).collect();
+        self.in_memory(id).backlog.push_back(Backlog::own(Command::Wake));
         self.advance(id, moment);
-        for gate in gates {
-            self.leave(gate, moment);
+        for under_way in overdue {
+            self.let_in(runnable.participant(under_way.call.attempt.call).0, moment);
         }
     }
 
@@ -677,7 +647,9 @@ impl<T: Ticket> Shard<T> {
         self.agenda.remove(&(live.agenda_at, id));
         for under_way in std::mem::take(&mut live.under_way) {
             if under_way.deadline.is_some() {
-                self.leave(live.runnable.participant(under_way.call.attempt.call).0, moment);
+                let gate = live.runnable.participant(under_way.call.attempt.call).0;
+                self.leave(gate, under_way.pass, None, moment);
+                self.let_in(gate, moment);
             }
         }
         live
@@ -697,7 +669,9 @@ impl<T: Ticket> Shard<T> {
             let payload = live.runnable.payload(&live.transaction, call.attempt.call);
             let payload = payload.expect("a build that breaks the rule has sound payloads");
             let participant = live.runnable.participant(call.attempt.call);
-            self.output.calls.push((participant, call_of(&live.transaction, &live.runnable, call, payload)));
+            self.output
+                .calls
+                .push((participant, gates::call_of(&live.transaction, &live.runnable, call, payload)));
         }
     }
 }
@@ -719,41 +693,6 @@ fn handle(
     })
 }
 
-/// Sends a call if its gate has a place; has it queue there otherwise.
-fn begin<T>(
-    transaction: &Transaction,
-    runnable: &Runnable,
-    call: OwedCall,
-    gates: &mut [Gate],
-    output: &mut Output<T>,
-    moment: Moment,
-) -> Begun {
-    let participant = runnable.participant(call.attempt.call);
-    let gate = &mut gates[participant.0];
-    if !gate.has_place() {
-        gate.queue(transaction.id(), call.attempt);
-        return Begun::Queued;
-    }
-    let payload = match runnable.payload(transaction, call.attempt.call) {
-        Ok(payload) => payload,
-        Err(why) => return Begun::Unmade(why),
-    };
-    let (bytes, limit) = (payload.len() as u64, moment.sizes.payload_bytes_max);
-    if bytes > limit {
-        return Begun::Unmade(format!("the payload would have {bytes} bytes; {limit} are allowed"));
-    }
-    gate.enter();
-    output.calls.push((participant, call_of(transaction, runnable, call, payload)));
-    Begun::Sent(moment.now.after(call.limit))
-}
-
 fn state_of<T>(live: &Live<T>) -> Reply {
     Reply::State { transaction: Box::new(live.transaction.clone()), sequence: live.sequence }
-}
-
-fn call_of(transaction: &Transaction, runnable: &Runnable, call: OwedCall, payload: Bytes) -> Call {
-    let OwedCall { attempt, in_doubt, limit } = call;
-    let definition = runnable.definition.clone();
-    let trace = transaction.trace().map(str::to_owned);
-    Call { transaction: transaction.id(), definition, attempt, in_doubt, limit, payload, trace }
 }

@@ -74,7 +74,8 @@ impl Committer<'_> {
             Upkeep::RemoveEnded { cursor: Some(_), .. } => self.serve(Waiting::Upkeep(upkeep)),
             Upkeep::ForgetReservations { .. }
             | Upkeep::PutDefinition { .. }
-            | Upkeep::RetireDefinition { .. } => self.do_upkeep(upkeep),
+            | Upkeep::RetireDefinition { .. }
+            | Upkeep::Secret { .. } => self.do_upkeep(upkeep),
         }
     }
 
@@ -291,7 +292,8 @@ impl Committer<'_> {
                     | Upkeep::Erase { .. }
                     | Upkeep::ForgetReservations { .. }
                     | Upkeep::PutDefinition { .. }
-                    | Upkeep::RetireDefinition { .. },
+                    | Upkeep::RetireDefinition { .. }
+                    | Upkeep::Secret { .. },
                 ) => waiting.refuse(self.no_space()),
             }
         }

@@ -38,6 +38,7 @@ suite![
     every_definition_comes_back_as_it_was,
     a_retired_definition_is_retired_once_and_for_good,
     only_a_stored_definition_is_retired,
+    a_secret_stays_what_it_first_was,
 ];
 
 /// As the owner of everything.
@@ -451,6 +452,13 @@ fn only_a_stored_definition_is_retired(journal: &dyn Journal) {
     assert_eq!(retire(journal, "Test", 1, 8), RetireDefinition::NotFound);
     assert_eq!(retire(journal, "Other", 1, 8), RetireDefinition::NotFound);
     assert_eq!(journal.definitions().expect(READABLE), []);
+}
+
+fn a_secret_stays_what_it_first_was(journal: &dyn Journal) {
+    let ask = |name: &str, fresh: u8| journal.secret(name, &[fresh; 32]).expect(WRITABLE);
+    assert_eq!(ask("callbacks", 1), [1; 32]);
+    assert_eq!(ask("callbacks", 2), [1; 32]);
+    assert_eq!(ask("other", 3), [3; 32]);
 }
 
 fn a_definition_is_stored_once_and_never_changed(journal: &dyn Journal) {

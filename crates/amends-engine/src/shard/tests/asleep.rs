@@ -17,7 +17,7 @@ use amends_journal::{AppendAnswer, Epoch};
 use bytes::Bytes;
 
 use crate::leases::Leases;
-use crate::participant::gate::Gate;
+use crate::participant::gate::Places;
 use crate::registry::Runnable;
 use crate::shard::Shard;
 use crate::shard::input::{Found, Input, Output, Reply, Start, Ticket, Until};
@@ -68,7 +68,7 @@ impl Story {
         let now = Moment { now, entropy: Entropy(1), sizes: SizeLimits::default() };
         let (id, input) = (TransactionId::from_parts(1, 1), Bytes::from_static(b"{}"));
         let (stored, _) = Transaction::start(id, definition, input.clone(), Origin::default(), now);
-        let shard = Shard::new(vec![Gate::new(1)], Arc::new(Leases::all(Epoch(1))));
+        let shard = Shard::new(&[Places::Own(1)], 0, Arc::new(Leases::all(Epoch(1))));
         let mut story =
             Self { shard, runnable, stored, sequence: 1, standing: Standing::Active(Way::Forward), now };
         let start = Start {

@@ -15,7 +15,7 @@ use amends_journal::{AppendAnswer, Epoch};
 use bytes::Bytes;
 
 use crate::leases::Leases;
-use crate::participant::gate::Gate;
+use crate::participant::gate::Places;
 use crate::registry::Runnable;
 use crate::shard::Shard;
 use crate::shard::input::{Found, Input, Output, Reply, Until};
@@ -89,7 +89,7 @@ fn a_page_that_is_older_than_memory_is_not_believed() {
         standing,
     };
 
-    let mut shard = Shard::new(vec![Gate::new(1)], Arc::new(Leases::all(Epoch(1))));
+    let mut shard = Shard::new(&[Places::Own(1)], 0, Arc::new(Leases::all(Epoch(1))));
     let resume = Input::Command {
         ticket: 1,
         id,

@@ -17,6 +17,7 @@ use amends_core::{
     Outcome, RetryPolicy, Saga, SagaDefinition, SagaSpec, Signal, SizeLimits, Standing, StepIndex, StepKind,
     StepSpec, Time, Transaction, TransactionId, Verb,
 };
+use amends_definition::{BreakerSettings, Rate};
 use amends_journal::record;
 use amends_journal::{
     Append, AppendAnswer, Conflict, Epoch, Expected, Fingerprint, KeyEntry, Presence, StartKey,
@@ -25,7 +26,9 @@ use bytes::Bytes;
 
 use crate::leases::Leases;
 use crate::participant::Call;
-use crate::participant::gate::Gate;
+use crate::participant::connect::GateLimits;
+use crate::participant::gate::{Gate, Places};
+use crate::participant::shared_gate::SharedGate;
 use crate::registry::Runnable;
 use crate::shard::Shard;
 use crate::shard::input::{Found, Input, Reply, Start, Until};
@@ -111,7 +114,7 @@ impl World {
             seed,
             now: Time::from_milliseconds(1_000_000),
             runnables: vec![linear(), diamond(), patient(), errand()],
-            shard: Shard::new(gates(), Arc::new(Leases::all(Epoch(1)))),
+            shard: Shard::new(&gates(), 0, Arc::new(Leases::all(Epoch(1)))),
             durable: BTreeMap::new(),
             keys: BTreeMap::new(),
             queued: VecDeque::new(),
@@ -530,7 +533,7 @@ impl World {
         self.loads.clear();
         self.read.clear();
         self.asked.clear();
-        self.shard = Shard::new(gates(), Arc::new(Leases::all(Epoch(1))));
+        self.shard = Shard::new(&gates(), 0, Arc::new(Leases::all(Epoch(1))));
         self.shard.sabotage_early_effects = self.sabotaged;
         self.recovery = Recovery::After(None);
         self.sleeper_looks_at = self.earliest_timer();
@@ -677,8 +680,13 @@ impl World {
     }
 }
 
-fn gates() -> Vec<Gate> {
-    (0..PARTICIPANTS).map(|_| Gate::new(PLACES)).collect()
+/// One participant is in this program, the other behind a breaker that opens and probes soon.
+fn gates() -> [Places; PARTICIPANTS] {
+    let breaker =
+        BreakerSettings { after: 3, first: Duration::from_millis(20), max: Duration::from_millis(300) };
+    let rate = Some(Rate { calls: 500, per: Duration::from_secs(1) });
+    let limits = GateLimits { calls_max: PLACES, rate, breaker };
+    [Places::Own(PLACES), Places::Shared(Arc::new(SharedGate::new(limits)))]
 }
 
 const NAMES: [&str; PARTICIPANTS] = ["p0", "p1"];
