@@ -7,6 +7,8 @@
 mod completions;
 mod definition;
 mod demo;
+mod demo_service;
+mod demo_services;
 mod directory;
 mod failure;
 mod input;
@@ -50,6 +52,9 @@ enum Command {
     Definition(definition::DefinitionArgs),
     /// See how participants do
     Participant(participant::ParticipantArgs),
+    /// One service of the shop, as a process of its own
+    #[command(hide = true)]
+    DemoService(demo_service::ServiceArgs),
     /// Measure this machine: sagas per second, latency and recovery, next to the disk's own limit
     Bench(amends_bench::Arguments),
     /// One process of a measurement
@@ -74,6 +79,7 @@ fn main() -> ExitCode {
         Command::Saga(args) => saga::run(args),
         Command::Definition(args) => definition::run(args),
         Command::Participant(args) => participant::run(args),
+        Command::DemoService(args) => demo_service::run(args).map(|()| Code::Done).map_err(Failure::from),
         Command::Bench(args) => return amends_bench::run(&args),
         Command::BenchWorker(args) => return amends_bench::run_worker(&args, process::start_log),
         Command::Completions(args) => completions::completions(&args, Cli::command()),

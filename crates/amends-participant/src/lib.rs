@@ -3,7 +3,8 @@
 //! Owns the table `amends_barrier` inside the service's own database, and the one connection that writes
 //! there. Promises that a repeated call gets the first answer, that an undo with nothing to undo blocks the
 //! late action, and that an answer leaves only after the transaction behind it is on disk. Does not know
-//! sagas, transports or JSON: payloads and answers are bytes. Start reading at [`barrier`] for the rule and
+//! sagas or JSON: payloads and answers are bytes; the feature `http` reads a call from a request's headers and
+//! makes a response of its answer. Start reading at [`barrier`] for the rule and
 //! at [`database::Database`] for the flush.
 
 mod answer;
@@ -11,6 +12,8 @@ pub mod barrier;
 pub mod database;
 mod delivery;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 mod key;
 pub mod limits;
 mod savepoint;

@@ -1,4 +1,4 @@
-//! The directory of the four databases.
+//! The directory of the four databases, or of one that belongs to a service which runs alone.
 //!
 //! Owns the marker beside them and their common generation. Promises that a file which is lost, older than
 //! the others or newer than the marker is an error, not a new or a smaller shop: of a copy whatever was left
@@ -18,6 +18,8 @@ use crate::operation::ServiceName;
 const MARKER: &str = "shop.created";
 const MARKER_TEXT: &str =
     "The four databases of the shop were created here together. If one is missing, it was lost.\n";
+const MARKER_TEXT_ALONE: &str =
+    "The database of this service was created here. If it is missing, it was lost.\n";
 const GENERATION: &str = "generation ";
 
 /// Why a directory cannot be used.
@@ -52,6 +54,20 @@ pub enum DirectoryError {
         path = path.display()
     )]
     Unreadable { path: PathBuf },
+    /// The services of this directory run as processes of their own.
+    #[error(
+        "{path} belongs to a shop whose services are processes of their own: start it with --services, or \
+         choose another directory with --data",
+        path = path.display()
+    )]
+    Apart { path: PathBuf },
+    /// The services of this directory run together in one process.
+    #[error(
+        "{path} belongs to a shop whose services run in one process: start it without --services, or choose \
+         another directory with --data",
+        path = path.display()
+    )]
+    Together { path: PathBuf },
     /// The directory cannot be used.
     #[error("{path}: {source}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
@@ -67,7 +83,9 @@ impl DirectoryError {
             DirectoryError::Lost { .. }
             | DirectoryError::NoMarker { .. }
             | DirectoryError::Older { .. }
-            | DirectoryError::Unreadable { .. } => false,
+            | DirectoryError::Unreadable { .. }
+            | DirectoryError::Apart { .. }
+            | DirectoryError::Together { .. } => false,
         }
     }
 }
@@ -76,32 +94,35 @@ impl DirectoryError {
 #[derive(Debug)]
 pub(crate) struct Directory<'a> {
     path: &'a Path,
+    names: &'a [ServiceName],
     /// As the marker says; none before the first start was finished.
     generation: Option<i64>,
 }
 
-impl Directory<'_> {
-    /// Makes the directory unless it is there, and misses what should be in it.
-    pub(crate) fn prepare(path: &Path) -> Result<Directory<'_>, DirectoryError> {
+impl<'a> Directory<'a> {
+    /// Makes the directory of these services unless it is there, and misses what should be in it.
+    pub(crate) fn prepare(path: &'a Path, names: &'a [ServiceName]) -> Result<Self, DirectoryError> {
+        require_same_kind(path, names)?;
         fs::create_dir_all(path).map_err(io_error(path))?;
-        let directory = Directory { path, generation: read(&path.join(MARKER))? };
+        let generation = read(&path.join(MARKER), marker_text(names))?;
+        let directory = Directory { path, names, generation };
         if directory.generation.is_some() {
-            ServiceName::ALL.into_iter().try_for_each(|name| directory.require(name))?;
+            names.iter().try_for_each(|name| directory.require(*name))?;
         }
         Ok(directory)
     }
 
     /// Compares the databases with the marker, and says which generation they get now.
-    pub(crate) fn judge(&self, generations: [(ServiceName, i64); 4]) -> Result<i64, DirectoryError> {
+    pub(crate) fn judge(&self, generations: &[(ServiceName, i64)]) -> Result<i64, DirectoryError> {
         let path = self.path.join(MARKER);
-        let newest = generations.into_iter().map(|(_, generation)| generation).max().unwrap_or(0);
+        let newest = generations.iter().map(|(_, generation)| *generation).max().unwrap_or(0);
         let Some(known) = self.generation else {
             return if newest == 0 { Ok(1) } else { Err(DirectoryError::NoMarker { path }) };
         };
         if newest > known + 1 {
             return Err(DirectoryError::Older { path, found: known, expected: newest });
         }
-        match generations.into_iter().find(|(_, generation)| *generation < known) {
+        match generations.iter().copied().find(|(_, generation)| *generation < known) {
             Some((name, found)) => {
                 let path = self.path.join(name.file());
                 Err(DirectoryError::Older { path, found, expected: known })
@@ -122,7 +143,8 @@ impl Directory<'_> {
         let new = self.path.join(format!("{MARKER}.new"));
         let write = || {
             let mut marker = File::create(&new)?;
-            marker.write_all(format!("{MARKER_TEXT}{GENERATION}{generation}\n").as_bytes())?;
+            let text = marker_text(self.names);
+            marker.write_all(format!("{text}{GENERATION}{generation}\n").as_bytes())?;
             marker.sync_all()?;
             fs::rename(&new, &path)?;
             File::open(self.path)?.sync_all()?;
@@ -146,15 +168,30 @@ impl Directory<'_> {
     }
 }
 
+/// A service that runs alone has its directory inside the one that the four share when they run together.
+fn require_same_kind(path: &Path, names: &[ServiceName]) -> Result<(), DirectoryError> {
+    let is_alone = names.len() == 1;
+    if is_alone {
+        let together = path.parent().filter(|parent| parent.join(MARKER).exists());
+        return together.map_or(Ok(()), |parent| Err(DirectoryError::Together { path: parent.to_owned() }));
+    }
+    let is_apart = |name: &ServiceName| path.join(name.as_str()).join(MARKER).exists();
+    if names.iter().any(is_apart) { Err(DirectoryError::Apart { path: path.to_owned() }) } else { Ok(()) }
+}
+
+fn marker_text(names: &[ServiceName]) -> &'static str {
+    if names.len() == 1 { MARKER_TEXT_ALONE } else { MARKER_TEXT }
+}
+
 /// The generation in the marker, if there is one.
-fn read(marker: &Path) -> Result<Option<i64>, DirectoryError> {
+fn read(marker: &Path, marker_text: &str) -> Result<Option<i64>, DirectoryError> {
     let text = match fs::read_to_string(marker) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
         Err(source) => return Err(DirectoryError::Io { path: marker.to_owned(), source }),
     };
-    let generation = text.strip_prefix(MARKER_TEXT).and_then(|rest| rest.strip_prefix(GENERATION));
+    let generation = text.strip_prefix(marker_text).and_then(|rest| rest.strip_prefix(GENERATION));
     let generation = generation.and_then(|rest| rest.strip_suffix('\n')?.parse().ok());
     match generation {
         Some(generation) => Ok(Some(generation)),
@@ -174,9 +211,9 @@ mod tests {
     fn an_interrupted_opening_is_no_damage_and_a_file_of_another_time_is() {
         use ServiceName::{Inventory, Order, Payment, Shipping};
         let judge = |generation, [order, payment, inventory, shipping]: [i64; 4]| {
-            let directory = Directory { path: Path::new("x"), generation };
+            let directory = Directory { path: Path::new("x"), names: &ServiceName::ALL, generation };
             let found = [(Order, order), (Payment, payment), (Inventory, inventory), (Shipping, shipping)];
-            directory.judge(found).map_err(|error| error.to_string())
+            directory.judge(&found).map_err(|error| error.to_string())
         };
         assert_eq!(judge(None, [0; 4]), Ok(1));
         assert_eq!(judge(Some(0), [0, 1, 1, 0]), Ok(1));

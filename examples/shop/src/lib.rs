@@ -8,6 +8,7 @@
 //! reading at [`saga`] for the plan, at [`services::Services`] for the four and at [`payment`] for the
 //! smallest.
 
+pub mod apart;
 pub mod cursor;
 mod decimal;
 pub mod directory;
@@ -32,3 +33,4 @@ pub mod stock;
 pub mod surroundings;
 mod undo;
 pub mod views;
+mod wire;

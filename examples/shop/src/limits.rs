@@ -30,3 +30,13 @@ pub const SAGA_TIME_MAX: Duration = Duration::from_secs(120);
 /// Calls to one service that are under way together. It flushes them together, so this bounds one group commit; further calls
 /// queue in the engine.
 pub const CALLS_PER_SERVICE_MAX: usize = 256;
+
+/// How long a look at a service that is a process of its own may take: it is started again within a second
+/// when it has ended.
+pub const LOOK_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a look rests before it is repeated.
+pub const LOOK_REST: Duration = Duration::from_millis(50);
+
+/// Most bytes that a look reads: a page of orders with many lines each.
+pub const LOOK_BYTES_MAX: usize = 64 * 1024 * 1024;

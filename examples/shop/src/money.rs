@@ -117,7 +117,7 @@ pub mod minor_units {
 
 /// For `#[serde(with)]`: a number with at most two decimals, as people see it. Exact only in JSON text.
 pub mod outside {
-    use serde::{Serialize, Serializer, ser};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
     use serde_json::value::RawValue;
 
     use super::Money;
@@ -128,6 +128,15 @@ pub mod outside {
     /// Those of the serializer.
     pub fn serialize<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(money.to_string()).map_err(ser::Error::custom)?.serialize(serializer)
+    }
+
+    /// Reads the number's exact text.
+    ///
+    /// # Errors
+    /// When there is no number, or one that is not an amount.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Money::parse(text.get()).map_err(de::Error::custom)
     }
 }
 

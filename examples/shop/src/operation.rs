@@ -140,6 +140,20 @@ impl Operation {
     }
 }
 
+/// There is no service of this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a service: there are order, payment, inventory and shipping")]
+pub struct UnknownService(String);
+
+impl std::str::FromStr for ServiceName {
+    type Err = UnknownService;
+
+    fn from_str(text: &str) -> Result<ServiceName, UnknownService> {
+        let found = ServiceName::ALL.into_iter().find(|name| name.as_str() == text);
+        found.ok_or_else(|| UnknownService(text.to_owned()))
+    }
+}
+
 impl fmt::Display for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

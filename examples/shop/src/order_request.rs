@@ -191,19 +191,25 @@ struct ItemShape<'a> {
 }
 
 /// An integer by value.
-enum Quantity {
+pub(crate) enum Quantity {
     Fits(i64),
     TooLarge,
 }
 
+impl Quantity {
+    /// The quantity, if it is one that can be ordered.
+    pub(crate) fn judge(self, path: impl Fn() -> String) -> Result<i64, RequestError> {
+        match self {
+            Quantity::Fits(quantity) if quantity > 0 => Ok(quantity),
+            Quantity::Fits(_) => Err(RequestError::QuantityNotPositive { path: path() }),
+            Quantity::TooLarge => Err(RequestError::Overflow { path: path() }),
+        }
+    }
+}
+
 impl<'a> Shape<'a> {
     fn of(body: &'a [u8]) -> Result<Shape<'a>, RequestError> {
-        let text = std::str::from_utf8(body).map_err(not_json)?;
-        if nesting(body) > NESTING_MAX {
-            return Err(RequestError::TooDeep { max: NESTING_MAX });
-        }
-        let body: &RawValue = serde_json::from_str(text).map_err(not_json)?;
-        let mut fields = Fields::of(body, "")?;
+        let mut fields = Fields::of_body(body)?;
         let user_id = fields.take("user_id", "a text")?.text()?;
         let items = fields.take("items", "an array")?.elements()?;
         let items = items.into_iter().map(ItemShape::of).collect::<Result<_, _>>()?;
@@ -221,13 +227,8 @@ impl<'a> ItemShape<'a> {
     }
 
     fn judge(self, index: usize) -> Result<Item, RequestError> {
-        let quantity_path = || format!("items[{index}].quantity");
         let price_path = || format!("items[{index}].price");
-        let quantity = match self.quantity {
-            Quantity::Fits(quantity) if quantity > 0 => quantity,
-            Quantity::Fits(_) => return Err(RequestError::QuantityNotPositive { path: quantity_path() }),
-            Quantity::TooLarge => return Err(RequestError::Overflow { path: quantity_path() }),
-        };
+        let quantity = self.quantity.judge(|| format!("items[{index}].quantity"))?;
         let price = Money::parse_price(self.price).map_err(|error| match error {
             MoneyError::TooManyDecimals => RequestError::TooManyDecimals { path: price_path() },
             MoneyError::NotAboveZero => RequestError::PriceNotPositive { path: price_path() },
@@ -242,19 +243,28 @@ impl<'a> ItemShape<'a> {
 }
 
 /// The fields of one object.
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     path: String,
     fields: Vec<(String, &'a RawValue)>,
 }
 
 /// A value and where it was found.
-struct Value<'a> {
-    path: String,
-    raw: &'a RawValue,
+pub(crate) struct Value<'a> {
+    pub(crate) path: String,
+    pub(crate) raw: &'a RawValue,
 }
 
 impl<'a> Fields<'a> {
-    fn of(raw: &'a RawValue, path: &str) -> Result<Fields<'a>, RequestError> {
+    /// Those of a whole body.
+    pub(crate) fn of_body(body: &'a [u8]) -> Result<Fields<'a>, RequestError> {
+        let text = std::str::from_utf8(body).map_err(not_json)?;
+        if nesting(body) > NESTING_MAX {
+            return Err(RequestError::TooDeep { max: NESTING_MAX });
+        }
+        Fields::of(serde_json::from_str(text).map_err(not_json)?, "")
+    }
+
+    pub(crate) fn of(raw: &'a RawValue, path: &str) -> Result<Fields<'a>, RequestError> {
         if !raw.get().starts_with('{') {
             let path = if path.is_empty() { "the body" } else { path }.to_owned();
             return Err(RequestError::WrongType { path, expected: "an object", found: kind(raw) });
@@ -267,7 +277,7 @@ impl<'a> Fields<'a> {
         Ok(Fields { path: path.to_owned(), fields })
     }
 
-    fn take(&mut self, name: &str, expected: &'static str) -> Result<Value<'a>, RequestError> {
+    pub(crate) fn take(&mut self, name: &str, expected: &'static str) -> Result<Value<'a>, RequestError> {
         let path = join(&self.path, name);
         match self.fields.binary_search_by(|(field, _)| field.as_str().cmp(name)) {
             Ok(at) => Ok(Value { path, raw: self.fields[at].1 }),
@@ -277,14 +287,14 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Value<'a> {
-    fn text(self) -> Result<String, RequestError> {
+    pub(crate) fn text(self) -> Result<String, RequestError> {
         if !self.raw.get().starts_with('"') {
             return Err(self.wrong_type("a text"));
         }
         serde_json::from_str(self.raw.get()).map_err(not_json)
     }
 
-    fn elements(self) -> Result<Vec<Value<'a>>, RequestError> {
+    pub(crate) fn elements(self) -> Result<Vec<Value<'a>>, RequestError> {
         if !self.raw.get().starts_with('[') {
             return Err(self.wrong_type("an array"));
         }
@@ -293,7 +303,7 @@ impl<'a> Value<'a> {
         Ok(elements.map(|(index, raw)| Value { path: format!("{}[{index}]", self.path), raw }).collect())
     }
 
-    fn number(self, expected: &'static str) -> Result<&'a str, RequestError> {
+    pub(crate) fn number(self, expected: &'static str) -> Result<&'a str, RequestError> {
         if !self.raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
             return Err(self.wrong_type(expected));
         }
@@ -302,7 +312,7 @@ impl<'a> Value<'a> {
 
     /// An integer by value: `2.0` and `2e0` are, `1.5` is another type. One that is too large is still an
     /// integer.
-    fn integer(self) -> Result<Quantity, RequestError> {
+    pub(crate) fn integer(self) -> Result<Quantity, RequestError> {
         let path = self.path.clone();
         let text = self.number("an integer")?;
         let decimal = Decimal::parse(text).expect("the JSON parser took this text for a number");

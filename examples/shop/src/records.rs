@@ -1,8 +1,7 @@
-//! Looking at the records of all four services.
+//! Looking at the records of one service.
 //!
 //! Owns the queries behind every view: a few for a page, none for each order. Promises that a stored record
-//! nobody can read is an error. Does not show one moment of all four services: each is read as of a moment of
-//! its own, the orders first, so that whatever a confirmed order needs is there when it is looked for.
+//! nobody can read is an error. Does not put together what several services show.
 
 use std::collections::BTreeMap;
 
@@ -19,144 +18,153 @@ use crate::payment::{self, Payment, PaymentStatus};
 use crate::shipping::{self, Shipment, ShipmentStatus};
 use crate::surroundings::rfc_3339;
 use crate::views::{
-    InventoryView, ItemView, Ledger, OrderView, OrdersPage, PageLimit, PaymentView, ProductView,
-    ReservationView, ShipmentView,
+    Counts, InventoryView, ItemView, OrderSums, OrderView, OrdersPage, PageLimit, PaymentSums, PaymentView,
+    Payments, ProductView, ReservationSums, ReservationView, Reservations, ShipmentSums, ShipmentView,
+    Shipments,
 };
 
-/// The four databases, to look at.
-#[derive(Clone, Copy)]
-pub(crate) struct Records<'a> {
-    pub(crate) order: &'a Database,
-    pub(crate) payment: &'a Database,
-    pub(crate) inventory: &'a Database,
-    pub(crate) shipping: &'a Database,
+/// An order of the order service, without what the others did for it.
+pub(crate) fn order(orders: &Database, id: &OrderId) -> Result<Option<OrderView>, DataError> {
+    let sql = format!("SELECT {} FROM orders WHERE id = ?1 ORDER BY number LIMIT 1", order::COLUMNS);
+    let found = orders.read(|c| with_items(c, select(c, &sql, [id.as_str()], Order::read)?))?;
+    found.into_iter().next_back().map(|found| view(orders, found)).transpose()
 }
 
-impl Records<'_> {
-    pub(crate) fn order(self, id: &OrderId) -> Result<Option<OrderView>, DataError> {
-        let sql = format!("SELECT {} FROM orders WHERE id = ?1 ORDER BY number LIMIT 1", order::COLUMNS);
-        let orders = self.order.read(|c| with_items(c, select(c, &sql, [id.as_str()], Order::read)?))?;
-        Ok(self.complete(orders)?.pop())
-    }
+/// A page of the order service's orders, oldest first, without what the others did for them.
+pub(crate) fn orders(
+    database: &Database,
+    after: OrdersCursor,
+    limit: PageLimit,
+) -> Result<OrdersPage, DataError> {
+    let sql = format!("SELECT {} FROM orders WHERE number > ?1 ORDER BY number LIMIT ?2", order::COLUMNS);
+    // One more than asked for tells whether there is a next page.
+    let limit = limit.orders();
+    let (orders, next) = database.read(|c| {
+        let mut orders = select(c, &sql, [after.number(), rows(limit + 1)], Order::read)?;
+        let more = orders.len() > limit;
+        orders.truncate(limit);
+        let next = orders.last().filter(|_| more).map(|last| OrdersCursor::after(last.number));
+        Ok((with_items(c, orders)?, next))
+    })?;
+    let orders = orders.into_iter().map(|order| view(database, order)).collect::<Result<_, _>>()?;
+    Ok(OrdersPage { orders, next_cursor: next.map(|cursor| cursor.to_string()) })
+}
 
-    pub(crate) fn orders(self, after: OrdersCursor, limit: PageLimit) -> Result<OrdersPage, DataError> {
-        let sql = format!("SELECT {} FROM orders WHERE number > ?1 ORDER BY number LIMIT ?2", order::COLUMNS);
-        // One more than asked for tells whether there is a next page.
-        let limit = limit.orders();
-        let (orders, next) = self.order.read(|c| {
-            let mut orders = select(c, &sql, [after.number(), rows(limit + 1)], Order::read)?;
-            let more = orders.len() > limit;
-            orders.truncate(limit);
-            let next = orders.last().filter(|_| more).map(|last| OrdersCursor::after(last.number));
-            Ok((with_items(c, orders)?, next))
-        })?;
-        Ok(OrdersPage { orders: self.complete(orders)?, next_cursor: next.map(|cursor| cursor.to_string()) })
+/// What the payment service did for these orders.
+pub(crate) fn payments(database: &Database, orders: &[OrderId]) -> Result<Payments, DataError> {
+    let sql = of_orders(payment::COLUMNS, "payments");
+    let payments = database.read(|c| select(c, &sql, [list(orders)], Payment::read))?;
+    let mut shown = BTreeMap::new();
+    for Payment { id, order_id, status, amount, transaction_id } in payments {
+        let view = PaymentView { id, amount, status, transaction_id };
+        show(&mut shown, order_id, view, |view| view.status == PaymentStatus::Completed);
     }
+    Ok(shown)
+}
 
-    pub(crate) fn inventory(self) -> Result<InventoryView, DataError> {
-        let sql = "SELECT product_id, start, free, reserved FROM stock ORDER BY number";
-        let read = |row: &Row<'_>| {
-            let (start, free, reserved) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok(ProductView { product_id: row.get(0)?, start, free, reserved })
+/// What the inventory service did for these orders.
+pub(crate) fn reservations(database: &Database, orders: &[OrderId]) -> Result<Reservations, DataError> {
+    let sql = of_orders(inventory::COLUMNS, "reservations");
+    let lines_sql = format!(
+        "SELECT {} FROM json_each(?1) AS wanted CROSS JOIN reservation_lines
+         ON reservation_lines.reservation_number = wanted.value ORDER BY reservation_number, line",
+        inventory::LINE_COLUMNS
+    );
+    let reservations = database.read(|c| {
+        let reservations = select(c, &sql, [list(orders)], Reservation::read)?;
+        let numbers: Vec<i64> = reservations.iter().map(|reservation| reservation.number).collect();
+        let numbers = serde_json::to_string(&numbers).expect("a list of numbers is always JSON");
+        let mut lines = grouped(select(c, &lines_sql, [&numbers], inventory::read_line)?);
+        let with_lines = |reservation: Reservation| match lines.remove(&reservation.number) {
+            Some(lines) => Ok((reservation, lines)),
+            None => Err(without_lines("reservation_lines", reservation.id.as_str())),
         };
-        Ok(InventoryView { products: self.inventory.read(|c| select(c, sql, [], read))? })
+        reservations.into_iter().map(with_lines).collect::<Result<Vec<_>, DataError>>()
+    })?;
+    let mut shown = BTreeMap::new();
+    for (Reservation { number: _, id, order_id, status }, lines) in reservations {
+        let view = ReservationView { id, status, lines };
+        show(&mut shown, order_id, view, |view| view.status == ReservationStatus::Reserved);
     }
+    Ok(shown)
+}
 
-    pub(crate) fn ledger(self) -> Result<Ledger, DataError> {
-        // Only what the payment service let pass is added up: pending and cancelled orders may cost anything.
-        let total = Some(("total", OrderStatus::Confirmed.as_str()));
-        let orders = self.order.read(|c| count(c, "orders", OrderStatus::ALL, total))?;
-        let (completed, refunded) = self.payment.read(|c| {
-            let sum = |status: PaymentStatus| {
-                count(c, "payments", PaymentStatus::ALL, Some(("amount", status.as_str())))
-            };
-            Ok((sum(PaymentStatus::Completed)?, sum(PaymentStatus::Refunded)?))
-        })?;
-        let reservations = self.inventory.read(|c| count(c, "reservations", ReservationStatus::ALL, None))?;
-        let shipments = self.shipping.read(|c| count(c, "shipments", ShipmentStatus::ALL, None))?;
-        Ok(Ledger {
-            confirmed_total: orders.sum,
-            captured: completed.sum + refunded.sum,
-            refunded: refunded.sum,
-            orders: orders.counts,
-            payments: completed.counts,
-            reservations: reservations.counts,
-            shipments: shipments.counts,
-        })
+/// What the shipping service did for these orders.
+pub(crate) fn shipments(database: &Database, orders: &[OrderId]) -> Result<Shipments, DataError> {
+    let sql = of_orders(shipping::COLUMNS, "shipments");
+    let shipments = database.read(|c| select(c, &sql, [list(orders)], Shipment::read))?;
+    let mut shown = BTreeMap::new();
+    for Shipment { id, order_id, status, tracking_number, scheduled_date_ms } in shipments {
+        let scheduled_date = date(database, "shipments", scheduled_date_ms)?;
+        let view = ShipmentView { id, status, tracking_number, scheduled_date };
+        show(&mut shown, order_id, view, |view| view.status == ShipmentStatus::Scheduled);
     }
+    Ok(shown)
+}
 
-    /// Adds what the other services did for these orders, with a few queries for all of them.
-    fn complete(self, orders: Vec<(Order, Vec<Item>)>) -> Result<Vec<OrderView>, DataError> {
-        let ids: Vec<&OrderId> = orders.iter().map(|(order, _)| &order.id).collect();
-        let ids = serde_json::to_string(&ids).expect("a list of texts is always JSON");
-        let mut payments = self.payments(&ids)?;
-        let mut reservations = self.reservations(&ids)?;
-        let mut shipments = self.shipments(&ids)?;
-        let complete = |(order, items): (Order, Vec<Item>)| {
-            Ok(OrderView {
-                payment: payments.remove(&order.id),
-                reservation: reservations.remove(&order.id),
-                shipment: shipments.remove(&order.id),
-                items: items.into_iter().map(ItemView::from).collect(),
-                created_at: date(self.order, "orders", order.created_at_ms)?,
-                id: order.id,
-                user_id: order.user_id,
-                total: order.total,
-                status: order.status,
-                saga_id: order.saga,
-            })
+/// What the inventory service has of each product.
+pub(crate) fn inventory(database: &Database) -> Result<InventoryView, DataError> {
+    let sql = "SELECT product_id, start, free, reserved FROM stock ORDER BY number";
+    let read = |row: &Row<'_>| {
+        let (start, free, reserved) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok(ProductView { product_id: row.get(0)?, start, free, reserved })
+    };
+    Ok(InventoryView { products: database.read(|c| select(c, sql, [], read))? })
+}
+
+/// What the orders add up to.
+pub(crate) fn order_sums(database: &Database) -> Result<OrderSums, DataError> {
+    // Only what the payment service let pass is added up: pending and cancelled orders may cost anything.
+    let total = Some(("total", OrderStatus::Confirmed.as_str()));
+    let counted = database.read(|c| count(c, "orders", OrderStatus::ALL, total))?;
+    Ok(OrderSums { orders: counted.counts, confirmed_total: counted.sum })
+}
+
+/// What the payments add up to.
+pub(crate) fn payment_sums(database: &Database) -> Result<PaymentSums, DataError> {
+    let (completed, refunded) = database.read(|c| {
+        let sum = |status: PaymentStatus| {
+            count(c, "payments", PaymentStatus::ALL, Some(("amount", status.as_str())))
         };
-        orders.into_iter().map(complete).collect()
-    }
+        Ok((sum(PaymentStatus::Completed)?, sum(PaymentStatus::Refunded)?))
+    })?;
+    Ok(PaymentSums {
+        captured: completed.sum + refunded.sum,
+        refunded: refunded.sum,
+        payments: completed.counts,
+    })
+}
 
-    fn payments(self, ids: &str) -> Result<BTreeMap<OrderId, PaymentView>, DataError> {
-        let sql = of_orders(payment::COLUMNS, "payments");
-        let payments = self.payment.read(|c| select(c, &sql, [ids], Payment::read))?;
-        let mut shown = BTreeMap::new();
-        for Payment { id, order_id, status, amount, transaction_id } in payments {
-            let view = PaymentView { id, amount, status, transaction_id };
-            show(&mut shown, order_id, view, |view| view.status == PaymentStatus::Completed);
-        }
-        Ok(shown)
-    }
+/// How many reservations there are.
+pub(crate) fn reservation_sums(database: &Database) -> Result<ReservationSums, DataError> {
+    let counted = database.read(|c| count(c, "reservations", ReservationStatus::ALL, None))?;
+    Ok(ReservationSums { reservations: counted.counts })
+}
 
-    fn reservations(self, ids: &str) -> Result<BTreeMap<OrderId, ReservationView>, DataError> {
-        let sql = of_orders(inventory::COLUMNS, "reservations");
-        let lines_sql = format!(
-            "SELECT {} FROM json_each(?1) AS wanted CROSS JOIN reservation_lines
-             ON reservation_lines.reservation_number = wanted.value ORDER BY reservation_number, line",
-            inventory::LINE_COLUMNS
-        );
-        let reservations = self.inventory.read(|c| {
-            let reservations = select(c, &sql, [ids], Reservation::read)?;
-            let numbers: Vec<i64> = reservations.iter().map(|reservation| reservation.number).collect();
-            let numbers = serde_json::to_string(&numbers).expect("a list of numbers is always JSON");
-            let mut lines = grouped(select(c, &lines_sql, [&numbers], inventory::read_line)?);
-            let with_lines = |reservation: Reservation| match lines.remove(&reservation.number) {
-                Some(lines) => Ok((reservation, lines)),
-                None => Err(without_lines("reservation_lines", reservation.id.as_str())),
-            };
-            reservations.into_iter().map(with_lines).collect::<Result<Vec<_>, DataError>>()
-        })?;
-        let mut shown = BTreeMap::new();
-        for (Reservation { number: _, id, order_id, status }, lines) in reservations {
-            let view = ReservationView { id, status, lines };
-            show(&mut shown, order_id, view, |view| view.status == ReservationStatus::Reserved);
-        }
-        Ok(shown)
-    }
+/// How many shipments there are.
+pub(crate) fn shipment_sums(database: &Database) -> Result<ShipmentSums, DataError> {
+    let counted = database.read(|c| count(c, "shipments", ShipmentStatus::ALL, None))?;
+    Ok(ShipmentSums { shipments: counted.counts })
+}
 
-    fn shipments(self, ids: &str) -> Result<BTreeMap<OrderId, ShipmentView>, DataError> {
-        let sql = of_orders(shipping::COLUMNS, "shipments");
-        let shipments = self.shipping.read(|c| select(c, &sql, [ids], Shipment::read))?;
-        let mut shown = BTreeMap::new();
-        for Shipment { id, order_id, status, tracking_number, scheduled_date_ms } in shipments {
-            let scheduled_date = date(self.shipping, "shipments", scheduled_date_ms)?;
-            let view = ShipmentView { id, status, tracking_number, scheduled_date };
-            show(&mut shown, order_id, view, |view| view.status == ShipmentStatus::Scheduled);
-        }
-        Ok(shown)
-    }
+fn view(database: &Database, (order, items): (Order, Vec<Item>)) -> Result<OrderView, DataError> {
+    Ok(OrderView {
+        items: items.into_iter().map(ItemView::from).collect(),
+        created_at: date(database, "orders", order.created_at_ms)?,
+        id: order.id,
+        user_id: order.user_id,
+        total: order.total,
+        status: order.status,
+        saga_id: order.saga,
+        payment: None,
+        reservation: None,
+        shipment: None,
+    })
+}
+
+/// The ids as a JSON list, which SQLite takes apart again.
+fn list(orders: &[OrderId]) -> String {
+    serde_json::to_string(orders).expect("a list of texts is always JSON")
 }
 
 /// Rows of `table` whose order is in the JSON list `?1`, through the table's index.
@@ -210,7 +218,7 @@ fn show<T>(shown: &mut BTreeMap<OrderId, T>, order: OrderId, record: T, in_force
 
 /// One table's rows by status, and the sum of a column over those of one status.
 struct Counted {
-    counts: BTreeMap<&'static str, i64>,
+    counts: Counts,
     sum: i64,
 }
 
@@ -231,7 +239,7 @@ fn count(
     let mut counts = BTreeMap::new();
     let (all, sum): (i64, i64) = connection.prepare_cached(&sql)?.query_row([], |row| {
         for (index, status) in statuses.iter().enumerate() {
-            counts.insert(*status, row.get(index)?);
+            counts.insert((*status).to_owned(), row.get(index)?);
         }
         Ok((row.get(statuses.len())?, row.get(statuses.len() + 1)?))
     })?;

@@ -21,11 +21,14 @@ use crate::messages::{
 };
 use crate::operation::{Operation, ServiceName};
 use crate::order_request::OrderRequest;
-use crate::service::{CallError, ServiceCall};
+use crate::service::{CallError, Form, ServiceCall};
 use crate::services::Services;
 
 /// The saga's name.
 pub const PLACE_ORDER: &str = "PlaceOrder";
+
+/// The same saga as data, over services behind HTTP.
+pub const PLACE_ORDER_DOCUMENT: &str = include_str!("../place-order.yaml");
 
 /// Create the order, take the money, reserve the goods, book the shipment, confirm; undone in reverse until the
 /// shipment is booked.
@@ -87,7 +90,8 @@ async fn carry_out(services: Arc<Services>, call: Call) -> Outcome {
         Ok(key) => key,
         Err(error) => return Outcome::unknown("unreadable", format!("{error}")),
     };
-    let call = ServiceCall { operation, key, in_doubt: call.in_doubt, payload: call.payload };
+    let (in_doubt, payload) = (call.in_doubt, call.payload);
+    let call = ServiceCall { operation, key, in_doubt, payload, form: Form::Inside };
     services.call(call, move |result| {
         // Nobody waits any more only when the engine stops; the answer is in the barrier.
         drop(answered.send(result));
@@ -151,12 +155,18 @@ fn json(payload: &impl Serialize) -> Result<Bytes, String> {
 const _: () =
     assert!(ATTEMPT_TIME_MAX.as_millis() < SAGA_TIME_MAX.as_millis(), "an attempt fits into a saga");
 
-/// The order's id, once there is an order.
+/// The order's id, once there is an order. The amount beside it is written differently by services that are
+/// processes of their own.
 #[must_use]
 pub fn order_id(saga: &amends_core::Saga) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct OrderCreated {
+        order_id: String,
+    }
+
     let step = saga.definition().find(Operation::CreateOrder.step())?;
     let output = saga.output(step)?;
-    serde_json::from_slice::<OrderCreated>(output).ok().map(|created| created.order_id.to_string())
+    serde_json::from_slice::<OrderCreated>(output).ok().map(|created| created.order_id)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::operation::{Operation, ServiceName};
 use crate::stock::Stock;
 use crate::surroundings::{Drawn, NoRandomness, Surroundings};
 use crate::undo::Undo;
-use crate::{inventory, order, payment, shipping};
+use crate::{inventory, order, payment, shipping, wire};
 
 /// Version of the four databases' format.
 const FORMAT_VERSION: i32 = 2;
@@ -48,6 +48,17 @@ pub struct ServiceCall {
     pub in_doubt: bool,
     /// The operation's payload, as JSON.
     pub payload: Bytes,
+    /// How it is written.
+    pub form: Form,
+}
+
+/// How payloads and outputs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As inside a program: [`messages`](crate::messages), amounts in minor units.
+    Inside,
+    /// As over HTTP: amounts are numbers with at most two decimals.
+    Outside,
 }
 
 /// Why a call got no answer. All but a [conflict](CallError::is_conflict) leave the caller with *unknown*.
@@ -133,6 +144,14 @@ impl Service {
         &self.database
     }
 
+    /// [Takes the barrier away](Self::take_barrier_away) from a service that runs alone.
+    #[cfg(feature = "sabotage")]
+    #[must_use]
+    pub(crate) fn without_barrier(mut self) -> Service {
+        self.take_barrier_away();
+        self
+    }
+
     /// Lets every call through, repeats and late actions included, so that the crash campaign can show that
     /// it notices. A service opened so breaks every promise of this crate.
     #[cfg(feature = "sabotage")]
@@ -183,24 +202,53 @@ enum Ran {
 
 fn run(connection: &Connection, call: &ServiceCall, drawn: Drawn) -> Result<Ran, DataError> {
     let (c, saga, body) = (connection, call.key.transaction(), call.payload.as_ref());
-    match call.operation {
-        Operation::CreateOrder => act(body, |payload| order::create(c, saga, &payload, drawn)),
-        Operation::ConfirmOrder => act(body, |payload| order::confirm(c, &payload)),
-        Operation::ProcessPayment => act(body, |payload| payment::process(c, saga, &payload, drawn)),
-        Operation::ReserveInventory => act(body, |payload| inventory::reserve(c, saga, &payload, drawn)),
-        Operation::ScheduleShipment => act(body, |payload| shipping::schedule(c, saga, &payload, drawn)),
-        Operation::CancelOrder => take_back(body, |payload| order::cancel(c, saga, &payload)),
-        Operation::RefundPayment => take_back(body, |payload| payment::refund(c, saga, &payload)),
-        Operation::ReleaseReservation => take_back(body, |payload| inventory::release(c, saga, &payload)),
-        Operation::CancelShipment => take_back(body, |payload| shipping::cancel(c, saga, &payload)),
+    match (call.operation, call.form) {
+        (Operation::CreateOrder, Form::Inside) => {
+            act(payload(body), |payload| order::create(c, saga, &payload, drawn))
+        }
+        (Operation::CreateOrder, Form::Outside) => act(wire::create_order(body), |payload| {
+            Ok(order::create(c, saga, &payload, drawn)?.map(wire::OrderCreated::from))
+        }),
+        (Operation::ConfirmOrder, Form::Inside | Form::Outside) => {
+            act(payload(body), |payload| order::confirm(c, &payload))
+        }
+        (Operation::ProcessPayment, form) => {
+            let payload = match form {
+                Form::Inside => payload(body),
+                Form::Outside => wire::process_payment(body),
+            };
+            act(payload, |payload| payment::process(c, saga, &payload, drawn))
+        }
+        (Operation::ReserveInventory, form) => {
+            let payload = match form {
+                Form::Inside => payload(body),
+                Form::Outside => wire::reserve_inventory(body),
+            };
+            act(payload, |payload| inventory::reserve(c, saga, &payload, drawn))
+        }
+        (Operation::ScheduleShipment, Form::Inside | Form::Outside) => {
+            act(payload(body), |payload| shipping::schedule(c, saga, &payload, drawn))
+        }
+        (Operation::CancelOrder, Form::Inside | Form::Outside) => {
+            take_back(body, |payload| order::cancel(c, saga, &payload))
+        }
+        (Operation::RefundPayment, Form::Inside | Form::Outside) => {
+            take_back(body, |payload| payment::refund(c, saga, &payload))
+        }
+        (Operation::ReleaseReservation, Form::Inside | Form::Outside) => {
+            take_back(body, |payload| inventory::release(c, saga, &payload))
+        }
+        (Operation::CancelShipment, Form::Inside | Form::Outside) => {
+            take_back(body, |payload| shipping::cancel(c, saga, &payload))
+        }
     }
 }
 
-fn act<P: DeserializeOwned, O: Serialize>(
-    body: &[u8],
+fn act<P, O: Serialize>(
+    payload: Result<P, Refusal>,
     business: impl FnOnce(P) -> Result<Result<O, Refusal>, DataError>,
 ) -> Result<Ran, DataError> {
-    let decision = match payload(body) {
+    let decision = match payload {
         Ok(payload) => business(payload)?.map(|output| {
             serde_json::to_vec(&output).expect("an output of texts and numbers is always JSON")
         }),

@@ -13,7 +13,7 @@ use crate::cursor::OrdersCursor;
 use crate::directory::{Directory, DirectoryError};
 use crate::ids::OrderId;
 use crate::operation::ServiceName;
-use crate::records::Records;
+use crate::records;
 use crate::service::{CallError, Service, ServiceCall};
 use crate::stock::Stock;
 use crate::surroundings::Surroundings;
@@ -63,7 +63,7 @@ impl Services {
         surroundings: Arc<dyn Surroundings>,
         on_fatal: OnFatal,
     ) -> Result<Services, ServicesError> {
-        let directory = Directory::prepare(dir)?;
+        let directory = Directory::prepare(dir, &ServiceName::ALL)?;
         // Side by side: making a database waits for some dozen flushes.
         let open = |name| Service::open(name, dir, stock, Arc::clone(&surroundings), Arc::clone(&on_fatal));
         let [order, payment, inventory, shipping] = std::thread::scope(|scope| {
@@ -72,28 +72,27 @@ impl Services {
         });
         let services =
             Services { order: order?, payment: payment?, inventory: inventory?, shipping: shipping? };
-        let found = ServiceName::ALL.map(|name| (name, services.service(name).database().generation()));
-        let generation = directory.judge(found)?;
-        directory.mark_created()?;
-        match services.set_generation(generation).and_then(|()| Ok(directory.mark(generation)?)) {
-            Ok(()) => Ok(services),
-            // On a full disk a shop can still be looked at: it keeps the generation it had.
-            Err(error) if error.is_no_space() => Ok(services),
-            Err(error) => Err(error),
-        }
+        settle_generation(&directory, &ServiceName::ALL.map(|name| services.service(name)))?;
+        Ok(services)
     }
 
-    /// Gives all databases their generation, side by side.
-    fn set_generation(&self, generation: i64) -> Result<(), ServicesError> {
-        let (answered, answers) = mpsc::channel();
-        for name in ServiceName::ALL {
-            let answered = answered.clone();
-            // The receiver is there until all have answered.
-            let answer = move |result| drop(answered.send(result));
-            self.service(name).database().set_generation(generation, answer);
-        }
-        let answers = ServiceName::ALL.map(|_| answers.recv().expect("every write is answered"));
-        answers.into_iter().collect::<Result<(), WriteError>>().map_err(ServicesError::Write)
+    /// Opens one service in a directory of its own, or creates it there: for a service that is a process of its
+    /// own. The stock counts only the first time.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or the database in it is damaged.
+    pub fn open_alone(
+        name: ServiceName,
+        dir: &Path,
+        stock: &Stock,
+        surroundings: Arc<dyn Surroundings>,
+        on_fatal: OnFatal,
+    ) -> Result<Service, ServicesError> {
+        let names = [name];
+        let directory = Directory::prepare(dir, &names)?;
+        let service = Service::open(name, dir, stock, surroundings, on_fatal)?;
+        settle_generation(&directory, &[&service])?;
+        Ok(service)
     }
 
     /// Carries out a call at the service of its operation. Returns immediately; `answered` is called exactly
@@ -117,7 +116,8 @@ impl Services {
     /// # Errors
     /// When a record cannot be read.
     pub fn order(&self, id: &OrderId) -> Result<Option<OrderView>, DataError> {
-        self.records().order(id)
+        let Some(order) = records::order(self.order.database(), id)? else { return Ok(None) };
+        Ok(self.complete(vec![order])?.pop())
     }
 
     /// A page of all orders, oldest first; without a cursor the first one.
@@ -125,7 +125,8 @@ impl Services {
     /// # Errors
     /// When a record cannot be read.
     pub fn orders(&self, after: Option<OrdersCursor>, limit: PageLimit) -> Result<OrdersPage, DataError> {
-        self.records().orders(after.unwrap_or(OrdersCursor::START), limit)
+        let page = records::orders(self.order.database(), after.unwrap_or(OrdersCursor::START), limit)?;
+        Ok(OrdersPage { orders: self.complete(page.orders)?, next_cursor: page.next_cursor })
     }
 
     /// What is there of each product.
@@ -133,7 +134,7 @@ impl Services {
     /// # Errors
     /// When a record cannot be read.
     pub fn inventory(&self) -> Result<InventoryView, DataError> {
-        self.records().inventory()
+        records::inventory(self.inventory.database())
     }
 
     /// What the records of the four services add up to.
@@ -141,7 +142,12 @@ impl Services {
     /// # Errors
     /// When a record cannot be read.
     pub fn ledger(&self) -> Result<Ledger, DataError> {
-        self.records().ledger()
+        Ok(Ledger::of(
+            records::order_sums(self.order.database())?,
+            records::payment_sums(self.payment.database())?,
+            records::reservation_sums(self.inventory.database())?,
+            records::shipment_sums(self.shipping.database())?,
+        ))
     }
 
     /// Lets every call through, repeats and late actions included. It exists to prove that the crash campaign
@@ -156,12 +162,43 @@ impl Services {
         self
     }
 
-    fn records(&self) -> Records<'_> {
-        Records {
-            order: self.order.database(),
-            payment: self.payment.database(),
-            inventory: self.inventory.database(),
-            shipping: self.shipping.database(),
+    /// Adds what the other services did for these orders, with a few queries for all of them. Each service is
+    /// read as of a moment of its own, the orders first, so that whatever a confirmed order needs is there when
+    /// it is looked for.
+    fn complete(&self, mut orders: Vec<OrderView>) -> Result<Vec<OrderView>, DataError> {
+        let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
+        let mut payments = records::payments(self.payment.database(), &ids)?;
+        let mut reservations = records::reservations(self.inventory.database(), &ids)?;
+        let mut shipments = records::shipments(self.shipping.database(), &ids)?;
+        for order in &mut orders {
+            order.add(&mut payments, &mut reservations, &mut shipments);
         }
+        Ok(orders)
     }
+}
+
+/// Judges what an opening found, and gives everything its next generation.
+fn settle_generation(directory: &Directory<'_>, services: &[&Service]) -> Result<(), ServicesError> {
+    let found = services.iter().map(|service| (service.name(), service.database().generation()));
+    let generation = directory.judge(&found.collect::<Vec<_>>())?;
+    directory.mark_created()?;
+    match set_generation(services, generation).and_then(|()| Ok(directory.mark(generation)?)) {
+        Ok(()) => Ok(()),
+        // On a full disk a shop can still be looked at: it keeps the generation it had.
+        Err(error) if error.is_no_space() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives all databases their generation, side by side.
+fn set_generation(services: &[&Service], generation: i64) -> Result<(), ServicesError> {
+    let (answered, answers) = mpsc::channel();
+    for service in services {
+        let answered = answered.clone();
+        // The receiver is there until all have answered.
+        let answer = move |result| drop(answered.send(result));
+        service.database().set_generation(generation, answer);
+    }
+    let answers = services.iter().map(|_| answers.recv().expect("every write is answered"));
+    answers.collect::<Result<(), WriteError>>().map_err(ServicesError::Write)
 }

@@ -4,6 +4,7 @@
 //! begins below zero. Does not know what has been sold since: that is the inventory service's.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
 use crate::ids::ProductId;
@@ -68,6 +69,17 @@ impl Stock {
     }
 }
 
+impl fmt::Display for Stock {
+    /// Writes what is read: `product_1=100,product_2=50`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (product, count)) in self.0.iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(f, "{comma}{product}={count}")?;
+        }
+        Ok(())
+    }
+}
+
 impl FromStr for Stock {
     type Err = StockError;
 
@@ -92,6 +104,7 @@ mod tests {
     #[test]
     fn a_list_of_products_is_read_in_its_order() {
         assert_eq!("product_1=100,product_2=50,product_3=200".parse(), Ok(Stock::usual()));
+        assert_eq!(Stock::usual().to_string(), "product_1=100,product_2=50,product_3=200");
         assert_eq!("b=0, a=1".parse::<Stock>().unwrap().products()[1].0.as_str(), "a");
     }
 

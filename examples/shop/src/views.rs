@@ -1,11 +1,12 @@
 //! What can be seen of the shop: orders with everything done for them, the stock, and what it all adds up to.
 //!
-//! Owns the shapes that go out, as JSON. Promises amounts as people see them, but in the ledger, which counts
-//! minor units. Does not read anything: that is done in `records`.
+//! Owns the shapes that go out, as JSON, and how an order and a ledger are put together from what the four
+//! services show. Promises amounts as people see them, but in the ledger, which counts minor units. Does not
+//! read anything: that is done in `records`.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{
     OrderId, PaymentId, ProductId, ReservationId, SagaId, ShipmentId, TrackingNumber, TransactionId, UserId,
@@ -19,7 +20,7 @@ use crate::payment::PaymentStatus;
 use crate::shipping::ShipmentStatus;
 
 /// An order and everything done for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderView {
     /// Its id.
     pub id: OrderId,
@@ -48,7 +49,7 @@ pub struct OrderView {
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemView {
     /// Which product.
     pub product_id: ProductId,
@@ -60,7 +61,7 @@ pub struct ItemView {
 }
 
 /// A payment. Where an order has several, one in force is shown before one that was given back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentView {
     /// Its id.
     pub id: PaymentId,
@@ -74,7 +75,7 @@ pub struct PaymentView {
 }
 
 /// A reservation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReservationView {
     /// Its id.
     pub id: ReservationId,
@@ -85,7 +86,7 @@ pub struct ReservationView {
 }
 
 /// A shipment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShipmentView {
     /// Its id.
     pub id: ShipmentId,
@@ -98,7 +99,7 @@ pub struct ShipmentView {
 }
 
 /// Some orders, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrdersPage {
     /// The orders.
     pub orders: Vec<OrderView>,
@@ -116,14 +117,14 @@ pub struct PageLimit(usize);
 pub struct BadLimit(pub usize);
 
 /// What is there of each product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InventoryView {
     /// The products, as the stock listed them.
     pub products: Vec<ProductView>,
 }
 
 /// What is there of one product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductView {
     /// Which product.
     pub product_id: ProductId,
@@ -135,11 +136,55 @@ pub struct ProductView {
     pub reserved: i64,
 }
 
+/// How many records have each status.
+pub type Counts = BTreeMap<String, i64>;
+
+/// What the payment service did for some orders.
+pub type Payments = BTreeMap<OrderId, PaymentView>;
+/// What the inventory service did for some orders.
+pub type Reservations = BTreeMap<OrderId, ReservationView>;
+/// What the shipping service did for some orders.
+pub type Shipments = BTreeMap<OrderId, ShipmentView>;
+
+/// What the order service's records add up to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderSums {
+    /// Orders by status.
+    pub orders: Counts,
+    /// The totals of the confirmed ones, in minor units.
+    pub confirmed_total: i64,
+}
+
+/// What the payment service's records add up to; amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentSums {
+    /// Payments by status.
+    pub payments: Counts,
+    /// Everything ever paid.
+    pub captured: i64,
+    /// Everything given back.
+    pub refunded: i64,
+}
+
+/// What the inventory service's reservations add up to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationSums {
+    /// Reservations by status.
+    pub reservations: Counts,
+}
+
+/// What the shipping service's records add up to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentSums {
+    /// Shipments by status.
+    pub shipments: Counts,
+}
+
 /// What the records of the four services add up to; amounts in minor units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Orders by status.
-    pub orders: BTreeMap<&'static str, i64>,
+    pub orders: Counts,
     /// Everything ever paid.
     pub captured: i64,
     /// Everything given back.
@@ -147,11 +192,45 @@ pub struct Ledger {
     /// The totals of the confirmed orders.
     pub confirmed_total: i64,
     /// Payments by status.
-    pub payments: BTreeMap<&'static str, i64>,
+    pub payments: Counts,
     /// Reservations by status.
-    pub reservations: BTreeMap<&'static str, i64>,
+    pub reservations: Counts,
     /// Shipments by status.
-    pub shipments: BTreeMap<&'static str, i64>,
+    pub shipments: Counts,
+}
+
+impl OrderView {
+    /// Adds what the other services did for it.
+    pub(crate) fn add(
+        &mut self,
+        payments: &mut Payments,
+        reservations: &mut Reservations,
+        shipments: &mut Shipments,
+    ) {
+        self.payment = payments.remove(&self.id);
+        self.reservation = reservations.remove(&self.id);
+        self.shipment = shipments.remove(&self.id);
+    }
+}
+
+impl Ledger {
+    /// What the four services show, together.
+    pub(crate) fn of(
+        orders: OrderSums,
+        payments: PaymentSums,
+        reservations: ReservationSums,
+        shipments: ShipmentSums,
+    ) -> Ledger {
+        Ledger {
+            orders: orders.orders,
+            captured: payments.captured,
+            refunded: payments.refunded,
+            confirmed_total: orders.confirmed_total,
+            payments: payments.payments,
+            reservations: reservations.reservations,
+            shipments: shipments.shipments,
+        }
+    }
 }
 
 impl PageLimit {

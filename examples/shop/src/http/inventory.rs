@@ -6,8 +6,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::Shop;
-use super::read::read;
-use crate::services::Services;
 use crate::views::InventoryView;
 
 pub(super) fn router() -> Router<Shop> {
@@ -15,5 +13,5 @@ pub(super) fn router() -> Router<Shop> {
 }
 
 async fn inventory(State(shop): State<Shop>) -> Result<Json<InventoryView>, Problem> {
-    Ok(Json(read(&shop, Services::inventory).await?))
+    Ok(Json(shop.records.inventory().await?))
 }

@@ -9,8 +9,6 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::Shop;
-use super::read::read;
-use crate::services::Services;
 use crate::views::Ledger;
 
 #[derive(Serialize)]
@@ -33,6 +31,6 @@ async fn ledger(State(shop): State<Shop>) -> Result<Json<LedgerAnswer>, Problem>
         live_sagas += count(status).await?.count;
     }
     let parked_sagas = count(Status::Parked).await?.count;
-    let services = read(&shop, Services::ledger).await?;
+    let services = shop.records.ledger().await?;
     Ok(Json(LedgerAnswer { services, live_sagas, parked_sagas }))
 }

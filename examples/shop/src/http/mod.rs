@@ -10,24 +10,22 @@ mod orders;
 mod placed;
 mod problems;
 mod read;
-
-use std::sync::Arc;
+pub mod service;
 
 use amends_engine::Engine;
 use amends_server::routes;
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
-
-use crate::services::Services;
+pub(crate) use read::Records;
 
 /// What the routes need.
 #[derive(Clone)]
 pub struct Shop {
     /// Runs the sagas.
     pub engine: Engine,
-    /// Carry out their steps.
-    pub services: Arc<Services>,
+    /// What the services recorded.
+    pub(crate) records: Records,
 }
 
 /// The shop's routes, and those that every engine has.

@@ -14,7 +14,6 @@ use axum::{Json, Router};
 use super::Shop;
 use super::placed::{accepted, placed};
 use super::problems;
-use super::read::read;
 use crate::cursor::OrdersCursor;
 use crate::ids::OrderId;
 use crate::order_request::OrderRequest;
@@ -44,17 +43,17 @@ async fn place(State(shop): State<Shop>, headers: HeaderMap, body: Body) -> Resu
 async fn order(State(shop): State<Shop>, uri: Uri) -> Result<Json<OrderView>, Problem> {
     let id = OrderId::from(request::last_segment(&uri));
     let unknown = Problem::new(ErrorKind::NotFound, format!("no order has the id {:?}", id.as_str()));
-    let found = read(&shop, move |services| services.order(&id)).await?;
+    let found = shop.records.order(id).await?;
     found.map(Json).ok_or(unknown)
 }
 
 async fn orders(State(shop): State<Shop>, RawQuery(query): RawQuery) -> Result<Json<OrdersPage>, Problem> {
     let (after, limit) = page(query.as_deref().unwrap_or(""))?;
-    Ok(Json(read(&shop, move |services| services.orders(after, limit)).await?))
+    Ok(Json(shop.records.orders(after, limit).await?))
 }
 
 /// The page that a query asks for. An empty value counts as none: `?cursor=&limit=10` is the first page.
-fn page(query: &str) -> Result<(Option<OrdersCursor>, PageLimit), Problem> {
+pub(super) fn page(query: &str) -> Result<(Option<OrdersCursor>, PageLimit), Problem> {
     let bad = |detail: String| Problem::new(ErrorKind::BadRequest, detail);
     let (mut after, mut limit) = (None, PageLimit::USUAL);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

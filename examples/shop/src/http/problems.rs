@@ -8,6 +8,7 @@ use amends_api::ErrorKind;
 use amends_participant::DataError;
 use amends_server::Problem;
 
+use crate::apart::LookError;
 use crate::order_request::{RequestClass, RequestError};
 
 /// An order that is none.
@@ -28,6 +29,15 @@ pub(super) fn of_data(error: &DataError) -> Problem {
     Problem::new(kind, error.to_string())
 }
 
+/// Records of a service of its own that do not come.
+pub(super) fn of_look(error: &LookError) -> Problem {
+    let problem = Problem::new(ErrorKind::Internal, error.to_string());
+    match error {
+        LookError::Unreachable { .. } => problem.coded("service_unreachable"),
+        LookError::Failed { .. } | LookError::Unreadable { .. } => problem,
+    }
+}
+
 macro_rules! pages {
     ($($code:literal)*) => { &[$(($code, include_str!(concat!("../../docs/errors/", $code, ".md")))),*] };
 }
@@ -38,6 +48,7 @@ pub(super) const PAGES: &[(&str, &str)] = pages! {
     "not_json" "nesting_too_deep" "missing_field" "wrong_type"
     "empty_user_id" "empty_order" "quantity_not_positive" "price_not_positive" "too_many_decimals" "overflow"
     "amount_over_limit" "unknown_product" "insufficient_stock"
+    "service_unreachable"
 };
 
 #[cfg(test)]

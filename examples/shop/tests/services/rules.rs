@@ -10,7 +10,7 @@ use amends_shop::messages::{
 };
 use amends_shop::money::Money;
 use amends_shop::operation::{Operation, ServiceName};
-use amends_shop::service::{CallError, ServiceCall};
+use amends_shop::service::{CallError, Form, ServiceCall};
 use amends_shop::stock::Stock;
 use serde_json::json;
 
@@ -220,6 +220,7 @@ fn an_undo_of_a_payment_that_was_answered_and_is_not_there_is_refused() {
         key: key(Operation::RefundPayment, "s1"),
         in_doubt: false,
         payload: "{}".into(),
+        form: Form::Inside,
     };
     shop.services.call(call, move |result| drop(answered.send(result)));
     let answer = answer.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
@@ -248,6 +249,7 @@ fn a_call_to_the_wrong_service_says_whose_it_is() {
         key: key(Operation::RefundPayment, "s1"),
         in_doubt: true,
         payload: "{}".into(),
+        form: Form::Inside,
     };
     shop.services.service(ServiceName::Order).call(call, move |result| drop(answered.send(result)));
     let error = answer.recv_timeout(Duration::from_secs(60)).unwrap().unwrap_err();
@@ -274,6 +276,7 @@ fn calls_that_come_together_share_their_commits() {
             key: key(Operation::ProcessPayment, &saga.to_string()),
             in_doubt: false,
             payload: serde_json::to_vec(&payment(100)).unwrap().into(),
+            form: Form::Inside,
         };
         let answered = answered.clone();
         shop.services.call(call, move |result| answered.send(result.is_ok()).unwrap());

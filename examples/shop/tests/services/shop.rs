@@ -14,7 +14,7 @@ use amends_shop::messages::{
 };
 use amends_shop::money::Money;
 use amends_shop::operation::{Operation, ServiceName};
-use amends_shop::service::{CallError, Service, ServiceCall};
+use amends_shop::service::{CallError, Form, Service, ServiceCall};
 use amends_shop::services::{Services, ServicesError};
 use amends_shop::stock::Stock;
 use amends_shop::surroundings::{NoRandomness, Surroundings};
@@ -78,7 +78,8 @@ impl Shop {
     ) -> Result<Answer, CallError> {
         let (answered, answer) = mpsc::channel();
         let key = key(operation, saga);
-        let call = ServiceCall { operation, key, in_doubt: true, payload: payload.into() };
+        let (payload, form) = (payload.into(), Form::Inside);
+        let call = ServiceCall { operation, key, in_doubt: true, payload, form };
         self.services.call(call, move |result| drop(answered.send(result)));
         answer.recv_timeout(Duration::from_secs(60)).expect("every call is answered")
     }

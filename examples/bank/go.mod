@@ -1,0 +1,3 @@
+module amends.example/bank
+
+go 1.22
