@@ -14,6 +14,7 @@ mod definitions;
 mod entry;
 mod erasure;
 mod failure;
+mod feed;
 mod known;
 mod labels;
 mod late_index;
@@ -46,9 +47,9 @@ use std::thread::JoinHandle;
 
 use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, Appends, Count, Cursor, Epoch, Erase, Filter, JournalError, KeyEntry, Lease, Loaded, OnAnswers,
-    Ownership, Page, PutDefinition, Quarantined, Reads, RetireDefinition, Stats, Stored, StoredDefinition,
-    Summary, Sweep, Timer, Upkeep,
+    Append, Appends, Count, Cursor, Epoch, Erase, Feed, FeedPosition, Filter, JournalError, KeyEntry, Lease,
+    Loaded, OnAnswers, OnFeed, Ownership, Page, PutDefinition, Quarantined, Reads, RetireDefinition, Stats,
+    Stored, StoredDefinition, Summary, Sweep, Timer, Upkeep,
 };
 use amends_sqlite::{Wal, panic_text};
 use bytes::Bytes;
@@ -64,6 +65,7 @@ pub use open::OpenError;
 use absence::Absent;
 use committer::{Committer, InDatabase, Settling};
 use failure::{ReadError, WriteError, store_error};
+use feed::{AtHand, FeedEnd, InRows};
 use lock::DirectoryLock;
 use look::Look;
 use lookup::Lookup;
@@ -89,6 +91,9 @@ pub struct SqliteOptions {
     /// How many names (ids that callers chose, idempotency keys) are put into their index together. The more
     /// there are, the cheaper the index is to keep up to date, at some 40 bytes of memory each.
     pub names_indexed_together: usize,
+    /// How many facts the feed keeps at least ([`limits::FEED_FACTS_KEPT`] are a good number). `None`: there is
+    /// no feed, and what happens meanwhile will never be in one.
+    pub feed_facts_kept: Option<u64>,
 }
 
 impl Default for SqliteOptions {
@@ -98,6 +103,7 @@ impl Default for SqliteOptions {
             database_bytes_max: None,
             log_bytes_max: LOG_BYTES_MAX,
             names_indexed_together: NAMES_INDEXED_TOGETHER,
+            feed_facts_kept: None,
         }
     }
 }
@@ -128,6 +134,7 @@ impl SqliteJournal {
             path.clone(),
             space,
             Names::new(Tags::new(salt)),
+            options.feed_facts_kept.map(FeedEnd::new),
             Epoch(log.opening),
             on_fatal,
         ));
@@ -342,6 +349,28 @@ impl Reads for SqliteJournal {
         self.ask(|reply| Job::Question(Question::NewestAt { reply }))
     }
 
+    fn feed(&self, after: Option<FeedPosition>, limit: usize) -> Result<Feed, JournalError> {
+        let limit = limit.max(1);
+        let Some(feed) = &self.shared.feed else { return Ok(Feed::Off) };
+        let newest = match feed.look(after, limit) {
+            AtHand::Page { entries, next, newest } => return Ok(Feed::Page { entries, next, newest }),
+            AtHand::Unknown { newest } => return Ok(Feed::Unknown { newest }),
+            AtHand::Expired { oldest } => return Ok(Feed::Expired { oldest }),
+            AtHand::InDatabase { newest } => newest,
+        };
+        let after = after.unwrap_or(newest);
+        Ok(match self.readers.read(|look| look.feed(after, newest, limit))? {
+            InRows::Page { entries, next } => Feed::Page { entries, next, newest },
+            InRows::Expired { oldest } => Feed::Expired { oldest },
+        })
+    }
+
+    fn watch_feed(&self, on_new: OnFeed) {
+        if let Some(feed) = &self.shared.feed {
+            feed.watch(on_new);
+        }
+    }
+
     fn stats(&self) -> Stats {
         self.shared.counters.stats()
     }
@@ -535,7 +564,9 @@ fn commit_over(
 ) -> Result<Settling, WriteError> {
     let last_no = schema::last_no(connection)?;
     let newest_at = schema::newest_at(connection)??;
-    let in_database = InDatabase { last_no, newest_at, settled_to: schema::settled(connection)?? };
+    let settled_to = schema::settled(connection)??;
+    let feed = feed::in_database(connection)?;
+    let in_database = InDatabase { last_no, newest_at, settled_to, feed };
     let lookup = Lookup::prepare(connection, &shared.names)?;
     let amends_log::Found { log, batches, opening: _ } = log;
     let mut committer = Committer::new(Arc::clone(shared), log, lookup, in_database, settler);

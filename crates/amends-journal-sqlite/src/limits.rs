@@ -132,3 +132,13 @@ pub const LIST_BATCH_MIN: usize = 512;
 /// So few that stand as a filter says are looked at one by one for a tag; with more, those with the tag are
 /// looked at for how they stand.
 pub const TAGGED_OR_STANDING_MAX: u64 = 1_000;
+
+/// Facts that a feed keeps, for whoever asks for one: an hour of 1,000 sagas a second, some 100 MB.
+pub const FEED_FACTS_KEPT: u64 = 40_000_000;
+
+/// Records at the end of the feed that stay in memory although the database has them (some 60 bytes each):
+/// whoever follows it closely asks no database.
+pub const FEED_ENTRIES_AT_HAND: usize = 16_384;
+
+/// Records in a row of the feed, at most: a reader takes a row as a whole.
+pub const FEED_ROW_ENTRIES_MAX: usize = 2_048;

@@ -111,6 +111,12 @@ const LAYOUT: [&str; 19] = [
     first_at INTEGER NOT NULL,
     last_at  INTEGER NOT NULL
 ) STRICT",
+    // What was committed, in order (`feed.rs`): stretches of records, by the position of their last fact.
+    "CREATE TABLE feed (
+    last    INTEGER PRIMARY KEY,
+    first   INTEGER NOT NULL,
+    entries BLOB NOT NULL
+) STRICT",
     // Removed transactions whose id or key is still taken.
     "CREATE TABLE reserved (
     no          INTEGER PRIMARY KEY,
@@ -125,7 +131,7 @@ const LAYOUT: [&str; 19] = [
     // (one is never given again, though its transaction be removed); and the time of the newest record that
     // there ever was. And how often the database was written, and which log is its own: the log says both
     // too. And which rows of `fresh` are on their way into the index, and up to which hash they are there.
-    // One row.
+    // And the last batch whose records are in `feed`, and the position of the last fact there. One row.
     "CREATE TABLE settled (
     batch      INTEGER NOT NULL,
     last_no    INTEGER NOT NULL,
@@ -133,7 +139,9 @@ const LAYOUT: [&str; 19] = [
     changes    INTEGER NOT NULL,
     log        INTEGER NOT NULL,
     frozen_to  INTEGER,
-    merged_to  INTEGER
+    merged_to  INTEGER,
+    feed_batch    INTEGER NOT NULL,
+    feed_position INTEGER NOT NULL
 ) STRICT",
     // What tokens are made with, by what they are for: it goes where the journal goes.
     "CREATE TABLE secret (
@@ -154,8 +162,8 @@ pub(super) fn create(connection: &Connection, log: u64) -> rusqlite::Result<()> 
     let layout = LAYOUT.join(";\n");
     let log = log.cast_signed();
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch, last_no, changes, log)
-         VALUES (0, 0, 0, {log});
+        "BEGIN IMMEDIATE; {layout}; INSERT INTO settled (batch, last_no, changes, log, feed_batch, feed_position)
+         VALUES (0, 0, 0, {log}, 0, 0);
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT"
     ))?;
     // A file that is copied without its WAL is told from one that was never laid out.

@@ -23,6 +23,7 @@ use crate::limits::NO_SPACE_RETRY;
 
 use super::definitions::DefinitionNumbers;
 use super::failure::{Failure, WriteError, store_error};
+use super::feed::FeedPart;
 use super::known::Row;
 use super::late_index::LateIndex;
 use super::names::Named;
@@ -50,6 +51,8 @@ pub(super) struct Round {
     pub(super) settled_to: BatchNumber,
     /// The time of the newest record that there ever was.
     pub(super) newest_at: Option<Time>,
+    /// What comes to the feed, if there is one.
+    pub(super) feed: Option<FeedPart>,
 }
 
 /// What became of a task.
@@ -200,6 +203,9 @@ impl<'c> Settler<'c> {
         self.transaction(bytes, |settler| {
             for row in &round.rows {
                 settler.settle_row(row)?;
+            }
+            if let Some(part) = &round.feed {
+                settler.write_feed(part)?;
             }
             settler.late_index.merge_some()?;
             let last_no = round.rows.iter().map(|row| row.origin.no).max().unwrap_or(0);

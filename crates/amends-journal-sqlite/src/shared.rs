@@ -9,6 +9,7 @@ use amends_journal::{Epoch, Stats};
 use amends_sqlite::limits::LOCK_REPORTED_AFTER;
 
 use super::absence::Forgotten;
+use super::feed::FeedEnd;
 use super::names::Names;
 use super::queue::Queue;
 use super::space::Space;
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) names: Names,
     pub(super) forgotten: Forgotten,
+    /// `None`: opened without one.
+    pub(super) feed: Option<FeedEnd>,
     /// Under which everything is held.
     pub(super) epoch: Epoch,
     /// How often the database was written, durably.
@@ -39,7 +42,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, space: Space, names: Names, epoch: Epoch, on_fatal: OnFatal) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        space: Space,
+        names: Names,
+        feed: Option<FeedEnd>,
+        epoch: Epoch,
+        on_fatal: OnFatal,
+    ) -> Self {
         Self {
             path,
             space,
@@ -47,6 +57,7 @@ impl Shared {
             counters: Counters::default(),
             names,
             forgotten: Forgotten::default(),
+            feed,
             epoch,
             changes: AtomicU64::new(0),
             on_fatal,

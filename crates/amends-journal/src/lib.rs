@@ -8,6 +8,7 @@ pub mod appends;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
+pub mod feed;
 mod id_hash;
 pub mod journal;
 pub mod limits;
@@ -23,6 +24,7 @@ pub use appends::{
     Presence, StartKey,
 };
 pub use error::JournalError;
+pub use feed::{Feed, FeedEntry, FeedPosition, OnFeed};
 pub use id_hash::IdHash;
 pub use journal::Journal;
 pub use memory::MemoryJournal;

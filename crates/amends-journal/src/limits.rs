@@ -20,3 +20,6 @@ pub const ANCESTORS_MAX: usize = 64;
 
 /// How far a count goes whose answer nobody keeps: beyond, it says that there are more.
 pub const COUNTED_MAX: u64 = 10_000;
+
+/// Facts that the feed of a journal in memory keeps.
+pub const MEMORY_FEED_FACTS_KEPT: u64 = 100_000;

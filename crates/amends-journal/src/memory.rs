@@ -4,7 +4,7 @@
 //! is: it is what the model tests hold other backends to. Answers before `submit` returns, on the caller's
 //! thread. Does not survive its process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::successors;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,8 @@ use crate::appends::{
     Append, AppendAnswer, Appends, Conflict, Expected, KeyEntry, NewTransaction, OnAnswers, Presence,
 };
 use crate::error::JournalError;
-use crate::limits::{ANCESTORS_MAX, TRANSACTION_BYTES_MAX};
+use crate::feed::{Feed, FeedEntry, FeedPosition, OnFeed};
+use crate::limits::{ANCESTORS_MAX, MEMORY_FEED_FACTS_KEPT, TRANSACTION_BYTES_MAX};
 use crate::ownership::{Epoch, Lease, Ownership};
 use crate::reads::{
     Count, Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer,
@@ -30,7 +31,18 @@ use crate::upkeep::{Erase, PutDefinition, Quarantined, RetireDefinition, Sweep, 
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
     state: Arc<Mutex<State>>,
+    watchers: Arc<Watchers>,
     coordinator: u64,
+}
+
+/// Who is told of the feed.
+#[derive(Default)]
+struct Watchers(Mutex<Vec<OnFeed>>);
+
+impl std::fmt::Debug for Watchers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watchers").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +65,9 @@ struct State {
     held: BTreeMap<Partition, Held>,
     last_epoch: u64,
     stats: Stats,
+    /// With the number of the record's transaction.
+    feed: VecDeque<(u64, FeedEntry)>,
+    newest: FeedPosition,
 }
 
 /// What is counted together.
@@ -96,7 +111,8 @@ impl MemoryJournal {
     pub fn another_coordinator(&self) -> Self {
         let mut state = self.state();
         state.coordinators += 1;
-        Self { state: Arc::clone(&self.state), coordinator: state.coordinators }
+        let (state_of_all, watchers) = (Arc::clone(&self.state), Arc::clone(&self.watchers));
+        Self { state: state_of_all, watchers, coordinator: state.coordinators }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,7 +127,15 @@ impl Appends for MemoryJournal {
         let answers = {
             let mut state = self.state();
             let answers: Vec<AppendAnswer> = batch.into_iter().map(|append| state.append(append)).collect();
-            state.stats.commits += u64::from(answers.contains(&AppendAnswer::Committed));
+            let has_committed = answers.contains(&AppendAnswer::Committed);
+            state.stats.commits += u64::from(has_committed);
+            let newest = state.newest;
+            drop(state);
+            if has_committed {
+                // A panic of one who is told leaves the list as it was.
+                let watchers = self.watchers.0.lock().unwrap_or_else(PoisonError::into_inner);
+                watchers.iter().for_each(|on_new| on_new(newest));
+            }
             answers
         };
         on_answers(answers);
@@ -196,6 +220,14 @@ impl Reads for MemoryJournal {
 
     fn newest_at(&self) -> Result<Option<Time>, JournalError> {
         Ok(self.state().newest_at)
+    }
+
+    fn feed(&self, after: Option<FeedPosition>, limit: usize) -> Result<Feed, JournalError> {
+        Ok(self.state().feed(after, limit.max(1)))
+    }
+
+    fn watch_feed(&self, on_new: OnFeed) {
+        self.watchers.0.lock().unwrap_or_else(PoisonError::into_inner).push(on_new);
     }
 
     fn stats(&self) -> Stats {
@@ -312,6 +344,7 @@ impl State {
             return AppendAnswer::Fenced;
         }
         let (bytes, at) = (append.record.len() as u64, append.at);
+        let (id, facts) = (append.id, record::facts_in(&append.record));
         let answer = match append.expected {
             Expected::New(ref new) => match self.conflict_of_start(append.id, new) {
                 Some(entry) => AppendAnswer::Conflict(Conflict::Exists(entry)),
@@ -324,8 +357,38 @@ impl State {
             self.stats.appends += 1;
             self.stats.record_bytes += bytes;
             self.newest_at = self.newest_at.max(Some(at));
+            self.note_in_feed(id, facts);
         }
         answer
+    }
+
+    fn note_in_feed(&mut self, id: TransactionId, facts: u32) {
+        let number = self.numbers[&id];
+        let record = self.transactions[&number].records.len() as u64;
+        let entry = FeedEntry { id, record, facts, first: FeedPosition(self.newest.0 + 1) };
+        self.newest = entry.last();
+        self.feed.push_back((number, entry));
+        let kept_after = self.newest.0.saturating_sub(MEMORY_FEED_FACTS_KEPT);
+        while self.feed.front().is_some_and(|(_, first)| first.last().0 <= kept_after) {
+            self.feed.pop_front();
+        }
+    }
+
+    fn feed(&self, after: Option<FeedPosition>, limit: usize) -> Feed {
+        let newest = self.newest;
+        let after = after.unwrap_or(newest);
+        if after > newest {
+            return Feed::Unknown { newest };
+        }
+        let oldest = self.feed.front().map_or(newest, |(_, entry)| FeedPosition(entry.first.0 - 1));
+        if after < oldest {
+            return Feed::Expired { oldest };
+        }
+        let from = self.feed.partition_point(|(_, entry)| entry.last() <= after);
+        let page: Vec<(u64, FeedEntry)> = self.feed.range(from..).take(limit).copied().collect();
+        let next = page.last().map_or(after, |(_, entry)| entry.last());
+        let kept = page.into_iter().filter(|(number, _)| self.transactions.contains_key(number));
+        Feed::Page { entries: kept.map(|(_, entry)| entry).collect(), next, newest }
     }
 
     fn is_held(&self, partition: Partition, epoch: Epoch) -> bool {

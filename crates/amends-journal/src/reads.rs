@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::appends::KeyEntry;
 use crate::error::JournalError;
+use crate::feed::{Feed, FeedPosition, OnFeed};
 use crate::tags::Tags;
 
 /// The part of a journal that is asked. Each method fails when the store cannot be read.
@@ -63,6 +64,13 @@ pub trait Reads: Send + Sync {
     /// The latest time of any record that was ever committed; `None` when there was none. A clock that says
     /// less was set back.
     fn newest_at(&self) -> Result<Option<Time>, JournalError>;
+
+    /// What was committed after that place, at most `limit` records. `None`: after the newest.
+    fn feed(&self, after: Option<FeedPosition>, limit: usize) -> Result<Feed, JournalError>;
+
+    /// Has `on_new` called whenever something came to the feed, for as long as the journal is open. Never
+    /// called by one that was opened without a feed.
+    fn watch_feed(&self, on_new: OnFeed);
 
     /// Counters since the journal was opened.
     fn stats(&self) -> Stats;

@@ -16,7 +16,8 @@ use std::time::Instant;
 
 use amends_core::{Partition, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, AppendAnswer, Conflict, Expected, KeyEntry, NewTransaction, OnAnswers, Stats, Stored, limits,
+    Append, AppendAnswer, Conflict, Expected, FeedEntry, FeedPosition, KeyEntry, NewTransaction, OnAnswers,
+    Stats, Stored, limits, record,
 };
 use amends_log::{BatchNumber, Log, NoRoom};
 use amends_sqlite::panic_text;
@@ -27,6 +28,7 @@ use crate::limits::SETTLE_AFTER;
 use super::absence::Absent;
 use super::entry;
 use super::failure::{WriteError, store_error};
+use super::feed::{FeedInDatabase, Noted, Replayed};
 use super::known::{Known, KnownTransactions};
 use super::lookup::Lookup;
 use super::names::Name;
@@ -70,6 +72,12 @@ pub(super) struct Committer<'c> {
     newest_at: Option<Time>,
     /// The highest number in the database when it was opened.
     highest_in_database: i64,
+    /// What the batch that is being written brings to the feed.
+    noted: Vec<Noted>,
+    /// What the log had for the feed when it was opened.
+    replayed: Replayed,
+    /// What the database had of the feed then.
+    feed_in_database: FeedInDatabase,
     /// Why nothing is written any more.
     dead: Option<String>,
 }
@@ -96,6 +104,8 @@ pub(super) struct InDatabase {
     pub(super) newest_at: Option<Time>,
     /// The last batch of the log whose every record is there.
     pub(super) settled_to: BatchNumber,
+    /// What it has of the feed.
+    pub(super) feed: FeedInDatabase,
 }
 
 impl<'c> Committer<'c> {
@@ -106,7 +116,7 @@ impl<'c> Committer<'c> {
         in_database: InDatabase,
         settler: Settling,
     ) -> Self {
-        let InDatabase { last_no, newest_at, settled_to } = in_database;
+        let InDatabase { last_no, newest_at, settled_to, feed } = in_database;
         Self {
             shared,
             last_round: log.last(),
@@ -126,6 +136,9 @@ impl<'c> Committer<'c> {
             last_no,
             newest_at,
             highest_in_database: last_no,
+            noted: Vec::new(),
+            replayed: Replayed::default(),
+            feed_in_database: feed,
             dead: None,
         }
     }
@@ -149,7 +162,9 @@ impl<'c> Committer<'c> {
                 Expected::New(_) => 0,
                 Expected::Sequence(sequence) => sequence,
             };
+            let facts = self.facts_for_feed(&append);
             if expected < has {
+                self.note_replayed(id, expected + 1, facts, number);
                 continue;
             }
             if expected > has {
@@ -159,6 +174,7 @@ impl<'c> Committer<'c> {
                 .into());
             }
             self.take_in(append, no, number);
+            self.note_replayed(id, expected + 1, facts, number);
         }
         self.last_round = number;
         self.has_changed();
@@ -181,6 +197,10 @@ impl<'c> Committer<'c> {
             true
         });
         self.idle.push_back((Instant::now(), idle));
+        if let Some(feed) = &self.shared.feed {
+            let replayed = std::mem::take(&mut self.replayed);
+            feed.begin(self.feed_in_database, self.settled_to, replayed);
+        }
         Ok(self.lookup.end()?)
     }
 
@@ -357,7 +377,9 @@ impl<'c> Committer<'c> {
                         written.record_bytes += append.record.len() as u64;
                         let no = self.number_for(&append);
                         entry::put(batch.bytes(), &append, no);
+                        let (id, facts) = (append.id, self.facts_for_feed(&append));
                         self.take_in(append, no, number);
+                        self.noted.extend(facts.map(|facts| self.noted(id, self.known[&id].sequence, facts)));
                         AppendAnswer::Committed
                     }
                 });
@@ -373,10 +395,30 @@ impl<'c> Committer<'c> {
         }
         self.unsettled_bytes += batch.len();
         self.log.append(batch).map_err(WriteError::Log)?;
+        if let Some(feed) = &shared.feed {
+            feed.show(number, &mut self.noted);
+        }
         self.has_changed();
         self.shared.counters.add(written);
         self.shared.counters.set_flushes(self.log.flushes());
         Ok(answers)
+    }
+
+    /// How many facts the feed is to hear of, if there is one.
+    fn facts_for_feed(&self, append: &Append) -> Option<u32> {
+        self.shared.feed.as_ref().map(|_| record::facts_in(&append.record))
+    }
+
+    fn noted(&self, id: TransactionId, record: u64, facts: u32) -> Noted {
+        let first = FeedPosition::default();
+        Noted { entry: FeedEntry { id, record, facts, first }, no: self.known[&id].origin.no }
+    }
+
+    fn note_replayed(&mut self, id: TransactionId, record: u64, facts: Option<u32>, number: BatchNumber) {
+        if let Some(facts) = facts {
+            let noted = self.noted(id, record, facts);
+            self.replayed.note(number, noted);
+        }
     }
 
     /// A new transaction's number.

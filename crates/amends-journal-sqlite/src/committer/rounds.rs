@@ -13,6 +13,7 @@ use amends_core::TransactionId;
 use amends_journal::{Append, Epoch, Erase, Expected, JournalError, Quarantined};
 
 use crate::failure::{WriteError, store_error};
+use crate::feed::FeedEnd;
 use crate::known::Row;
 use crate::limits::{KNOWN_FOR, SETTLE_AFTER, SETTLE_BYTES, SETTLE_IMMEDIATELY_MAX, SETTLE_WHEN_ASKED_EVERY};
 use crate::names::Named;
@@ -367,7 +368,8 @@ impl Committer<'_> {
         let settled_to = first_left.map_or(self.log.last(), |since| since - 1);
         self.settler.has_round = true;
         let newest_at = self.newest_at;
-        self.give(Task::Settle(Round { rows, settled_to, newest_at }));
+        let feed = self.shared.feed.as_ref().map(FeedEnd::for_round);
+        self.give(Task::Settle(Round { rows, settled_to, newest_at, feed }));
     }
 
     fn give(&mut self, task: Task) {
@@ -407,7 +409,7 @@ impl Committer<'_> {
                 self.dead = Some(why);
                 self.refuse_waiting();
             }
-            Done::Settled { round: Round { rows, settled_to, newest_at: _ }, indexed } => {
+            Done::Settled { round: Round { rows, settled_to, newest_at: _, feed: _ }, indexed } => {
                 self.note_changes();
                 self.shared.forgotten.raise();
                 self.forget_indexed(&indexed);
@@ -428,6 +430,9 @@ impl Committer<'_> {
                 }
                 self.settled_to = settled_to;
                 self.log.release(settled_to);
+                if let Some(feed) = &self.shared.feed {
+                    feed.settled(settled_to);
+                }
                 if self.dirty.is_empty() {
                     self.shared.set_ahead(false);
                 }

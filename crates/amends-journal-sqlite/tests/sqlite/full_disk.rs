@@ -12,6 +12,7 @@ use crate::place::{
 
 /// A journal with room for little.
 const TIGHT: SqliteOptions = SqliteOptions {
+    feed_facts_kept: None,
     disk_reserve_bytes: 0,
     database_bytes_max: Some(12 << 20),
     log_bytes_max: 0,

@@ -13,8 +13,8 @@ use amends_core::{
 use amends_journal::conformance::{NOBODY, submit};
 use amends_journal::record::{self, Record};
 use amends_journal::{
-    Append, Count, Cursor, Erase, Expected, Filter, Fingerprint, Journal, MemoryJournal, NewTransaction,
-    Quarantined, Reads, StartKey, Stored, Summary, Tags, Timer, Upkeep,
+    Append, Count, Cursor, Erase, Expected, Feed, FeedEntry, FeedPosition, Filter, Fingerprint, Journal,
+    MemoryJournal, NewTransaction, Quarantined, Reads, StartKey, Stored, Summary, Tags, Timer, Upkeep,
 };
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use bytes::Bytes;
@@ -145,7 +145,9 @@ fn append(change: &Change, sequence: u64) -> Append {
 
 fn open(place: &Place) -> SqliteJournal {
     // So few that their index changes hands all the time.
-    place.try_open(SqliteOptions { names_indexed_together: 3, ..SqliteOptions::default() }).unwrap()
+    let feed_facts_kept = Some(100_000);
+    let options = SqliteOptions { names_indexed_together: 3, feed_facts_kept, ..SqliteOptions::default() };
+    place.try_open(options).unwrap()
 }
 
 fn listed(journal: &dyn Journal, filter: &Filter, limit: usize) -> Vec<Summary> {
@@ -205,6 +207,34 @@ fn erase(journal: &dyn Journal, id: TransactionId, records: u64) -> Erase {
     journal.erase(id, records, lease.epoch, Time::from_milliseconds(7)).unwrap()
 }
 
+/// The whole feed, in pages of `limit`, and its newest position.
+fn fed(journal: &dyn Journal, limit: usize) -> (Vec<FeedEntry>, FeedPosition) {
+    let (mut all, mut after) = (Vec::new(), FeedPosition(0));
+    loop {
+        let Feed::Page { entries, next, newest } = journal.feed(Some(after), limit).unwrap() else {
+            panic!("everything is kept")
+        };
+        all.extend(entries);
+        if next == newest {
+            return (all, newest);
+        }
+        after = next;
+    }
+}
+
+/// Memory leaves out what was removed; the disk may.
+fn check_feeds(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseError> {
+    let ((of_memory, newest), (of_disk, newest_of_disk)) = (fed(memory, 1_000), fed(disk, 7));
+    prop_assert_eq!(newest, newest_of_disk);
+    let by_place: BTreeMap<u64, FeedEntry> = of_disk.iter().map(|entry| (entry.first.0, *entry)).collect();
+    prop_assert_eq!(by_place.len(), of_disk.len(), "each comes once");
+    prop_assert!(of_disk.is_sorted_by_key(|entry| entry.first));
+    for entry in of_memory {
+        prop_assert_eq!(by_place.get(&entry.first.0), Some(&entry));
+    }
+    Ok(())
+}
+
 fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseError> {
     for number in 0..IDS {
         prop_assert_eq!(memory.load(id(number)).unwrap(), disk.load(id(number)).unwrap());
@@ -227,6 +257,7 @@ fn check_equal(memory: &dyn Journal, disk: &dyn Journal) -> Result<(), TestCaseE
         let count = Count::exactly(of_memory.len() as u64);
         prop_assert_eq!((memory.count(&filter).unwrap(), disk.count(&filter).unwrap()), (count, count));
     }
+    check_feeds(memory, disk)?;
     prop_assert_eq!(recoverable(memory, 100), recoverable(disk, 2));
     for until in [0, 20, 49, u64::MAX] {
         let until = Time::from_milliseconds(until);

@@ -28,6 +28,7 @@ fn indexed_numbers(place: &Place) -> Vec<i64> {
 #[test]
 fn an_id_of_a_callers_is_found_wherever_its_index_stands() {
     const FEW: SqliteOptions = SqliteOptions {
+        feed_facts_kept: None,
         disk_reserve_bytes: 0,
         database_bytes_max: None,
         log_bytes_max: limits::LOG_BYTES_MAX,

@@ -1,7 +1,7 @@
 //! The suite that every backend passes.
 //!
 //! Owns one check for each promise of [`Journal`], named as the claim it proves. A backend's tests call
-//! [`run`] with a way to open an empty journal. Promises to panic with the claim's name when one does not
+//! [`run`] with a way to open an empty journal, with a feed. Promises to panic with the claim's name when one does not
 //! hold. Does not look at durability, locking or damage: those are each store's own, and tested beside it.
 
 /// Makes a list of checks from functions, each named as its claim.
@@ -12,6 +12,7 @@ macro_rules! suite {
 }
 
 mod appends;
+mod feed;
 mod ownership;
 mod reads;
 mod starts;
@@ -36,7 +37,7 @@ pub type Check = (&'static str, fn(&dyn Journal));
 /// Every check of the suite.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    [appends::CHECKS, starts::CHECKS, reads::CHECKS, upkeep::CHECKS, ownership::CHECKS].concat()
+    [appends::CHECKS, starts::CHECKS, reads::CHECKS, upkeep::CHECKS, feed::CHECKS, ownership::CHECKS].concat()
 }
 
 /// Runs every check, each against a journal of its own.

@@ -92,6 +92,16 @@ pub fn decode(id: TransactionId, sequence: u64, frame: Bytes) -> Result<Record, 
         .map_err(|flaw| flaw.of(format!("record {sequence} of transaction {id}")))
 }
 
+/// How many facts a record states; one, where that cannot be told. Neither the checksum nor what the facts say
+/// is looked at.
+#[must_use]
+pub fn facts_in(frame: &[u8]) -> u32 {
+    match frame.get(..1) {
+        Some([FORMAT]) => v1::facts_in(frame.get(ENVELOPE..).unwrap_or_default()).unwrap_or(1).max(1),
+        Some(_) | None => 1,
+    }
+}
+
 /// The frame of a definition.
 #[must_use]
 pub fn encode_definition(spec: &DefinitionSpec) -> Bytes {

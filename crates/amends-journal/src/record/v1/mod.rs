@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 use amends_core::{DefinitionName, DefinitionSpec, Event, Facts, Time};
 
+use prost::encoding::{WireType, decode_key, decode_varint};
+
 use super::Flaw;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -74,6 +76,27 @@ struct Duration {
     seconds: u64,
     #[prost(uint32, tag = "2")]
     nanoseconds: u32,
+}
+
+/// How many facts the body of a record states, without reading them; `None`: it is no such body.
+pub(super) fn facts_in(mut body: &[u8]) -> Option<u32> {
+    let mut facts = 0;
+    while !body.is_empty() {
+        let (tag, wire) = decode_key(&mut body).ok()?;
+        let is_fact = tag == 2 || (cfg!(feature = "errand") && tag == 1000);
+        match wire {
+            WireType::Varint => drop(decode_varint(&mut body).ok()?),
+            WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut body).ok()?).ok()?;
+                body = body.get(length..)?;
+                facts += u32::from(is_fact);
+            }
+            WireType::SixtyFourBit | WireType::StartGroup | WireType::EndGroup | WireType::ThirtyTwoBit => {
+                return None;
+            }
+        }
+    }
+    Some(facts)
 }
 
 impl From<&super::Record> for Record {
