@@ -22,7 +22,7 @@ suite![
 
 /// A record of so many facts.
 fn facts(transaction: TransactionId, sequence: u64, count: usize) -> Bytes {
-    let facts = Facts::Saga(vec![Event::StepStarted { step: StepIndex(0) }; count]);
+    let facts = Facts::Saga(vec![Event::StepStarted { step: StepIndex(0).into() }; count]);
     record::encode(transaction, sequence, &Record { at: at(sequence), facts })
 }
 
