@@ -20,7 +20,7 @@ pub(super) const FORMAT: i64 = 3;
 
 /// Every table and index, word for word as the database keeps them. They are compared at opening: once
 /// released, any change here is a new format, with a step that upgrades the old one in place.
-const LAYOUT: [&str; 19] = [
+const LAYOUT: [&str; 20] = [
     // What transactions run, and of which mode they are: one number for both. `body` and `registered_at` are
     // NULL for a definition that transactions name but that was never stored here.
     "CREATE TABLE definition (
