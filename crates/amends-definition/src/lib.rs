@@ -5,12 +5,28 @@
 //! in it is a [`Finding`] with a position, a rule and help, and that nothing written is ignored. Pure: reads no
 //! file, no clock and no environment. Start reading at [`compile`].
 
+mod call;
 mod document;
+mod expression;
+mod expressions;
 mod finding;
+mod graph;
+mod input;
+mod keys;
 pub mod limits;
+mod mask;
+mod node;
+mod plan;
+mod read;
+mod render;
 pub mod request;
+mod schema;
 mod settings;
+mod source;
+mod template;
 
-pub use document::{Document, InputFlaw, Place, compile};
+pub use document::{Document, InputFlaw, Place, SECRET_PREFIX, compile};
 pub use finding::{Finding, Findings};
+pub use render::{Given, Rendered, RenderedWhat};
+pub use schema::format_schema;
 pub use settings::{BreakerSettings, ParticipantSettings, Rate};
