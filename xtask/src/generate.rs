@@ -1,7 +1,7 @@
 //! `cargo xtask generate`: everything in the repository that is made from something else.
 //!
-//! Owns the reference of limits, `docs/limits.md`, made from every `limits.rs`, and the OpenAPI document,
-//! `docs/openapi.json`, which the server prints. Promises that the tests fail
+//! Owns the reference of limits, `docs/limits.md`, made from every `limits.rs`, the OpenAPI document,
+//! `docs/openapi.json`, and the JSON Schema of definitions, `docs/definition.schema.json`, which their crates print. Promises that the tests fail
 //! while what is committed differs from what would be made. Does not understand Rust: it reads the one shape
 //! those files have.
 
@@ -21,11 +21,13 @@ pub(crate) struct Arguments {
 
 const LIMITS: &str = "docs/limits.md";
 const OPENAPI: &str = "docs/openapi.json";
+const SCHEMA: &str = "docs/definition.schema.json";
 
 /// The files that name limits, with what the reader knows them by.
 const SOURCES: &[(&str, &str)] = &[
     ("Core", "crates/amends-core/src/limits.rs"),
     ("Engine", "crates/amends-engine/src/limits.rs"),
+    ("Definitions", "crates/amends-definition/src/limits.rs"),
     ("Calls over HTTP", "crates/amends-http/src/limits.rs"),
     ("Journal on SQLite", "crates/amends-journal-sqlite/src/limits.rs"),
     ("Log", "crates/amends-log/src/limits.rs"),
@@ -48,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let path = root().join(LIMITS);
     let is_current = fs::read_to_string(&path).is_ok_and(|there| there == made);
     if arguments.check {
-        // The OpenAPI document is compared by a test of the server, which is built for that anyway.
+        // What crates print is compared by a test of each, which is built for that anyway.
         if is_current {
             return ExitCode::SUCCESS;
         }
@@ -57,7 +59,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    let written = write(LIMITS, &made).and_then(|()| write(OPENAPI, &openapi()?));
+    let written = write(LIMITS, &made)
+        .and_then(|()| write(OPENAPI, &printed(OPENAPI, "amends-server", "openapi")?))
+        .and_then(|()| write(SCHEMA, &printed(SCHEMA, "amends-definition", "schema")?));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -71,15 +75,15 @@ fn write(file: &str, made: &str) -> Result<(), String> {
     fs::write(root().join(file), made).map_err(|error| format!("{file} cannot be written: {error}"))
 }
 
-/// What the server says of its API.
-fn openapi() -> Result<String, String> {
-    let arguments = ["run", "--quiet", "--package", "amends-server", "--example", "openapi"];
+/// What an example of a crate prints.
+fn printed(file: &str, package: &str, example: &str) -> Result<String, String> {
+    let arguments = ["run", "--quiet", "--package", package, "--example", example];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output();
     let output = output.map_err(|error| format!("cargo cannot be run: {error}"))?;
     if !output.status.success() {
-        return Err(format!("{OPENAPI}: {}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!("{file}: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    String::from_utf8(output.stdout).map_err(|_| format!("{OPENAPI}: it is not UTF-8"))
+    String::from_utf8(output.stdout).map_err(|_| format!("{file}: it is not UTF-8"))
 }
 
 fn root() -> PathBuf {

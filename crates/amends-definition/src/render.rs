@@ -144,7 +144,9 @@ impl Renderer<'_> {
                     let what = self.call(element, Direction::Action, plan, &step.action.operation);
                     add(name.clone(), what);
                 }
-                if let (Some(plan), CompensationSpec::Call { call, .. }) = (&self.plan.undo, &step.compensation) {
+                if let (Some(plan), CompensationSpec::Call { call, .. }) =
+                    (&self.plan.undo, &step.compensation)
+                {
                     add(name, self.call(element, Direction::Compensation, plan, &call.operation));
                 }
             }

@@ -1,1 +1,1 @@
-//! What expressions give, against the evaluator of the `cel` crate where both promise the same.
+//! What expressions give.
