@@ -10,7 +10,7 @@ use crate::payload::Payload;
 use crate::saga::Reason;
 
 /// One thing that happened to a saga.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     /// The saga.
     pub saga: String,
@@ -23,7 +23,10 @@ pub struct Fact {
     /// The step; of a leg with its number: `Leg[3]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// Of an attempt: `action` or `compensation`.
+    /// Of a call: who was, or is to be, called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub participant: Option<String>,
+    /// Of a call: `action` or `compensation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<String>,
     /// Of an attempt: its number.

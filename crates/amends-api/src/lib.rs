@@ -6,6 +6,7 @@
 //! Start reading at [`Saga`] and [`ErrorKind`].
 
 pub mod definition;
+pub mod diagram;
 pub mod error_kind;
 pub mod fact;
 pub mod health;

@@ -47,6 +47,16 @@ pub enum DefinitionSpec {
 }
 
 impl Definition {
+    /// The saga's definition, if it is one.
+    #[must_use]
+    pub fn as_saga(&self) -> Option<&SagaDefinition> {
+        match self {
+            Self::Saga(saga) => Some(saga),
+            #[cfg(feature = "errand")]
+            Self::Errand(_) => None,
+        }
+    }
+
     /// The definition's name.
     #[must_use]
     pub fn name(&self) -> &DefinitionName {

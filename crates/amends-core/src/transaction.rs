@@ -257,6 +257,16 @@ impl<S: Iterator<Item = Effect>> Iterator for Owed<S> {
 }
 
 impl Facts {
+    /// The facts about a saga, if they are.
+    #[must_use]
+    pub fn as_saga(&self) -> Option<&[saga::Event]> {
+        match self {
+            Self::Saga(events) => Some(events),
+            #[cfg(feature = "errand")]
+            Self::Errand(_) => None,
+        }
+    }
+
     /// Whether nothing became true.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -488,7 +488,7 @@ impl Engine {
         self.read(move |journal| journal.list(&filter, cursor, limit)).await
     }
 
-    async fn read<R: Send + 'static>(
+    pub(crate) async fn read<R: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Journal) -> Result<R, JournalError> + Send + 'static,
     ) -> Result<R, ReadError> {

@@ -15,6 +15,7 @@ mod definitions;
 pub mod engine;
 mod errors;
 pub mod fingerprint;
+mod history;
 mod json;
 mod leases;
 pub mod limits;
@@ -38,6 +39,7 @@ pub use engine::{Engine, StartRequest, View, Wait};
 pub use errors::{
     OperateError, ReadError, RegisterError, RetireError, SignalError, StartError, StartUpError,
 };
+pub use history::History;
 pub use json::Flaw;
 pub use leases::Leases;
 pub use options::Options;

@@ -5,7 +5,9 @@
 
 use amends_api::{ErrorKind, SagaStatus};
 use amends_core::Rejected;
+use amends_definition::InputFlaw;
 use amends_engine::{OperateError, ReadError, SignalError, StartError};
+use serde_json::{Value, json};
 
 use crate::problem::Problem;
 
@@ -17,9 +19,12 @@ impl From<StartError> for Problem {
             StartError::UnknownDefinition(_) | StartError::UnknownVersion { .. } => {
                 problem(ErrorKind::NotFound)
             }
-            StartError::Retired { .. } => problem(ErrorKind::StateConflict),
+            StartError::Retired { .. } => problem(ErrorKind::DefinitionRetired),
             StartError::InputNotJson => problem(ErrorKind::BadRequest),
-            StartError::InputInvalid(_) => problem(ErrorKind::Invalid),
+            StartError::InputInvalid(flaws) => {
+                let flaw = |flaw: &InputFlaw| json!({"pointer": flaw.pointer, "message": flaw.message});
+                problem(ErrorKind::InputInvalid).with("flaws", flaws.iter().map(flaw).collect::<Value>())
+            }
             StartError::InputTooLarge(_) => problem(ErrorKind::BodyTooLarge),
             StartError::BadKey => problem(ErrorKind::IdempotencyKeyInvalid),
             StartError::DuplicateName(_) => problem(ErrorKind::DuplicateField),

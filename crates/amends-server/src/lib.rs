@@ -7,12 +7,17 @@
 
 pub mod body;
 mod errors;
+mod facts;
+pub mod guard;
 pub mod limits;
+mod masks;
 pub mod problem;
 pub mod process;
 pub mod request;
 pub mod routes;
 pub mod serve;
+mod stream;
+pub mod tls;
 pub mod wire;
 
 pub use problem::Problem;

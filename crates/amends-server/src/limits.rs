@@ -41,3 +41,18 @@ pub const PAGE_USUAL: usize = 100;
 
 /// Bytes in an idempotency key.
 pub const KEY_BYTES_MAX: usize = 255;
+
+/// Facts in one piece of a stream of events.
+pub const STREAM_PIECE_FACTS_MAX: usize = 1_000;
+
+/// How soon a stream looks again for what is new, at first.
+pub const STREAM_LOOK_MIN: Duration = Duration::from_millis(25);
+
+/// How long a stream rests at most before it looks again for what is new.
+pub const STREAM_LOOK_MAX: Duration = Duration::from_millis(500);
+
+/// How long a stream is silent at most: proxies end connections that say nothing.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
+
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);

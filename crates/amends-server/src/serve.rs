@@ -19,14 +19,18 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use crate::limits::{CLOSE_TIME_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIME_MAX};
+use crate::guard::Guard;
+use crate::limits::{CLOSE_TIME_MAX, CONNECTIONS_MAX, HANDSHAKE_TIME_MAX, HEAD_BYTES_MAX, HEAD_TIME_MAX};
 use crate::routes;
+use crate::tls::Tls;
 
 /// A bound listener.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    guard: Guard,
+    tls: Option<Tls>,
 }
 
 /// Why there is no listener.
@@ -57,7 +61,19 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, guard: Guard::new(None, address), tls: None })
+    }
+
+    /// Asks for this token before every route.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        Self { guard: Guard::new(Some(token), self.address), ..self }
+    }
+
+    /// Speaks TLS, and nothing else.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Where it listens.
@@ -69,7 +85,7 @@ impl Server {
     /// Serves what the application brings, [completed](routes::complete), until `stop` resolves; then takes
     /// no further connection, lets `drain` end what is under way, and closes.
     pub async fn run(self, router: Router, stop: impl Future<Output = ()>, drain: impl Future<Output = ()>) {
-        let service = TowerToHyperService::new(routes::complete(router));
+        let service = TowerToHyperService::new(self.guard.before(routes::complete(router)));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
@@ -85,18 +101,33 @@ impl Server {
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%error, "a connection keeps its delay");
             }
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIME_MAX)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service.clone());
-            let connection = graceful.watch(connection);
-            connections.spawn(async move {
-                if let Err(error) = connection.await {
-                    debug!(%error, "a connection ended early");
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX).max_buf_size(HEAD_BYTES_MAX);
+            let (service, watcher) = (service.clone(), graceful.watcher());
+            match &self.tls {
+                None => {
+                    let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service));
+                    connections.spawn(async move {
+                        ended(connection.await);
+                        drop(place);
+                    });
                 }
-                drop(place);
-            });
+                Some(tls) => {
+                    let handshake = tls.acceptor().accept(stream);
+                    connections.spawn(async move {
+                        match tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await {
+                            Ok(Ok(stream)) => {
+                                ended(
+                                    watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                                );
+                            }
+                            Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+                            Err(_) => debug!("a TLS handshake took too long"),
+                        }
+                        drop(place);
+                    });
+                }
+            }
         }
         drop(self.listener);
         let closed = graceful.shutdown();
@@ -109,6 +140,12 @@ impl Server {
             () = &mut closed => {}
         }
         connections.shutdown().await;
+    }
+}
+
+fn ended(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        debug!(%error, "a connection ended early");
     }
 }
 

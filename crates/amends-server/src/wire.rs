@@ -8,8 +8,9 @@ use amends_api::{
 };
 use amends_core::saga::step_state::Acted;
 use amends_core::{
-    By, Command, End, Entropy, Moment, ParkReason, Saga, SagaDefinition, SizeLimits, Standing, Status,
-    StepId, StepIndex, StepRun, StepState, Time, Verb, Way,
+    By, CallSpec, Command, CompensationSpec, Direction, End, Entropy, Moment, ParkReason, Saga,
+    SagaDefinition, SizeLimits, Standing, Status, StepId, StepIndex, StepKind, StepRun, StepSpec, StepState,
+    Time, Verb, Way,
 };
 use bytes::Bytes;
 
@@ -255,7 +256,8 @@ fn output(saga: &Saga) -> Payload {
 
 /// A payload as the engine has it: JSON as a rule. A participant of a program of one's own may return
 /// anything: then nothing is nothing, and whatever else is a text.
-fn payload(bytes: &Bytes) -> Payload {
+#[must_use]
+pub fn payload(bytes: &Bytes) -> Payload {
     if bytes.is_empty() {
         return Payload::null();
     }
@@ -265,6 +267,47 @@ fn payload(bytes: &Bytes) -> Payload {
 
 fn reason(reason: &amends_core::Reason) -> Reason {
     Reason { code: reason.code.clone(), message: reason.message.clone() }
+}
+
+/// Who is called for a step, in this direction; `None` where nobody is.
+#[must_use]
+pub fn participant_of(definition: &SagaDefinition, step: StepIndex, direction: Direction) -> Option<String> {
+    if !definition.has(step) {
+        return None;
+    }
+    let call = match (&definition.written(step).kind, direction) {
+        (StepKind::Call(call), Direction::Action) => &call.action,
+        (StepKind::Call(call), Direction::Compensation) => undo_call(&call.compensation)?,
+        (StepKind::Sleep { .. } | StepKind::Wait(_) | StepKind::Child(_), _) => return None,
+    };
+    Some(call.participant.clone())
+}
+
+fn undo_call(compensation: &CompensationSpec) -> Option<&CallSpec> {
+    match compensation {
+        CompensationSpec::Call { call, .. } => Some(call),
+        CompensationSpec::Undeclared | CompensationSpec::None | CompensationSpec::ReadOnly => None,
+    }
+}
+
+/// What a step is, in a word or two.
+#[must_use]
+pub fn step_kind(step: &StepSpec) -> String {
+    match &step.kind {
+        StepKind::Call(call) => format!("{} at {}", call.action.operation, call.action.participant),
+        StepKind::Sleep { .. } => "sleep".to_owned(),
+        StepKind::Wait(wait) => format!("wait for {}", wait.signal),
+        StepKind::Child(child) => format!("saga {} v{}", child.definition, child.version),
+    }
+}
+
+/// The operation that undoes a step, if there is one.
+#[must_use]
+pub fn undo_of(step: &StepSpec) -> Option<String> {
+    match &step.kind {
+        StepKind::Call(call) => undo_call(&call.compensation).map(|call| call.operation.clone()),
+        StepKind::Sleep { .. } | StepKind::Wait(_) | StepKind::Child(_) => None,
+    }
 }
 
 /// A step's name, or that of a run of it: `Leg[3]`.

@@ -1,8 +1,7 @@
 //! `/v1/definitions`: what may be started.
 
-use amends_api::{
-    Definition, DefinitionList, DefinitionSummary, ErrorKind, Finding, Registered, Retired,
-};
+use amends_api::diagram::{self, Graph, Node};
+use amends_api::{Definition, DefinitionList, DefinitionSummary, ErrorKind, Finding, Registered, Retired};
 use amends_core::SagaSpec;
 use amends_definition::Findings;
 use amends_engine::{DefinitionView, RegisterError, RetireError};
@@ -16,7 +15,6 @@ use super::call::{Answer, Asked, BARE, Body, Call, Content, Method, json, ok, ro
 use super::filter::{self, CURSOR, LIMIT};
 use super::nearest::nearest;
 use super::shape::{Field, Kind, optional, required, text};
-use crate::diagram::{self, Graph, Node};
 use crate::problem::Problem;
 use crate::wire;
 
@@ -105,8 +103,7 @@ const RETIRE: Call = Call {
 };
 
 /// The calls of this file.
-pub(super) const CALLS: &[&Call] =
-    &[&PUT, &LIST, &SHOW, &SHOW_VERSION, &DIAGRAM, &DIAGRAM_VERSION, &RETIRE];
+pub(super) const CALLS: &[&Call] = &[&PUT, &LIST, &SHOW, &SHOW_VERSION, &DIAGRAM, &DIAGRAM_VERSION, &RETIRE];
 
 pub(super) fn routes(router: Router<Api>) -> Router<Api> {
     let router = route(router, &PUT, put);
@@ -202,11 +199,11 @@ fn place_of(view: &DefinitionView) -> (String, u32) {
 /// The place that a cursor names.
 fn place(cursor: &str) -> Result<(String, u32), Problem> {
     let parts = cursor.strip_prefix(MARK).and_then(|rest| rest.split_once('_'));
-    let place = parts.and_then(|(name, version)| {
-        Some((String::from_utf8(unhex(name)?).ok()?, version.parse().ok()?))
-    });
+    let place = parts
+        .and_then(|(name, version)| Some((String::from_utf8(unhex(name)?).ok()?, version.parse().ok()?)));
     place.ok_or_else(|| {
-        let detail = format!("the cursor {cursor:?} is not one of this server's: send next_cursor as it came");
+        let detail =
+            format!("the cursor {cursor:?} is not one of this server's: send next_cursor as it came");
         Problem::new(ErrorKind::BadRequest, detail).with("parameter", CURSOR.name)
     })
 }
@@ -236,7 +233,8 @@ fn summary(view: &DefinitionView) -> DefinitionSummary {
 async fn show(api: Api, asked: Asked) -> Result<Response, Problem> {
     let view = found(&api, &asked)?;
     let DefinitionSummary { name, version, retired, registered_at } = summary(&view);
-    let versions = api.engine.definitions().iter().map(place_of);
+    let known = api.engine.definitions();
+    let versions = known.iter().map(place_of);
     let versions = versions.filter(|(other, _)| *other == name).map(|(_, version)| version).collect();
     let source = view.document.as_ref().map(|document| document.source.to_string());
     let definition = Definition { name, version, retired, registered_at, source, versions };
@@ -267,7 +265,9 @@ fn version(asked: &Asked) -> Result<Option<u32>, Problem> {
 fn no_definition(api: &Api, name: &str, version: Option<u32>) -> Problem {
     let names: Vec<String> = api.engine.definitions().iter().map(|view| place_of(view).0).collect();
     let detail = match version {
-        Some(version) if names.iter().any(|known| known == name) => format!("{name} has no version {version}"),
+        Some(version) if names.iter().any(|known| known == name) => {
+            format!("{name} has no version {version}")
+        }
         Some(_) | None => match nearest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("no definition is named {name:?}: did you mean {near:?}?"),
             None => format!("no definition is named {name:?}: /v1/definitions lists those there are"),
@@ -291,9 +291,8 @@ async fn retire(api: Api, asked: Asked) -> Result<Response, Problem> {
 
 async fn draw(api: Api, asked: Asked) -> Result<Response, Problem> {
     let view = found(&api, &asked)?;
-    let amends_core::Definition::Saga(definition) = &view.definition else {
-        return Err(Problem::new(ErrorKind::NotFound, "only sagas are drawn"));
-    };
+    let definition = view.definition.as_saga();
+    let definition = definition.ok_or_else(|| Problem::new(ErrorKind::NotFound, "only sagas are drawn"))?;
     Ok(drawing(&asked, graph(definition.spec())))
 }
 

@@ -4,9 +4,11 @@
 //! nearest name, and that `/openapi.json`, made of the same table, tells all of it. Start reading at [`CALLS`].
 
 mod call;
+mod definitions;
 mod filter;
 mod given;
 mod headers;
+mod journal;
 mod nearest;
 pub mod openapi;
 mod sagas;
@@ -28,12 +30,14 @@ pub(super) struct Api {
 }
 
 /// Every call, in the order of the document.
-const CALLS: &[&[&Call]] = &[sagas::CALLS, verbs::CALLS, signals::CALLS];
+const CALLS: &[&[&Call]] = &[definitions::CALLS, sagas::CALLS, journal::CALLS, verbs::CALLS, signals::CALLS];
 
 /// The routes.
 pub fn router(engine: Engine) -> Router {
     let router = Router::new();
+    let router = definitions::routes(router);
     let router = sagas::routes(router);
+    let router = journal::routes(router);
     let router = verbs::routes(router);
     let router = signals::routes(router);
     router.with_state(Api { engine }).merge(openapi::router())

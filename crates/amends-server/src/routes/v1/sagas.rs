@@ -14,6 +14,7 @@ use super::filter::{self, BY_TAG, CURSOR, DEFINITION, KEY, LIMIT, PARENT, SINCE,
 use super::headers::{Ours, Patience};
 use super::shape::{Field, Kind, Shape, optional, required, text};
 use super::started;
+use crate::masks::Masks;
 use crate::problem::Problem;
 use crate::wire;
 
@@ -191,7 +192,9 @@ impl Api {
     /// A saga as people may see it.
     pub(super) fn shown(&self, view: &View) -> Result<amends_api::Saga, Problem> {
         let saga = view.saga().ok_or_else(|| no_saga(view.transaction.id()))?;
-        Ok(wire::saga(saga))
+        let definition = saga.definition();
+        let masks = Masks::of(&self.engine, definition.name().as_str(), definition.version());
+        Ok(masks.saga(wire::saga(saga)))
     }
 }
 

@@ -3,10 +3,7 @@
 //! Owns them, by name. Promises that each has the fields of its type in `amends-api` and no others: a test
 //! compares them. Does not know who answers what.
 
-use amends_api::{
-    BreakerState, BulkStatus, CallbackOutcome, CompensationStatus, ErrorKind, Mode, SagaStatus, StepStatus,
-    VerbName,
-};
+use amends_api::{CompensationStatus, ErrorKind, Mode, SagaStatus, StepStatus, VerbName};
 use serde_json::{Map, Value, json};
 
 /// Statuses with their answers.
@@ -212,6 +209,85 @@ pub(super) fn answers() -> Map<String, Value> {
             ]),
         ),
         ("Count", object(vec![("count", count()), ("exact", flag())])),
+        (
+            "Registered",
+            object(vec![
+                ("name", text()),
+                ("version", version()),
+                ("is_new", flag()),
+                ("warnings", list(reference("Finding"))),
+            ]),
+        ),
+        (
+            "Finding",
+            object(vec![
+                ("rule", text()),
+                ("message", text()),
+                ("help", or_null(text())),
+                ("line", count()),
+                ("column", count()),
+                ("end_column", count()),
+            ]),
+        ),
+        (
+            "DefinitionList",
+            object(vec![
+                ("definitions", list(reference("DefinitionSummary"))),
+                ("next_cursor", or_null(text())),
+            ]),
+        ),
+        (
+            "DefinitionSummary",
+            object(vec![
+                ("name", text()),
+                ("version", version()),
+                ("retired", flag()),
+                ("registered_at", or_null(moment())),
+            ]),
+        ),
+        (
+            "Definition",
+            object(vec![
+                ("name", text()),
+                ("version", version()),
+                ("retired", flag()),
+                ("registered_at", or_null(moment())),
+                ("source", or_null(text())),
+                ("versions", list(version())),
+            ]),
+        ),
+        ("Retired", object(vec![("live", count())])),
+        (
+            "Fact",
+            with_optional(
+                vec![("saga", text()), ("sequence", count()), ("fact", text()), ("at", moment())],
+                vec![
+                    ("step", text()),
+                    ("participant", text()),
+                    ("direction", word(&["action", "compensation"])),
+                    ("attempt", count()),
+                    ("definition", text()),
+                    ("version", version()),
+                    ("input", any()),
+                    ("output", any()),
+                    ("reason", reference("Reason")),
+                    ("signal", text()),
+                    ("until", text()),
+                    ("by", text()),
+                    ("why", text()),
+                    ("child", text()),
+                    ("position", text()),
+                ],
+            ),
+        ),
+        (
+            "Journal",
+            object(vec![
+                ("saga", text()),
+                ("facts", list(reference("Fact"))),
+                ("next_cursor", or_null(text())),
+            ]),
+        ),
         ("SignalAccepted", object(vec![("saga", text()), ("signal", text()), ("sequence", count())])),
     ];
     schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()

@@ -1,5 +1,7 @@
 //! `/v1`: each row of the table against a real engine.
 
+mod definitions;
+mod journal;
 mod sagas;
 mod signals;
 mod strictness;
