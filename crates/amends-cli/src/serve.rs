@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amends_engine::{Engine, EngineBuilder, RegisterError};
-use amends_http::{HttpOptions, HttpParticipants, Loopback};
+use amends_engine::{CallbackKey, Engine, EngineBuilder, RegisterError, StartUpError};
+use amends_http::{Callbacks, HttpOptions, HttpParticipants, Loopback};
 use amends_journal::Journal;
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use amends_server::process::{asked_to_stop, raise_file_limit};
@@ -59,7 +59,7 @@ async fn serve(args: ServeArgs) -> Result<(), String> {
     let address = server.address();
     require_directory(&args.data)?;
 
-    let engine = open(&args)?;
+    let engine = open(&args, address)?;
     if let Some(directory) = &args.definitions {
         register_all(&engine, directory).await?;
     }
@@ -71,14 +71,17 @@ async fn serve(args: ServeArgs) -> Result<(), String> {
     Ok(())
 }
 
-fn open(args: &ServeArgs) -> Result<Engine, String> {
+fn open(args: &ServeArgs, address: SocketAddr) -> Result<Engine, String> {
     let on_fatal = Box::new(|message: String| end_fatally(&message));
     let journal: Arc<dyn Journal> = Arc::new(
         SqliteJournal::open(&args.data, SqliteOptions::default(), on_fatal)
             .map_err(|error| error.to_string())?,
     );
     let loopback = if args.host.is_loopback() { Loopback::Allowed } else { Loopback::ListedOnly };
-    let participants = HttpParticipants::new(HttpOptions { loopback, ..HttpOptions::default() })
+    let key =
+        CallbackKey::of(&*journal).map_err(|error| cannot_run(&args.data, StartUpError::Journal(error)))?;
+    let callbacks = Some(Callbacks::at(address, key));
+    let participants = HttpParticipants::new(HttpOptions { loopback, callbacks, ..HttpOptions::default() })
         .map_err(|error| error.to_string())?;
     let engine = EngineBuilder::new(journal).connect(Arc::new(participants));
     engine.open().map_err(|error| cannot_run(&args.data, error))

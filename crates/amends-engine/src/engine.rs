@@ -5,13 +5,13 @@
 //! [`Engine::start`]; for how it comes to be, at [`crate::EngineBuilder::open`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use amends_core::limits::SIGNAL_KEY_BYTES_MAX;
 use amends_core::{
-    By, Command, DefinitionName, Origin, Partition, Saga, Signal, Transaction, TransactionId, Verb,
+    By, Command, DefinitionName, Origin, Outcome, Partition, Saga, Signal, Transaction, TransactionId, Verb,
 };
 use amends_journal::{
     Count, Cursor, Filter, Fingerprint, Journal, JournalError, Page, Presence, StartKey, Stats, Summary,
@@ -20,9 +20,12 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, oneshot};
 
 use crate::admission::{Place, Questions};
+use crate::callback::CallbackKey;
 use crate::clock::Clock;
 use crate::definitions::{self, DefinitionView, Registration};
-use crate::errors::{OperateError, ReadError, RegisterError, RetireError, SignalError, StartError};
+use crate::errors::{
+    CallbackError, OperateError, ReadError, RegisterError, RetireError, SignalError, StartError,
+};
 use crate::fingerprint;
 use crate::json::{Flaw, judge};
 use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
@@ -49,6 +52,7 @@ struct Inner {
     recovered: Arc<AtomicBool>,
     options: Options,
     scope: Mutex<Scope>,
+    callback_key: OnceLock<CallbackKey>,
 }
 
 /// A transaction's durable state.
@@ -133,6 +137,7 @@ impl Engine {
                 recovered,
                 options,
                 scope: Mutex::new(scope),
+                callback_key: OnceLock::new(),
             }),
         }
     }
@@ -369,6 +374,35 @@ impl Engine {
             Ok(Reply::Rejected(rejected)) => Err(SignalError::Rejected(rejected)),
             other => read(other).map_err(SignalError::Read)?.ok_or(SignalError::NotFound),
         }
+    }
+
+    /// Takes a participant's report in: it is durable then. The token is that of the call
+    /// ([`CallbackKey::token`]), the outcome completed, refused or working.
+    ///
+    /// # Errors
+    /// See [`CallbackError`].
+    pub async fn call_back(&self, token: &str, outcome: Outcome) -> Result<View, CallbackError> {
+        let key = self.callback_key().await.map_err(CallbackError::Read)?;
+        let (id, call) = key.read(token).ok_or(CallbackError::UnknownToken)?;
+        let reply =
+            self.command(id, Command::Callback { call, outcome }).await.map_err(CallbackError::Read)?;
+        match reply {
+            Ok(Reply::Rejected(rejected)) => Err(CallbackError::Rejected(rejected)),
+            other => read(other).map_err(CallbackError::Read)?.ok_or(CallbackError::NotFound),
+        }
+    }
+
+    /// The journal's key, read when the first participant calls back.
+    async fn callback_key(&self) -> Result<CallbackKey, ReadError> {
+        if let Some(key) = self.inner.callback_key.get() {
+            return Ok(key.clone());
+        }
+        let shared = self.inner.shared.clone();
+        let read = self.inner.shared.blocking.spawn(move || CallbackKey::of(&*shared.journal)).await;
+        let key = read
+            .map_err(|error| ReadError::Journal(error.to_string()))?
+            .map_err(|error| ReadError::Journal(error.to_string()))?;
+        Ok(self.inner.callback_key.get_or_init(|| key).clone())
     }
 
     async fn command(&self, id: TransactionId, command: Command) -> Result<Answered, ReadError> {

@@ -246,6 +246,23 @@ pub enum SignalError {
     Read(ReadError),
 }
 
+/// Why a participant's report changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// The token is none of ours.
+    #[error("no call has this token: report to the URL that came as Amends-Callback, as it is")]
+    UnknownToken,
+    /// The call's transaction is gone.
+    #[error("the transaction of this call is not there any more")]
+    NotFound,
+    /// The call was decided otherwise.
+    #[error(transparent)]
+    Rejected(Rejected),
+    /// The transaction could not be read.
+    #[error(transparent)]
+    Read(ReadError),
+}
+
 fn flaws(flaws: &[InputFlaw]) -> String {
     let one = |InputFlaw { pointer, message }: &InputFlaw| match pointer.as_str() {
         "" => message.clone(),

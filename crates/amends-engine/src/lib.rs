@@ -37,7 +37,7 @@ pub use clock::Clock;
 pub use definitions::{DefinitionView, Registration};
 pub use engine::{Engine, StartRequest, View, Wait};
 pub use errors::{
-    OperateError, ReadError, RegisterError, RetireError, SignalError, StartError, StartUpError,
+    CallbackError, OperateError, ReadError, RegisterError, RetireError, SignalError, StartError, StartUpError,
 };
 pub use history::History;
 pub use json::Flaw;

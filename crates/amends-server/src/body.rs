@@ -16,22 +16,30 @@ use crate::problem::Problem;
 ///
 /// # Errors
 /// When it is too large, too slow or cut short.
-pub async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    read_at_most(BODY_BYTES_MAX, headers, body).await
+}
+
+/// The whole body, of at most so many bytes.
+///
+/// # Errors
+/// When it is too large, too slow or cut short.
+pub async fn read_at_most(bytes_max: usize, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok());
     let expects_continue = headers.contains_key(header::EXPECT);
-    if announced.is_some_and(|length| length > BODY_BYTES_MAX) && expects_continue {
+    if announced.is_some_and(|length| length > bytes_max) && expects_continue {
         // Nothing has been sent yet, and now need not be.
-        return Err(too_large());
+        return Err(too_large(bytes_max));
     }
     // Room for what is announced is taken as it comes: an announcement costs its sender nothing.
-    let mut collected = Collected { whole: BytesMut::new(), seen: 0 };
+    let mut collected = Collected { whole: BytesMut::new(), seen: 0, bytes_max };
     let ended = tokio::time::timeout(BODY_TIME_MAX, collected.take(&mut body)).await;
     match ended {
         // Late or not, sending it again would not help.
-        _ if collected.seen > BODY_BYTES_MAX => Err(too_large()),
+        _ if collected.seen > bytes_max => Err(too_large(bytes_max)),
         Ok(Ok(())) => Ok(collected.whole.freeze()),
         Ok(Err(error)) => Err(Problem::new(
             ErrorKind::BadRequest,
@@ -51,6 +59,7 @@ pub async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem>
 struct Collected {
     whole: BytesMut,
     seen: usize,
+    bytes_max: usize,
 }
 
 impl Collected {
@@ -59,7 +68,7 @@ impl Collected {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
             self.seen = self.seen.saturating_add(data.len());
-            if self.seen <= BODY_BYTES_MAX {
+            if self.seen <= self.bytes_max {
                 self.whole.extend_from_slice(&data);
             } else {
                 self.whole = BytesMut::new();
@@ -72,9 +81,9 @@ impl Collected {
     }
 }
 
-fn too_large() -> Problem {
+fn too_large(bytes_max: usize) -> Problem {
     Problem::new(
         ErrorKind::BodyTooLarge,
-        format!("a body has at most {BODY_BYTES_MAX} bytes; send less in one request"),
+        format!("a body has at most {bytes_max} bytes; send less in one request"),
     )
 }

@@ -6,7 +6,7 @@
 use amends_api::{ErrorKind, SagaStatus};
 use amends_core::Rejected;
 use amends_definition::InputFlaw;
-use amends_engine::{OperateError, ReadError, SignalError, StartError};
+use amends_engine::{CallbackError, OperateError, ReadError, SignalError, StartError};
 use serde_json::{Value, json};
 
 use crate::problem::Problem;
@@ -78,6 +78,17 @@ impl From<SignalError> for Problem {
             SignalError::BadKey => Self::new(ErrorKind::IdempotencyKeyInvalid, detail),
             SignalError::Rejected(rejected) => rejection(&rejected, detail),
             SignalError::Read(error) => error.into(),
+        }
+    }
+}
+
+impl From<CallbackError> for Problem {
+    fn from(error: CallbackError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CallbackError::UnknownToken | CallbackError::NotFound => Self::new(ErrorKind::NotFound, detail),
+            CallbackError::Rejected(rejected) => rejection(&rejected, detail),
+            CallbackError::Read(error) => error.into(),
         }
     }
 }

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Bytes in a request's body: 1 MiB.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes in what a participant reports by calling back: an output that is too large to be stored is taken all the
+/// same, for its effect stands, and parks the saga.
+pub const CALLBACK_BYTES_MAX: usize = 16 << 20;
+
 /// How much of a body that is too large is read and thrown away, so that its sender sees the answer instead
 /// of a reset connection. Beyond it the connection is closed. Reading costs no memory and ends with
 /// `BODY_TIME_MAX` at the latest.

@@ -22,6 +22,7 @@ use super::given::Given;
 use super::headers::{self, Ours, Said};
 use super::shape::{Field, Shape};
 use crate::body;
+use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 
 /// One call of the API.
@@ -43,6 +44,8 @@ pub(super) struct Call {
     pub(super) headers: &'static [Ours],
     /// What it reads.
     pub(super) body: Body,
+    /// How much of that it reads.
+    pub(super) body_bytes_max: usize,
     /// What it answers when nothing is wrong.
     pub(super) answers: &'static [Answer],
     /// What may be wrong, besides what may be wrong with every call.
@@ -109,6 +112,7 @@ pub(super) const BARE: Call = Call {
     query: &[],
     headers: &[],
     body: Body::None,
+    body_bytes_max: BODY_BYTES_MAX,
     answers: &[],
     problems: &[],
 };
@@ -217,7 +221,7 @@ async fn body(call: &'static Call, headers: &HeaderMap, body: HttpBody) -> Resul
     let bytes = match call.method {
         // Nobody looks at what a question carries.
         Method::Get => return Ok(Bytes::new()),
-        Method::Put | Method::Post => body::read(headers, body).await?,
+        Method::Put | Method::Post => body::read_at_most(call.body_bytes_max, headers, body).await?,
     };
     if let Body::None = call.body {
         return match bytes.is_empty() || bytes.iter().all(u8::is_ascii_whitespace) {

@@ -4,6 +4,7 @@
 //! nearest name, and that `/openapi.json`, made of the same table, tells all of it. Start reading at [`CALLS`].
 
 mod call;
+mod callbacks;
 mod definitions;
 mod filter;
 mod given;
@@ -30,7 +31,8 @@ pub(super) struct Api {
 }
 
 /// Every call, in the order of the document.
-const CALLS: &[&[&Call]] = &[definitions::CALLS, sagas::CALLS, journal::CALLS, verbs::CALLS, signals::CALLS];
+const CALLS: &[&[&Call]] =
+    &[definitions::CALLS, sagas::CALLS, journal::CALLS, verbs::CALLS, signals::CALLS, callbacks::CALLS];
 
 /// The routes.
 pub fn router(engine: Engine) -> Router {
@@ -40,5 +42,6 @@ pub fn router(engine: Engine) -> Router {
     let router = journal::routes(router);
     let router = verbs::routes(router);
     let router = signals::routes(router);
+    let router = callbacks::routes(router);
     router.with_state(Api { engine }).merge(openapi::router())
 }
