@@ -88,6 +88,8 @@ impl Reader<'_, '_> {
             return self.flaw(at, "expression_size", message, None);
         }
         let depth = depth + 1;
+        // The parser has a selection stand at its dot.
+        let at = if matches!(&expr.expr, Cel::Select(select) if !select.test) { at + 1 } else { at };
         let kind = match &expr.expr {
             Cel::Unspecified => return self.flaw(at, "expression", "the expression cannot be read", None),
             Cel::Literal(literal) => ExprKind::Literal(self.literal(literal, at)?),
@@ -336,6 +338,8 @@ impl Reader<'_, '_> {
     }
 
     fn function(&mut self, name: &str, is_method: bool, arguments: usize, at: usize) -> Option<Function> {
+        // The parser has a call stand at its parenthesis.
+        let at = at.saturating_sub(name.trim_start_matches("math.").chars().count());
         match Function::find(name, is_method, arguments) {
             Call::Known(function) => Some(function),
             Call::OtherUse(uses) => {
