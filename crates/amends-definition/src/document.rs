@@ -36,12 +36,14 @@ pub struct Document {
     pub(crate) plan: Arc<Plan>,
     schema: Option<Arc<InputSchema>>,
     sensitive: Arc<Sensitive>,
-    places: Arc<Places>,
+    pub(crate) places: Arc<Places>,
 }
 
 /// Where things stand that only the world outside can judge.
 #[derive(Debug, Default)]
-struct Places {
+pub(crate) struct Places {
+    /// Of each participant's name.
+    pub(crate) participants: BTreeMap<String, Span>,
     /// Names of environment variables.
     variables: Vec<(String, Span)>,
     /// Of each step that starts a sub-saga.
@@ -106,7 +108,8 @@ fn read_all(source: &mut Source<'_>) -> Option<Document> {
     let sensitive = Sensitive::read(&written, source);
     let plan = plan(&written, input, source)?;
     let mut places = Places::default();
-    for participant in written.participants.values() {
+    for (name, participant) in &written.participants {
+        places.participants.insert(name.clone(), participant.name);
         places.variables.extend(participant.variables.iter().map(|name| (name.value.clone(), name.span)));
     }
     let mut children: Vec<DefinitionName> = Vec::new();

@@ -5,9 +5,29 @@
 
 use std::fmt;
 
+/// Whether a text with such a finding is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It is not.
+    Error,
+    /// It is: it is legal, but worth a thought.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
 /// Something wrong with a definition's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// Whether the text is taken all the same.
+    pub severity: Severity,
     /// The rule that was broken: a stable word for programs, such as `unknown_key`.
     pub rule: &'static str,
     /// What is wrong.
@@ -47,8 +67,8 @@ const PICTURE_COLUMNS: usize = 100;
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, message, help, line, column, end_column, excerpt } = self;
-        writeln!(f, "error[{rule}]: {message}")?;
+        let Self { severity, rule, message, help, line, column, end_column, excerpt } = self;
+        writeln!(f, "{severity}[{rule}]: {message}")?;
         let gutter = " ".repeat(line.to_string().len());
         writeln!(f, "{gutter}--> {line}:{column}")?;
         let (first, width) =

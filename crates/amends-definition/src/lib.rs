@@ -6,6 +6,7 @@
 //! file, no clock and no environment. Start reading at [`compile`].
 
 mod call;
+mod children;
 mod document;
 mod expression;
 mod expressions;
@@ -25,8 +26,9 @@ mod settings;
 mod source;
 mod template;
 
+pub use children::Look;
 pub use document::{Document, InputFlaw, Place, SECRET_PREFIX, compile};
-pub use finding::{Finding, Findings};
+pub use finding::{Finding, Findings, Severity};
 pub use render::{Given, Rendered, RenderedWhat};
 pub use schema::format_schema;
 pub use settings::{BreakerSettings, ParticipantSettings, Rate};

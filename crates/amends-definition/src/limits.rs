@@ -43,3 +43,6 @@ pub const HEADER_BYTES_MAX: usize = 8 << 10;
 
 /// What is wrong with an input is listed up to this many times.
 pub const INPUT_FLAWS_MAX: usize = 20;
+
+/// Levels of sub-sagas in each other.
+pub const CHILDREN_DEPTH_MAX: usize = 8;

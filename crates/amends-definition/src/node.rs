@@ -69,7 +69,11 @@ pub(crate) fn read(source: &mut Source<'_>) -> Option<Node> {
         return None;
     }
     let text = source.text;
-    Builder { source, offsets: Offsets::new(text), open: Vec::new(), done: None }.run()
+    // What is JSON is read as JSON: YAML forbids some of it, such as tabs and escaped pairs of surrogates.
+    let is_json =
+        text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let builder = Builder { source, offsets: Offsets::new(text), open: Vec::new(), done: None };
+    if is_json { builder.run_json() } else { builder.run() }
 }
 
 fn is_unreadable(c: char) -> bool {
@@ -130,6 +134,55 @@ impl Builder<'_, '_> {
         done
     }
 
+    /// Reads what is known to be JSON.
+    fn run_json(mut self) -> Option<Node> {
+        let text = self.source.text;
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let start = at;
+            at += 1;
+            match bytes[start] {
+                b' ' | b'\t' | b'\r' | b'\n' | b',' | b':' => {}
+                b'{' => {
+                    let open = Open::Map { start, entries: Vec::new(), key: None, seen: BTreeMap::new() };
+                    self.open(Span { start, end: at }, open)?;
+                }
+                b'[' => self.open(Span { start, end: at }, Open::List { start, items: Vec::new() })?,
+                b'}' | b']' => self.close(at),
+                b'"' => {
+                    while at < bytes.len() && bytes[at] != b'"' {
+                        at += if bytes[at] == b'\\' { 2 } else { 1 };
+                    }
+                    at = (at + 1).min(bytes.len());
+                    let span = Span { start, end: at };
+                    let Ok(read) = serde_json::from_str::<String>(&text[start..at]) else {
+                        self.source
+                            .find(span, say("text", "this text has an escape that stands for no character"));
+                        return None;
+                    };
+                    if self.key_is_due() {
+                        self.key(read, span);
+                    } else {
+                        self.add(Node { span, kind: Kind::Text(read) });
+                    }
+                }
+                _ => {
+                    let length = bytes[start..].iter().position(|byte| b" \t\r\n,:]}".contains(byte));
+                    at = length.map_or(bytes.len(), |length| start + length);
+                    let kind = match &text[start..at] {
+                        "null" => Kind::Null,
+                        "true" => Kind::Bool(true),
+                        "false" => Kind::Bool(false),
+                        number => Kind::Number(number.to_owned()),
+                    };
+                    self.add(Node { span: Span { start, end: at }, kind });
+                }
+            }
+        }
+        self.done
+    }
+
     /// Takes an event; `None`, with a finding, when reading cannot go on.
     fn take(&mut self, event: Event<'_>, marks: Marks) -> Option<()> {
         let span =
@@ -168,15 +221,7 @@ impl Builder<'_, '_> {
                     Open::Map { start: span.start, entries: Vec::new(), key: None, seen: BTreeMap::new() },
                 )?;
             }
-            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List { start, items }) => {
-                    self.add(Node { span: Span { start, end: span.end }, kind: Kind::List(items) });
-                }
-                Some(Open::Map { start, entries, .. }) => {
-                    self.add(Node { span: Span { start, end: span.end }, kind: Kind::Map(entries) });
-                }
-                None => {}
-            },
+            Event::SequenceEnd | Event::MappingEnd => self.close(span.end),
         }
         Some(())
     }
@@ -206,6 +251,15 @@ impl Builder<'_, '_> {
         }
         self.open.push(open);
         Some(())
+    }
+
+    fn close(&mut self, end: usize) {
+        let (start, kind) = match self.open.pop() {
+            Some(Open::List { start, items }) => (start, Kind::List(items)),
+            Some(Open::Map { start, entries, .. }) => (start, Kind::Map(entries)),
+            None => return,
+        };
+        self.add(Node { span: Span { start, end }, kind });
     }
 
     fn key_is_due(&self) -> bool {

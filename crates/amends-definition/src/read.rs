@@ -133,7 +133,10 @@ pub(crate) fn read<'n>(node: &'n Node, source: &mut Source<'_>) -> Option<Writte
         }
     };
     Some(Written {
-        name: fields.name("saga", source)?,
+        // Without one there is a finding; the rest is judged all the same.
+        name: fields
+            .name("saga", source)
+            .unwrap_or_else(|| At { value: String::new(), span: fields.span("saga") }),
         input: fields.node("input"),
         output: fields.node("output"),
         sensitive: fields.texts("sensitive", source).unwrap_or_default(),

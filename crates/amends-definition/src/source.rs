@@ -3,7 +3,7 @@
 //! Owns [`Source`], [`Span`] and the collection of findings. Promises that every span becomes a line, a column
 //! and the text of that line. Does not read the text: that is `node.rs`.
 
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Severity};
 use crate::limits::FINDINGS_MAX;
 
 /// A part of the text, in bytes.
@@ -69,7 +69,9 @@ pub(crate) fn nearest<'n>(written: &str, known: impl IntoIterator<Item = &'n str
     let lower = written.to_lowercase();
     let near = |name: &str| {
         let distance = strsim::damerau_levenshtein(&lower, &name.to_lowercase());
-        (distance <= 1 + name.chars().count() / 4).then_some(distance)
+        let length = name.chars().count();
+        // Where every character differs, nothing is near.
+        (distance <= 1 + length / 4 && distance < length).then_some(distance)
     };
     let known = known.into_iter().filter(|name| name.len() <= CHARACTERS_MAX);
     known
@@ -87,7 +89,7 @@ impl<'s> Source<'s> {
 
     /// Notes a finding.
     pub(crate) fn find(&mut self, at: Span, said: Said) {
-        let finding = self.finding(at, said);
+        let finding = self.finding(at, Severity::Error, said);
         // The same fault seen by two rules in one place is shown once, and there is an end to them.
         let known = self.findings.iter().any(|(span, known)| *span == at && known.message == finding.message);
         if !known && self.findings.len() < FINDINGS_MAX {
@@ -97,7 +99,7 @@ impl<'s> Source<'s> {
 
     /// Notes what is legal, but worth a thought.
     pub(crate) fn warn(&mut self, at: Span, said: Said) {
-        let finding = self.finding(at, said);
+        let finding = self.finding(at, Severity::Warning, said);
         if self.warnings.len() < FINDINGS_MAX {
             self.warnings.push((at, finding));
         }
@@ -129,7 +131,7 @@ impl<'s> Source<'s> {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
 
-    fn finding(&self, at: Span, said: Said) -> Finding {
+    fn finding(&self, at: Span, severity: Severity, said: Said) -> Finding {
         let Said { rule, message, help } = said;
         let start = self.text.floor_char_boundary(at.start.min(self.text.len()));
         let line = self.line_of(start);
@@ -144,6 +146,7 @@ impl<'s> Source<'s> {
         };
         let (column, end_column) = (column(start), column(end));
         Finding {
+            severity,
             rule,
             message,
             help,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amends_core::{Definition, DefinitionName, DefinitionSpec, Mode, Standings, Time};
-use amends_definition::{Document, Finding, Findings, compile};
+use amends_definition::{Document, Findings, compile};
 use amends_journal::{Filter, JournalError, PutDefinition, RetireDefinition, StoredDefinition};
 
 use crate::errors::{RegisterError, RetireError};
@@ -85,6 +85,10 @@ pub(crate) fn register(
     let newest =
         |child: &DefinitionName| change.known().newest(child).map(|known| known.definition.version());
     let definition = document.definition(version, newest).map_err(RegisterError::Findings)?;
+    let look = |child: &DefinitionName, version| {
+        change.known().runnable(child, version).map(|known| known.definition.clone())
+    };
+    document.judge_children(&definition, &look).map_err(RegisterError::Findings)?;
     let participants = connect_all(&mut change, connect, &document).map_err(RegisterError::Findings)?;
     let definition = Definition::from(definition);
     let now = shared.clock.now();
@@ -121,16 +125,13 @@ fn connect_all(
             Ok(connected) => {
                 participants.insert(name.clone(), change.participant(name, connected));
             }
-            Err(why) => findings.push(not_connected(document, name, &why)),
+            Err(why) => {
+                let message = format!("the participant {name} cannot be called: {why}");
+                findings.push(document.participant_finding(name, "participant_refused", &message));
+            }
         }
     }
     if findings.is_empty() { Ok(participants) } else { Err(Findings(findings)) }
-}
-
-fn not_connected(document: &Document, name: &str, why: &str) -> Finding {
-    let excerpt = document.source.lines().next().unwrap_or_default().to_owned();
-    let message = format!("the participant {name} cannot be called: {why}");
-    Finding { rule: "participant_refused", message, help: None, line: 1, column: 1, end_column: 2, excerpt }
 }
 
 /// Takes in what the journal has of earlier. What cannot run here is said, with the reason: its transactions wait.

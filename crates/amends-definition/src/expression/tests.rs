@@ -60,7 +60,8 @@ fn evaluate(text: &str) -> String {
         definition: "Test",
     });
     let mut bytes = Vec::new();
-    let done = evaluation.evaluate(&expression).and_then(|value| value.render(&mut bytes, &mut evaluation.work));
+    let done =
+        evaluation.evaluate(&expression).and_then(|value| value.render(&mut bytes, &mut evaluation.work));
     match done {
         Ok(()) => String::from_utf8(bytes).unwrap(),
         Err(fault) => format!("fails: {}", fault.message),
@@ -115,7 +116,13 @@ fn values_that_are_passed_on_keep_their_bytes() {
 #[test]
 fn what_is_built_has_its_keys_in_the_order_written() {
     table(
-        &["{'b': 1, 'a': input.whole, 'c': {'z': null, 'y': [1u, -2, 1.5]}}", "[]", "{}", "{'a': 1, 'a': 2}", "{1: 2}"],
+        &[
+            "{'b': 1, 'a': input.whole, 'c': {'z': null, 'y': [1u, -2, 1.5]}}",
+            "[]",
+            "{}",
+            "{'a': 1, 'a': 2}",
+            "{1: 2}",
+        ],
         expect![[r#"
             {'b': 1, 'a': input.whole, 'c': {'z': null, 'y': [1u, -2, 1.5]}}
                 {"b":1,"a":100,"c":{"z":null,"y":[1,-2,1.5]}}
@@ -454,7 +461,11 @@ fn faults_name_places_and_no_values() {
 fn there_is_an_end_to_the_work() {
     let long = "x".repeat(200);
     let doubled = (0..40).fold(format!("'{long}'"), |text, _| format!("({text}).replace('x', 'xx')"));
-    assert!(evaluate(&doubled).contains("too much work") || evaluate(&doubled).contains("bytes"), "{}", evaluate(&doubled));
+    assert!(
+        evaluate(&doubled).contains("too much work") || evaluate(&doubled).contains("bytes"),
+        "{}",
+        evaluate(&doubled)
+    );
     let list = format!("[{}]", vec!["1"; 1_500].join(","));
     let nested = format!("{list}.map(a, {list}.map(b, a + b)).size()");
     assert_eq!(evaluate(&nested), "fails: the expression takes too much work for its input");
@@ -502,9 +513,12 @@ fn expressions() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
         let two = (inner.clone(), inner.clone());
-        let operator = prop::sample::select(vec!["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in"]);
+        let operator = prop::sample::select(vec![
+            "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in",
+        ]);
         prop_oneof![
-            (two.clone(), operator).prop_map(|((one, other), operator)| format!("({one} {operator} {other})")),
+            (two.clone(), operator)
+                .prop_map(|((one, other), operator)| format!("({one} {operator} {other})")),
             (inner.clone(), two.clone()).prop_map(|(c, (a, b))| format!("({c} ? {a} : {b})")),
             prop::collection::vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(", "))),
             (two.clone(), prop::sample::select(vec!["map", "filter", "all", "exists", "exists_one"]))
