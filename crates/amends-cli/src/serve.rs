@@ -12,6 +12,7 @@ use std::time::Duration;
 use amends_engine::{CallbackKey, Engine, EngineBuilder, RegisterError, StartUpError};
 use amends_http::{Callbacks, HttpOptions, HttpParticipants, Loopback};
 use amends_journal::Journal;
+use amends_journal_sqlite::limits::FEED_FACTS_KEPT;
 use amends_journal_sqlite::{SqliteJournal, SqliteOptions};
 use amends_server::process::{asked_to_stop, raise_file_limit};
 use amends_server::routes;
@@ -73,10 +74,9 @@ async fn serve(args: ServeArgs) -> Result<(), String> {
 
 fn open(args: &ServeArgs, address: SocketAddr) -> Result<Engine, String> {
     let on_fatal = Box::new(|message: String| end_fatally(&message));
-    let journal: Arc<dyn Journal> = Arc::new(
-        SqliteJournal::open(&args.data, SqliteOptions::default(), on_fatal)
-            .map_err(|error| error.to_string())?,
-    );
+    let options = SqliteOptions { feed_facts_kept: Some(FEED_FACTS_KEPT), ..SqliteOptions::default() };
+    let journal: Arc<dyn Journal> =
+        Arc::new(SqliteJournal::open(&args.data, options, on_fatal).map_err(|error| error.to_string())?);
     let loopback = if args.host.is_loopback() { Loopback::Allowed } else { Loopback::ListedOnly };
     let key =
         CallbackKey::of(&*journal).map_err(|error| cannot_run(&args.data, StartUpError::Journal(error)))?;

@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock};
 use amends_core::limits::CLOCK_SET_BACK_MIN;
 use amends_core::{Definition, Mapping, Partitions, Time};
 use amends_journal::limits::TRANSACTION_BYTES_MAX;
-use amends_journal::{Journal, Lease, PutDefinition};
-use tokio::sync::mpsc;
+use amends_journal::{FeedPosition, Journal, Lease, PutDefinition};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -140,6 +140,7 @@ impl EngineBuilder {
         let registry =
             registry(&*journal, definitions, participants, mappings, connect.as_deref(), clock.now())?;
         let leases = journal.acquire(&Partitions::ALL)?;
+        let fed_to = follow(&*journal);
         let is_set_back = is_set_back(&*journal, &clock)?;
         let shared = Arc::new(Shared {
             journal,
@@ -149,11 +150,22 @@ impl EngineBuilder {
             sizes: options.sizes,
             alarm: Alarm::default(),
             populations: Populations::new(options.shards),
+            fed_to,
+            leases: Arc::new(Leases::new(&leases)),
             mailboxes: OnceLock::new(),
             blocking: Blocking::default(),
         });
         Ok(spawn(&shared, options, &leases, is_set_back))
     }
+}
+
+/// How far the journal's feed has come.
+fn follow(journal: &dyn Journal) -> watch::Receiver<FeedPosition> {
+    let (fed, fed_to) = watch::channel(FeedPosition::default());
+    journal.watch_feed(Box::new(move |newest| {
+        fed.send_replace(newest);
+    }));
+    fed_to
 }
 
 /// Everything that runs here: what this program registers, and what the journal has of earlier versions.
@@ -198,7 +210,7 @@ fn is_set_back(journal: &dyn Journal, clock: &Clock) -> Result<bool, StartUpErro
 
 fn spawn(shared: &Arc<Shared>, options: Options, leases: &[Lease], is_set_back: bool) -> Engine {
     let partitions: Partitions = leases.iter().map(|lease| lease.partition).collect();
-    let held = Arc::new(Leases::new(leases));
+    let held = Arc::clone(&shared.leases);
     let mut scope = Scope::new();
     let places = shared.registry.known().places(options.shards);
     let mut mailboxes = Vec::new();

@@ -5,6 +5,7 @@
 //! [`Engine::start`]; for how it comes to be, at [`crate::EngineBuilder::open`].
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,21 +15,22 @@ use amends_core::{
     By, Command, DefinitionName, Origin, Outcome, Partition, Saga, Signal, Transaction, TransactionId, Verb,
 };
 use amends_journal::{
-    Count, Cursor, Filter, Fingerprint, Journal, JournalError, Page, Presence, StartKey, Stats, Summary,
+    Backup, Count, Cursor, Erase, Feed, FeedPosition, Filter, Fingerprint, Journal, JournalError, Loaded,
+    Page, Presence, StartKey, Stats, Stored, Summary,
 };
 use bytes::Bytes;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::admission::{Place, Questions};
 use crate::callback::CallbackKey;
 use crate::clock::Clock;
 use crate::definitions::{self, DefinitionView, Registration};
 use crate::errors::{
-    CallbackError, OperateError, ReadError, RegisterError, RetireError, SignalError, StartError,
+    CallbackError, EraseError, OperateError, ReadError, RegisterError, RetireError, SignalError, StartError,
 };
 use crate::fingerprint;
 use crate::json::{Flaw, judge};
-use crate::limits::{INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
+use crate::limits::{ERASE_TRIES_MAX, INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
 use crate::mailbox::{Mailbox, Message};
 use crate::options::Options;
 use crate::participant::{ParticipantIndex, ParticipantView};
@@ -341,6 +343,17 @@ impl Engine {
                 Flaw::DuplicateName(name) => OperateError::DuplicateName(name),
             })?;
         }
+        // Nothing can be undone without the payloads. Should it be erased after this look, the journal takes no
+        // more records for it.
+        if verb == Verb::Reverse
+            && self
+                .stored(id)
+                .await
+                .map_err(OperateError::Read)?
+                .is_some_and(|stored| stored.erased_at.is_some())
+        {
+            return Err(OperateError::Erased);
+        }
         let reply =
             self.command(id, Command::Operate { verb, by, expected }).await.map_err(OperateError::Read)?;
         match reply {
@@ -520,6 +533,66 @@ impl Engine {
         limit: usize,
     ) -> Result<Page<Summary>, ReadError> {
         self.read(move |journal| journal.list(&filter, cursor, limit)).await
+    }
+
+    /// What was committed after that place, of everything there is, at most `limit` records; `None`: after the
+    /// newest.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn feed(&self, after: Option<FeedPosition>, limit: usize) -> Result<Feed, ReadError> {
+        self.read(move |journal| journal.feed(after, limit)).await
+    }
+
+    /// How far the feed has come: changes whenever something is committed.
+    #[must_use]
+    pub fn fed_to(&self) -> watch::Receiver<FeedPosition> {
+        self.inner.shared.fed_to.clone()
+    }
+
+    /// A transaction as the journal has it, with its records; `None`: it is not there.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the transaction was removed.
+    pub async fn stored(&self, id: TransactionId) -> Result<Option<Stored>, ReadError> {
+        match self.read(move |journal| journal.load(id)).await? {
+            Loaded::Stored(stored) => Ok(Some(stored)),
+            Loaded::Removed => Err(ReadError::Removed { id }),
+            Loaded::Nothing => Ok(None),
+        }
+    }
+
+    /// Writes everything that was answered to a new file on the engine's machine, whole and as of one moment,
+    /// while everything goes on.
+    ///
+    /// # Errors
+    /// When the file is there already or cannot be written, or the journal cannot be read.
+    pub async fn backup(&self, to: PathBuf) -> Result<Backup, ReadError> {
+        self.read(move |journal| journal.backup(&to)).await
+    }
+
+    /// Takes the payloads of a transaction that has ended out of the journal, for good. Its children are
+    /// others, to be erased by themselves.
+    ///
+    /// # Errors
+    /// See [`EraseError`].
+    pub async fn erase(&self, id: TransactionId) -> Result<(), EraseError> {
+        // Again only if it has moved on in between.
+        for _ in 0..ERASE_TRIES_MAX {
+            let stored = self.stored(id).await?.ok_or(EraseError::NotFound)?;
+            let epoch = self.inner.shared.leases.epoch(id).ok_or(ReadError::NotOwner)?;
+            let (records, now) = (stored.records.len() as u64, self.inner.shared.clock.now());
+            match self.read(move |journal| journal.erase(id, records, epoch, now)).await? {
+                Erase::Erased | Erase::Unchanged => return Ok(()),
+                Erase::MovedOn(None) => return Err(EraseError::NotFound),
+                // It ended meanwhile, or came back to life.
+                Erase::MovedOn(Some(_)) => {}
+                Erase::Live => return Err(EraseError::Live),
+                Erase::ChildOfLive { ancestor } => return Err(EraseError::ChildOfLive { ancestor }),
+                Erase::Fenced => return Err(ReadError::NotOwner.into()),
+            }
+        }
+        Err(EraseError::Live)
     }
 
     pub(crate) async fn read<R: Send + 'static>(

@@ -218,9 +218,32 @@ pub enum OperateError {
     /// The transaction's state forbids it.
     #[error(transparent)]
     Rejected(Rejected),
+    /// Its payloads were erased.
+    #[error("its payloads were erased: nothing of it can be undone any more")]
+    Erased,
     /// The transaction could not be read.
     #[error(transparent)]
     Read(ReadError),
+}
+
+/// Why payloads were not erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// No such transaction.
+    #[error("nothing has this id")]
+    NotFound,
+    /// It has not ended.
+    #[error("it has not ended: its payloads are still needed")]
+    Live,
+    /// It belongs to one that has not ended.
+    #[error("it belongs to {ancestor}, which has not ended: its payloads are still needed")]
+    ChildOfLive {
+        /// The one above it.
+        ancestor: TransactionId,
+    },
+    /// The journal could not be read or written.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 /// Why a signal was not accepted.

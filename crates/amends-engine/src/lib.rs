@@ -37,7 +37,8 @@ pub use clock::Clock;
 pub use definitions::{DefinitionView, Registration};
 pub use engine::{Engine, StartRequest, View, Wait};
 pub use errors::{
-    CallbackError, OperateError, ReadError, RegisterError, RetireError, SignalError, StartError, StartUpError,
+    CallbackError, EraseError, OperateError, ReadError, RegisterError, RetireError, SignalError, StartError,
+    StartUpError,
 };
 pub use history::History;
 pub use json::Flaw;

@@ -64,3 +64,6 @@ pub const CAUGHT_UP: Duration = Duration::from_millis(20);
 /// Attempts in the queue of a gate, besides two for each live transaction, before those are taken out that were given
 /// up.
 pub const QUEUE_SLACK: usize = 64;
+
+/// How often the payloads of a transaction are tried to be erased that moves on meanwhile.
+pub const ERASE_TRIES_MAX: usize = 3;

@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use amends_core::{Moment, Outcome, SizeLimits, TransactionId};
-use amends_journal::{Append, Journal, Quarantined};
-use tokio::sync::oneshot;
+use amends_journal::{Append, FeedPosition, Journal, Quarantined};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
@@ -22,6 +22,7 @@ use crate::admission::{Population, Populations};
 use crate::alarm::Alarm;
 use crate::blocking::Blocking;
 use crate::clock::Clock;
+use crate::leases::Leases;
 use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX, READ_RETRY};
 use crate::loader;
 use crate::mailbox::{Message, Messages, Ticket, WeakMailbox};
@@ -42,6 +43,10 @@ pub(crate) struct Shared {
     /// Tells the sleeper when the first transaction wakes.
     pub(crate) alarm: Alarm,
     pub(crate) populations: Populations,
+    /// The newest position of the journal's feed.
+    pub(crate) fed_to: watch::Receiver<FeedPosition>,
+    /// Under which epochs everything here is held.
+    pub(crate) leases: Arc<Leases>,
     /// Of all shards, by number.
     pub(crate) mailboxes: OnceLock<Vec<WeakMailbox>>,
     /// What blocks a thread for the engine.

@@ -67,8 +67,9 @@ impl Origin {
         Some(&self.chosen.as_ref()?.tags).filter(|tags| !tags.is_empty())
     }
 
-    pub(super) fn erased_at(&self) -> Option<Time> {
-        self.chosen.as_ref()?.erased_at
+    /// Whether its payloads were taken out.
+    pub(super) fn is_erased(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.erased_at.is_some())
     }
 
     pub(super) fn parent(&self) -> Option<TransactionId> {

@@ -26,6 +26,9 @@ const PAIR_BYTES: usize = 16;
 /// Pairs in a bucket, at most: with the row's own head they fill a page of 8 KiB.
 const BUCKET_PAIRS_MAX: usize = 500;
 
+/// Pairs that a bucket gets which is written for the first time: it has room for more.
+pub(super) const BUCKET_PAIRS_FILLED: usize = 350;
+
 /// The settler's side of the index.
 pub(super) struct LateIndex<'c> {
     /// Names after which those that have gathered are frozen.
@@ -282,7 +285,7 @@ fn end_of_tag(sorted: &[Named], at_least: usize) -> usize {
     at_least + rest.iter().take_while(|(tag, _)| *tag == last).count()
 }
 
-fn bytes_of(pairs: impl Iterator<Item = Named>) -> Vec<u8> {
+pub(super) fn bytes_of(pairs: impl Iterator<Item = Named>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(PAIR_BYTES * pairs.size_hint().0);
     for (Tag(tag), no) in pairs {
         bytes.extend_from_slice(&tag.to_be_bytes());

@@ -15,6 +15,7 @@ mod entry;
 mod erasure;
 mod failure;
 mod feed;
+mod feed_rows;
 mod known;
 mod labels;
 mod late_index;
@@ -26,6 +27,7 @@ mod look;
 mod lookup;
 mod names;
 mod open;
+mod portable;
 mod queue;
 mod reader;
 mod schema;
@@ -47,9 +49,9 @@ use std::thread::JoinHandle;
 
 use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
-    Append, Appends, Count, Cursor, Epoch, Erase, Feed, FeedPosition, Filter, JournalError, KeyEntry, Lease,
-    Loaded, OnAnswers, OnFeed, Ownership, Page, PutDefinition, Quarantined, Reads, RetireDefinition, Stats,
-    Stored, StoredDefinition, Summary, Sweep, Timer, Upkeep,
+    Append, Appends, Backup, Count, Cursor, Epoch, Erase, Feed, FeedPosition, Filter, JournalError, KeyEntry,
+    Lease, Loaded, OnAnswers, OnFeed, Ownership, Page, PutDefinition, Quarantined, Reads, RetireDefinition,
+    Stats, Stored, StoredDefinition, Summary, Sweep, Timer, Upkeep,
 };
 use amends_sqlite::{Wal, panic_text};
 use bytes::Bytes;
@@ -61,11 +63,13 @@ use crate::limits::{
 };
 
 pub use open::OpenError;
+pub use portable::{ImportError, Imported, import};
 
 use absence::Absent;
 use committer::{Committer, InDatabase, Settling};
 use failure::{ReadError, WriteError, store_error};
-use feed::{AtHand, FeedEnd, InRows};
+use feed::{AtHand, FeedEnd};
+use feed_rows::InRows;
 use lock::DirectoryLock;
 use look::Look;
 use lookup::Lookup;
@@ -420,6 +424,12 @@ impl Upkeep for SqliteJournal {
         self.ask(|reply| Job::Upkeep(queue::Upkeep::PutDefinition { spec: spec.clone(), now, reply }))
     }
 
+    fn backup(&self, to: &Path) -> Result<Backup, JournalError> {
+        self.catch_up()?;
+        let written = self.readers.read(|look| portable::export(look, to))?;
+        written.map_err(|source| not_written(to, source))
+    }
+
     fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
         let (name, fresh) = (name.to_owned(), fresh.to_vec());
         self.ask(|reply| Job::Upkeep(queue::Upkeep::Secret { name, fresh, reply }))
@@ -435,6 +445,11 @@ impl Upkeep for SqliteJournal {
         let name = name.clone();
         self.ask(|reply| Job::Upkeep(queue::Upkeep::RetireDefinition { mode, name, version, now, reply }))
     }
+}
+
+/// Only a file of another name would do: a backup over a backup might leave none.
+fn not_written(to: &Path, source: std::io::Error) -> JournalError {
+    JournalError::Store { what: format!("backup {}", to.display()), source: source.into() }
 }
 
 /// A directory has one user at a time: whoever has it open owns everything, and nobody can take anything

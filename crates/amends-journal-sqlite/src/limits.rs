@@ -142,3 +142,9 @@ pub const FEED_ENTRIES_AT_HAND: usize = 16_384;
 
 /// Records in a row of the feed, at most: a reader takes a row as a whole.
 pub const FEED_ROW_ENTRIES_MAX: usize = 2_048;
+
+/// Rows of an import that are committed together: what is not whole is removed anyway.
+pub const IMPORT_ROWS_TOGETHER: u64 = 20_000;
+
+/// What a check says about a damaged journal, at most, before it stops counting them up.
+pub const FINDINGS_MAX: usize = 100;

@@ -284,7 +284,7 @@ impl Look<'_> {
     fn summary_in(&self, no: i64, table: Table) -> Result<Option<Summary>, ReadError> {
         let sql = match table {
             Table::Live => {
-                "SELECT id, definition, standing, started_at, wake_at, NULL, key, tags, parent, erased_at
+                "SELECT id, definition, standing, started_at, wake_at, NULL, key, tags, parent, NULL
                  FROM live WHERE no = ?1"
             }
             Table::Ended => {

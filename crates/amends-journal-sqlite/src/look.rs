@@ -44,7 +44,7 @@ impl<'m> Look<'m> {
     pub(super) fn load(&self, id: TransactionId, hint: &Hint) -> Result<Loaded, ReadError> {
         let bytes = id.to_bytes();
         let live = self.first(
-            "SELECT no, id, definition, standing, unreadable, wake_at, erased_at FROM live WHERE id = ?1",
+            "SELECT no, id, definition, standing, unreadable, wake_at FROM live WHERE id = ?1",
             [bytes.as_slice()],
             |row| self.live_row(row),
         )?;
@@ -151,7 +151,7 @@ impl<'m> Look<'m> {
         // over.
         let found = self.of_partitions(
             partitions,
-            "SELECT no, id, definition, standing, unreadable, wake_at, erased_at FROM live
+            "SELECT no, id, definition, standing, unreadable, wake_at FROM live
              WHERE no > ?1 AND standing <> ?2 AND wake_at IS NULL ORDER BY no",
             params![number_after(cursor), standing_code(StandingKind::Parked)],
             limit.saturating_add(1),
@@ -203,7 +203,7 @@ impl<'m> Look<'m> {
             if let Some((other, stored)) = page.get_mut(place)
                 && *other == no
             {
-                push_record(stored, row.get(1)?, row.get_ref(2)?.as_blob()?)?;
+                push_record(&mut stored.records, no, row.get(1)?, row.get_ref(2)?.as_blob()?)?;
             }
         }
         for (_, stored) in page {
@@ -280,7 +280,7 @@ impl<'m> Look<'m> {
             version,
             standing: standing_of(row.get(3)?, row.get(5)?)?,
             unreadable: row.get(4)?,
-            erased_at: row.get::<_, Option<i64>>(6)?.map(time_of).transpose()?,
+            erased_at: None,
             records: Vec::new(),
         };
         Ok((row.get(0)?, stored))
@@ -289,14 +289,21 @@ impl<'m> Look<'m> {
     /// A gap in the records is filled with nothing, which no decoder takes for a record: the gap is this
     /// transaction's damage.
     fn with_records(&self, no: i64, mut stored: Stored) -> Result<Stored, ReadError> {
+        stored.records = self.records_of(no)?;
+        end_records(&mut stored);
+        Ok(stored)
+    }
+
+    /// The records of a live transaction; one that is missing is empty.
+    pub(super) fn records_of(&self, no: i64) -> Result<Vec<Bytes>, ReadError> {
         let mut statement =
             self.moment.prepare_cached("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?;
         let mut rows = statement.query([no])?;
+        let mut records = Vec::new();
         while let Some(row) = rows.next()? {
-            push_record(&mut stored, row.get(0)?, row.get_ref(1)?.as_blob()?)?;
+            push_record(&mut records, no, row.get(0)?, row.get_ref(1)?.as_blob()?)?;
         }
-        end_records(&mut stored);
-        Ok(stored)
+        Ok(records)
     }
 
     pub(super) fn all<T>(
@@ -335,14 +342,14 @@ fn key_entry(row: &Row<'_>) -> Result<KeyEntry, ReadError> {
 }
 
 /// Adds a record; what is missing before it is filled with nothing.
-fn push_record(stored: &mut Stored, sequence: i64, body: &[u8]) -> Result<(), Nonsense> {
+fn push_record(records: &mut Vec<Bytes>, no: i64, sequence: i64, body: &[u8]) -> Result<(), Nonsense> {
     let sequence = schema::count_of(sequence)?;
-    let missing = sequence.saturating_sub(stored.records.len() as u64 + 1);
+    let missing = sequence.saturating_sub(records.len() as u64 + 1);
     if missing > GAP_MAX {
-        return Err(Nonsense(format!("the transaction {} has a record number {sequence}", stored.id)));
+        return Err(Nonsense(format!("transaction number {no} has a record number {sequence}")));
     }
-    stored.records.extend((0..missing).map(|_| Bytes::new()));
-    stored.records.push(Bytes::copy_from_slice(body));
+    records.extend((0..missing).map(|_| Bytes::new()));
+    records.push(Bytes::copy_from_slice(body));
     Ok(())
 }
 

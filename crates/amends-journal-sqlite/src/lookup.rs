@@ -52,7 +52,7 @@ impl<'c> Lookup<'c> {
             has_begun: false,
             live: connection.prepare(
                 "SELECT live.no, mode, name, version, standing, started_at, id_given, key, fingerprint,
-                        tags, parent, erased_at, wake_at, unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
+                        tags, parent, NULL, wake_at, unreadable IS NOT NULL, (SELECT max(seq) FROM record WHERE record.no = live.no),
                         (SELECT coalesce(sum(length(body)), 0) FROM record WHERE record.no = live.no)
                  FROM live JOIN definition ON definition.no = live.definition WHERE id = ?1",
             )?,

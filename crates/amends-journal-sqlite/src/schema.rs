@@ -33,8 +33,7 @@ const LAYOUT: [&str; 20] = [
     retired_at    INTEGER,
     UNIQUE (mode, name, version)
 ) STRICT",
-    // Live transactions. `wake_at` is set while one sleeps. `unreadable` tells why it was quarantined,
-    // `erased_at` when the payloads of its records were taken out (it had ended then).
+    // Live transactions. `wake_at` is set while one sleeps. `unreadable` tells why it was quarantined.
     "CREATE TABLE live (
     no          INTEGER PRIMARY KEY,
     id          BLOB NOT NULL UNIQUE,
@@ -47,8 +46,7 @@ const LAYOUT: [&str; 20] = [
     wake_at     INTEGER,
     unreadable  TEXT,
     tags        BLOB,
-    parent      BLOB,
-    erased_at   INTEGER
+    parent      BLOB
 ) STRICT",
     "CREATE INDEX live_asleep ON live (wake_at) WHERE wake_at IS NOT NULL",
     // Measured: 1.5 µs of the settler's 20 for each transaction; without it a list of one standing walks all
@@ -62,7 +60,7 @@ const LAYOUT: [&str; 20] = [
     body BLOB NOT NULL,
     PRIMARY KEY (no, seq)
 ) WITHOUT ROWID, STRICT",
-    // Ended transactions. `records`: every record, each after its length (four bytes, little-endian). An
+    // Ended transactions. `erased_at`: when the payloads of its records were taken out. `records`: every record, each after its length (four bytes, little-endian). An
     // ordinary table: large values in a table without row ids spill and double its size.
     "CREATE TABLE ended (
     no          INTEGER PRIMARY KEY,

@@ -14,7 +14,7 @@ use super::failure::WriteError;
 use super::known::{Held, Origin, Row};
 use super::labels;
 use super::names::Name;
-use super::schema::{Nonsense, count_of, mode_code, standing_code, time_code, wake_code};
+use super::schema::{Nonsense, count_of, mode_code, standing_code, wake_code};
 use super::settler::Settler;
 
 impl Settler<'_> {
@@ -89,8 +89,7 @@ impl Settler<'_> {
         let (tags, parent) = labels_of(&row.origin);
         insert.raw_bind_parameter(9, tags)?;
         insert.raw_bind_parameter(10, parent)?;
-        insert.raw_bind_parameter(11, row.origin.erased_at().map(time_code))?;
-        insert.raw_bind_parameter(12, wake_code(row.standing))?;
+        insert.raw_bind_parameter(11, wake_code(row.standing))?;
         insert.raw_execute()?;
         Ok(())
     }
@@ -183,8 +182,7 @@ impl Settler<'_> {
         let (tags, parent) = labels_of(&row.origin);
         insert.raw_bind_parameter(10, tags)?;
         insert.raw_bind_parameter(11, parent)?;
-        insert.raw_bind_parameter(12, row.origin.erased_at().map(time_code))?;
-        insert.raw_bind_parameter(13, self.value.as_slice())?;
+        insert.raw_bind_parameter(12, self.value.as_slice())?;
         insert.raw_execute()?;
         let Origin { id, no, id_given, .. } = &*row.origin;
         let id = id_given.then_some(Name::Id(*id));

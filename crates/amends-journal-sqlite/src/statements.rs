@@ -38,8 +38,8 @@ impl<'c> Statements<'c> {
             rollback: prepare("ROLLBACK")?,
             insert_live: prepare(
                 "INSERT INTO live (no, id, definition, standing, started_at, id_given, key, fingerprint,
-                                   tags, parent, erased_at, wake_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                   tags, parent, wake_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
             update_live: prepare("UPDATE live SET standing = ?2, wake_at = ?3 WHERE no = ?1")?,
             clear_unreadable: prepare("UPDATE live SET unreadable = NULL WHERE no = ?1")?,
@@ -49,8 +49,8 @@ impl<'c> Statements<'c> {
             records: prepare("SELECT seq, body FROM record WHERE no = ?1 ORDER BY seq")?,
             insert_ended: prepare(
                 "INSERT INTO ended (no, id, definition, standing, started_at, ended_at, id_given, key,
-                                    fingerprint, tags, parent, erased_at, records)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                    fingerprint, tags, parent, records)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             delete_ended: prepare("DELETE FROM ended WHERE no = ?1")?,
             insert_definition: prepare(

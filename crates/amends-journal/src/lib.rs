@@ -34,4 +34,4 @@ pub use reads::{
 };
 pub use record::{Record, Unreadable};
 pub use tags::{TagFlaw, Tags, judge_tags};
-pub use upkeep::{Erase, PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};
+pub use upkeep::{Backup, Erase, PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::successors;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amends_core::{
@@ -25,7 +26,7 @@ use crate::reads::{
     Count, Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer,
 };
 use crate::record;
-use crate::upkeep::{Erase, PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};
+use crate::upkeep::{Backup, Erase, PutDefinition, Quarantined, RetireDefinition, Sweep, Upkeep};
 
 /// The backend in memory; one coordinator's handle on it.
 #[derive(Debug, Default)]
@@ -284,6 +285,11 @@ impl Upkeep for MemoryJournal {
         })
     }
 
+    fn backup(&self, _to: &Path) -> Result<Backup, JournalError> {
+        let source = "it is in memory, and has no backup".into();
+        Err(JournalError::Store { what: "in memory".to_owned(), source })
+    }
+
     fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
         Ok(self.state().secrets.entry(name.to_owned()).or_insert_with(|| fresh.to_vec()).clone())
     }
@@ -444,6 +450,9 @@ impl State {
         let Some(&number) = self.numbers.get(&append.id) else {
             return AppendAnswer::Conflict(Conflict::Sequence(None));
         };
+        if self.transactions[&number].erased_at.is_some() {
+            return AppendAnswer::Conflict(Conflict::Sequence(None));
+        }
         let records = &self.transactions[&number].records;
         let sequence = records.len() as u64;
         if sequence != expected {

@@ -4,6 +4,8 @@
 //! states what it was judged by, and changes nothing when that is not so any more; the answer says which.
 //! Blocks the calling thread.
 
+use std::path::Path;
+
 use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 
 use crate::error::JournalError;
@@ -25,7 +27,8 @@ pub trait Upkeep: Send + Sync {
     ) -> Result<Quarantined, JournalError>;
 
     /// Takes the payloads of an ended transaction out of its records, durably and for good: the facts stay, as
-    /// [`crate::record::erase`] leaves them, and so do id, key, fingerprint and tags. Only if it still has as
+    /// [`crate::record::erase`] leaves them, and so do id, key, fingerprint and tags. It takes no more
+    /// records: they are answered as for one that does not exist. Only if it still has as
     /// many `records` as it was judged by, the partition is held under this epoch, and no transaction above it
     /// is live. Fails when a record cannot be read.
     fn erase(&self, id: TransactionId, records: u64, epoch: Epoch, now: Time) -> Result<Erase, JournalError>;
@@ -67,6 +70,10 @@ pub trait Upkeep: Send + Sync {
         now: Time,
     ) -> Result<RetireDefinition, JournalError>;
 
+    /// Writes everything that was answered to a new file, whole and as of one moment, while appends go on.
+    /// Fails also when the file is there, or the store has no such file.
+    fn backup(&self, to: &Path) -> Result<Backup, JournalError>;
+
     /// A secret of this journal, by name. The first time `fresh` becomes it, durably: it goes where the journal
     /// goes, so that what was proven with it yesterday is proven on another machine tomorrow.
     fn secret(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError>;
@@ -103,6 +110,15 @@ pub enum Erase {
     },
     /// The partition is not held under this epoch any more; nothing was written.
     Fenced,
+}
+
+/// What a backup has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backup {
+    /// Transactions, live and ended.
+    pub transactions: u64,
+    /// The size of its file.
+    pub bytes: u64,
 }
 
 /// What one step of retention did.

@@ -62,6 +62,7 @@ impl From<OperateError> for Problem {
             OperateError::NotFound => Self::new(ErrorKind::NotFound, detail),
             OperateError::OutputNotJson => Self::new(ErrorKind::BadRequest, detail),
             OperateError::DuplicateName(_) => Self::new(ErrorKind::DuplicateField, detail),
+            OperateError::Erased => Self::new(ErrorKind::Erased, detail),
             OperateError::Rejected(rejected) => rejection(&rejected, detail),
             OperateError::Read(error) => error.into(),
         }

@@ -475,6 +475,10 @@ impl<'c> Committer<'c> {
             Expected::Sequence(expected) => {
                 let known = if self.know(append.id)? { self.known.get(&append.id) } else { None };
                 let refusal = match known.map(|known| (known.sequence, known.bytes)) {
+                    // What needed its payloads is over.
+                    Some(_) if known.is_some_and(|known| known.origin.is_erased()) => {
+                        Some(AppendAnswer::Conflict(Conflict::Sequence(None)))
+                    }
                     Some((sequence, bytes)) if sequence == *expected => too_large(bytes, append),
                     other => {
                         let sequence = other.map(|(sequence, _)| sequence);
@@ -554,7 +558,7 @@ impl<'c> Committer<'c> {
             version: known.origin.version,
             standing: known.standing,
             unreadable: None,
-            erased_at: known.origin.erased_at(),
+            erased_at: None,
             records,
         };
         Some(Ahead { transaction, stored, is_unreadable: known.is_unreadable })

@@ -17,6 +17,7 @@ mod names;
 mod opening;
 mod partial_copies;
 mod place;
+mod portable;
 mod readers;
 mod stopping;
 mod upkeep;

@@ -155,12 +155,9 @@ fn an_erased_transaction_keeps_its_facts_without_their_payloads(journal: &dyn Jo
     assert_eq!(loaded(journal, transaction), stored);
     let page = journal.list(&Filter::default(), None, 10).expect(READABLE);
     assert_eq!(page.items[0].erased_at, Some(at(99)));
-    // Whoever appends to it all the same does not make it whole.
-    commit(journal, next_of(transaction, 3).becoming(BACK));
-    assert_eq!(loaded(journal, transaction).erased_at, Some(at(99)));
-    assert_eq!(erase(journal, transaction, 4).expect(WRITABLE), Erase::Live);
-    commit(journal, next_of(transaction, 4).becoming(COMPENSATED));
-    assert_eq!(loaded(journal, transaction).erased_at, Some(at(99)));
+    // Nothing goes on without its payloads.
+    assert_eq!(conflict_of(journal, next_of(transaction, 3).becoming(BACK)), Conflict::Sequence(None));
+    assert_eq!(loaded(journal, transaction), stored);
 }
 
 fn erasure_leaves_alone_what_lives_or_has_moved_on(journal: &dyn Journal) {
