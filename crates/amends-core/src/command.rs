@@ -6,7 +6,9 @@
 use bytes::Bytes;
 
 use crate::attempt::{AttemptId, CallId, StepId};
-use crate::outcome::Outcome;
+use crate::effect::Want;
+use crate::id::TransactionId;
+use crate::outcome::{Outcome, Reason};
 
 /// Something that came in for one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,18 @@ pub enum Command {
         /// What it reports: completed, refused or working.
         outcome: Outcome,
     },
+    /// A transaction that runs in a step says where it stands.
+    Child {
+        /// Its id.
+        child: TransactionId,
+        /// Where it stands.
+        stands: ChildStands,
+    },
+    /// The transaction that this one runs in says what it wants.
+    Wanted {
+        /// What.
+        want: Want,
+    },
     /// A moment that [`crate::Transaction::wake_at`] named has come.
     Wake,
     /// Somebody outside has something to say that a step may wait for.
@@ -47,6 +61,27 @@ pub enum Command {
         /// How many facts there are to be, where the operator decided by a state seen before.
         expected: Option<u64>,
     },
+}
+
+/// Where a transaction stands that runs in a step of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChildStands {
+    /// On its way.
+    UnderWay,
+    /// It waits for an operator.
+    Parked,
+    /// It is done and returned this.
+    Completed {
+        /// What.
+        output: Bytes,
+    },
+    /// It is undone, or was never to run.
+    Compensated {
+        /// Why.
+        reason: Reason,
+    },
+    /// An operator stopped it as it was.
+    Abandoned,
 }
 
 /// An operator's verb.
@@ -162,6 +197,17 @@ pub enum Rejected {
     Callback {
         /// Why not.
         because: &'static str,
+    },
+    /// What runs in a step of another transaction goes where that goes.
+    #[error(
+        "cannot {verb} a saga that runs in another: do so to {root}, from where it reaches all below; here there are \
+         retry, skip and resolve"
+    )]
+    OfRoot {
+        /// The verb's word.
+        verb: &'static str,
+        /// The transaction at the top.
+        root: TransactionId,
     },
     /// What was refused without a code is not asked again with another payload.
     #[error(

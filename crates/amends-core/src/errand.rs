@@ -180,6 +180,8 @@ impl Errand {
                 Command::Recover
                 | Command::Answer { .. }
                 | Command::Callback { .. }
+                | Command::Child { .. }
+                | Command::Wanted { .. }
                 | Command::Unmade { .. }
                 | Command::Wake,
                 State::Calling | State::Resting { .. } | State::Refused,

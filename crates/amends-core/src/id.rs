@@ -41,6 +41,15 @@ impl TransactionId {
         Self(u128::from_be_bytes(bytes))
     }
 
+    /// The id of what a transaction starts in a step: always the same one for the same step, run and number.
+    #[must_use]
+    pub(crate) const fn derived(self, step: u16, occurrence: u64, number: u32) -> Self {
+        let place = (step as u64) << 48 | number as u64;
+        let high = crate::retry::splitmix64(self.0 as u64 ^ place);
+        let low = crate::retry::splitmix64(high ^ (self.0 >> 64) as u64 ^ occurrence);
+        Self::from_parts((self.0 >> 80) as u64, (high as u128) << 64 | low as u128)
+    }
+
     /// Its bits, mixed: evenly spread whatever kind of UUID it is.
     pub(crate) const fn mixed(self) -> u64 {
         crate::retry::splitmix64(self.0 as u64 ^ (self.0 >> 64) as u64)

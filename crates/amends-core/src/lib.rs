@@ -31,9 +31,9 @@ mod step_set;
 pub mod transaction;
 
 pub use attempt::{AttemptId, CallId, Direction, StepId, StepIndex};
-pub use command::{By, Command, Rejected, Signal, Verb, VerbKey};
+pub use command::{By, ChildStands, Command, Rejected, Signal, Verb, VerbKey};
 pub use definition::{Definition, DefinitionSpec};
-pub use effect::{Effect, EffectId, OwedCall};
+pub use effect::{Effect, EffectId, OwedCall, OwedChild, Want};
 pub use expressions::Expressions;
 pub use id::TransactionId;
 pub use misfit::ApplyError;
@@ -50,4 +50,4 @@ pub use saga::definition::{
 };
 pub use saga::{Cause, Event, GivenUp, ParkReason, Saga, Status, StepRun, StepState, StepStatus};
 pub use standing::{End, Mode, Standing, StandingKind, Standings, Way};
-pub use transaction::{Facts, Transaction};
+pub use transaction::{Child, Facts, Transaction};

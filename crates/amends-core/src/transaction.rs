@@ -8,15 +8,16 @@
 use bytes::Bytes;
 
 use crate::attempt::CallId;
-use crate::command::{Command, Rejected};
+use crate::command::{ChildStands, Command, Rejected};
 use crate::definition::Definition;
-use crate::effect::Effect;
+use crate::effect::{Effect, OwedChild};
 #[cfg(feature = "errand")]
 use crate::errand::{self, Errand};
 use crate::id::TransactionId;
 use crate::misfit::ApplyError;
 use crate::moment::{Moment, Time};
-use crate::origin::Origin;
+use crate::name::DefinitionName;
+use crate::origin::{Origin, Parent};
 use crate::payload::Scope;
 use crate::saga::{self, Saga};
 use crate::standing::{Mode, Standing};
@@ -29,6 +30,19 @@ pub enum Transaction {
     /// One call, repeated.
     #[cfg(feature = "errand")]
     Errand(Errand),
+}
+
+/// A transaction that is to run in a step of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its definition's name.
+    pub definition: DefinitionName,
+    /// Its definition's version.
+    pub version: u32,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What it is started with.
+    pub input: Bytes,
 }
 
 /// Facts that became true together, about one transaction.
@@ -223,6 +237,48 @@ impl Transaction {
             Self::Saga(saga) => saga.input(),
             #[cfg(feature = "errand")]
             Self::Errand(errand) => errand.input(),
+        }
+    }
+
+    /// The step that started it, if one did.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Parent> {
+        match self {
+            Self::Saga(saga) => saga.parent(),
+            #[cfg(feature = "errand")]
+            Self::Errand(_) => None,
+        }
+    }
+
+    /// Where it stands, for the transaction that it runs in.
+    ///
+    /// # Panics
+    /// When it runs in none.
+    #[must_use]
+    pub fn stands(&self) -> ChildStands {
+        match self {
+            Self::Saga(saga) => saga.stands(),
+            #[cfg(feature = "errand")]
+            Self::Errand(_) => unreachable!("errands run in no other transaction"),
+        }
+    }
+
+    /// What a child that it owes is started as, and with.
+    ///
+    /// # Errors
+    /// When its input cannot be made.
+    ///
+    /// # Panics
+    /// When it owes no such child.
+    pub fn child(&self, owed: &OwedChild) -> Result<Child, String> {
+        match self {
+            Self::Saga(saga) => {
+                let (written, origin) = saga.child_origin(owed.step);
+                let (definition, version) = (written.definition.clone(), written.version);
+                Ok(Child { definition, version, origin, input: saga.child_input(owed.step)? })
+            }
+            #[cfg(feature = "errand")]
+            Self::Errand(_) => unreachable!("no other transaction runs in errands"),
         }
     }
 

@@ -2495,3 +2495,278 @@ fn an_output_too_large_by_callback_parks() {
         "#]],
     );
 }
+
+// Sagas in sagas.
+
+fn with_child(pivot: Option<&str>, child_at: usize) -> SagaDefinition {
+    let mut steps = match pivot {
+        None => vec![step("a"), step("b")],
+        Some(_) => vec![final_step("a"), final_step("b")],
+    };
+    steps.insert(child_at, StepSpec::child("sub", amends_core::DefinitionName::new("Sub"), 3));
+    Scripted::default().for_definition(definition(pivot, steps))
+}
+
+#[test]
+fn a_childs_output_is_its_steps() {
+    check(
+        with_child(None, 1),
+        "a ok
+         child sub goes
+         child sub completes
+         child sub completes
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, sub started
+            child sub goes: -
+            child sub completes: sub completed, b started
+            child sub completes: -
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+    let mut run = Run::start(with_child(None, 0));
+    let Some(Effect::Child(owed)) = run.saga.owed().next() else { panic!("a child is owed") };
+    assert_eq!(run.saga.child(owed.step), Some(owed.id));
+    run.crash();
+    assert_eq!(run.saga.owed().next(), Some(Effect::Child(owed)), "the same one is owed after a crash");
+    let stands = amends_core::ChildStands::Completed { output: bytes::Bytes::from_static(b"[7]") };
+    run.give(amends_core::Command::Child { child: owed.id, stands }, 1).unwrap();
+    assert_eq!(run.saga.output(StepIndex(0)).map(|output| &output[..]), Some(&b"[7]"[..]));
+}
+
+#[test]
+fn a_child_that_compensates_is_a_refusal_with_its_reason() {
+    check(
+        with_child(None, 1),
+        "a ok
+         child sub compensates
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, sub started
+            child sub compensates: sub refused, turned back (sub was refused), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        with_child(Some("a"), 1),
+        "a ok
+         child sub compensates
+         retry
+         child sub completes
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, sub started
+            child sub compensates: sub refused, saga parked (RefusedAfterPivot(StepIndex(1)))
+            retry: saga retried by ann, sub retried
+            child sub completes: sub completed, b started
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+    let mut run = Run::start(with_child(Some("a"), 1));
+    let next = |run: &Run| run.saga.owed().next();
+    let Some(Effect::Call(call)) = next(&run) else { panic!("a call is owed") };
+    run.answer(call, completed(), 1);
+    let Some(Effect::Child(first)) = next(&run) else { panic!("a child is owed") };
+    let reason = amends_core::Reason::new("sold_out", "none left");
+    let stands = amends_core::ChildStands::Compensated { reason };
+    run.give(amends_core::Command::Child { child: first.id, stands }, 1).unwrap();
+    run.operate(amends_core::Verb::RETRY).unwrap();
+    let Some(Effect::Child(second)) = next(&run) else { panic!("a child is owed") };
+    assert_ne!(first.id, second.id, "another one is started");
+}
+
+#[test]
+fn a_child_is_undone_as_a_whole_when_its_parent_turns_back() {
+    check(
+        with_child(None, 1),
+        "a ok
+         child sub completes
+         b no
+         child sub completes
+         child sub compensates
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, sub started
+            child sub completes: sub completed, b started
+            b no: b refused, turned back (b was refused), undo of sub started
+            child sub completes: -
+            child sub compensates: undo of sub completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        with_child(None, 1),
+        "a ok
+         cancel
+         crash
+         child sub completes
+         child sub parks
+         retry
+         child sub goes
+         child sub compensates
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, sub started
+            cancel: cancel requested by ann, turned back (cancelled), sub given up (TurnedBack), undo of sub started
+            crash: -
+            child sub completes: -
+            child sub parks: saga parked (ChildParked(StepIndex(1)))
+            retry: cannot retry while failed: it waits for the saga in its step: retry, skip or resolve there, and both go on
+            child sub goes: child of sub freed
+            child sub compensates: undo of sub completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+}
+
+#[test]
+fn a_parked_child_parks_its_parent_and_helping_it_frees_both() {
+    check(
+        with_child(Some("a"), 1),
+        "a ok
+         child sub parks
+         child sub parks
+         retry
+         skip sub
+         crash
+         child sub goes
+         child sub parks
+         child sub completes
+         b ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, sub started
+            child sub parks: saga parked (ChildParked(StepIndex(1)))
+            child sub parks: -
+            retry: cannot retry while failed: it waits for the saga in its step: retry, skip or resolve there, and both go on
+            skip sub: cannot skip while failed: only a step that failed, sleeps, waits or has not started is skipped
+            crash: -
+            child sub goes: child of sub freed
+            child sub parks: saga parked (ChildParked(StepIndex(1)))
+            child sub completes: child of sub freed, sub completed, b started
+            b ok: b completed, saga completed
+            = completed
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_wanted_of_children_follows_their_parent() {
+    let mut run = Run::start(with_child(None, 0));
+    let want = |run: &Run| {
+        run.saga.owed().find_map(|effect| match effect {
+            Effect::Child(child) => Some(child.want),
+            Effect::Call(_) => None,
+        })
+    };
+    let none = amends_core::Want::default();
+    assert_eq!(want(&run), Some(none));
+    run.operate(amends_core::Verb::Pause).unwrap();
+    assert_eq!(want(&run), Some(amends_core::Want { pause: true, ..none }));
+    run.operate(amends_core::Verb::Resume).unwrap();
+    run.operate(amends_core::Verb::Cancel).unwrap();
+    assert_eq!(want(&run), Some(amends_core::Want { undo: true, ..none }));
+    run.operate(amends_core::Verb::Abandon).unwrap();
+    assert_eq!(want(&run), Some(amends_core::Want { undo: true, abandon: true, ..none }));
+}
+
+#[test]
+fn a_child_that_is_recalled_turns_back_unless_it_is_past_its_pivot_and_then_at_its_end() {
+    check(
+        definition(None, [step("a"), step("b")]),
+        "a ok
+         wanted undone
+         wanted undone
+         b ok
+         undo b ok
+         undo a ok
+         wanted undone",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, b started
+            wanted undone: recalled, turned back (recalled)
+            wanted undone: -
+            b ok: b completed, undo of b started
+            undo b ok: undo of b completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            wanted undone: -
+            = compensated
+        "#]],
+    );
+    check(
+        definition(Some("p"), [step("a"), step("p"), final_step("z")]),
+        "a ok
+         p ok
+         wanted undone
+         crash
+         z ok
+         undo p ok
+         undo a ok",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, p started
+            p ok: p completed, z started
+            wanted undone: recalled
+            crash: z unknown #1, z asked #2
+            z ok: z completed, saga completed, turned back (recalled), undo of p started
+            undo p ok: undo of p completed, undo of a started
+            undo a ok: undo of a completed, saga compensated
+            = compensated
+        "#]],
+    );
+    check(
+        definition(None, [step("a")]),
+        "a ok
+         wanted undone
+         undo a ok
+         wanted abandoned",
+        expect![[r#"
+            start: saga started, a started
+            a ok: a completed, saga completed
+            wanted undone: recalled, turned back (recalled), undo of a started
+            undo a ok: undo of a completed, saga compensated
+            wanted abandoned: -
+            = compensated
+        "#]],
+    );
+    check(
+        definition(None, [step("a")]),
+        "wanted paused
+         wanted paused
+         wanted
+         wanted abandoned
+         wanted undone",
+        expect![[r#"
+            start: saga started, a started
+            wanted paused: saga paused by amends
+            wanted paused: -
+            wanted: saga resumed by amends
+            wanted abandoned: saga abandoned by amends
+            wanted undone: -
+            = abandoned
+        "#]],
+    );
+}
+
+#[test]
+fn verbs_on_a_child_that_are_its_roots_name_the_root() {
+    let root = amends_core::TransactionId::from_parts(9, 9);
+    let parent =
+        amends_core::Parent { id: root, step: StepIndex(0).into(), step_name: "sub".to_owned(), root };
+    let origin = amends_core::Origin { parent: Some(parent), ..amends_core::Origin::default() };
+    let mut run = Run::start_from(definition(None, [step("a")]), origin);
+    for verb in [amends_core::Verb::Cancel, amends_core::Verb::Pause, amends_core::Verb::Abandon] {
+        let word = verb.as_str();
+        assert_eq!(run.operate(verb), Err(amends_core::Rejected::OfRoot { verb: word, root }));
+    }
+}

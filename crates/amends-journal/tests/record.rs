@@ -193,7 +193,7 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
         ("wait_timed_out", Event::WaitTimedOut { step: step(8) }),
         ("clock_set_back", Event::ClockSetBack { by: Duration::from_millis(3_600_001) }),
         ("step_passed_over", Event::StepPassedOver { step: StepIndex(3) }),
-        ("step_unjudged", Event::StepUnjudged { step: StepIndex(3), reason: reason() }),
+        ("step_unjudged", Event::StepUnjudged { step: step(3), reason: reason() }),
         (
             "step_split",
             Event::StepSplit { step: StepIndex(3), elements: vec![json("1"), Bytes::new(), json("{}")] },
@@ -207,6 +207,10 @@ fn golden_records() -> BTreeMap<&'static str, Record> {
                 refusal: Box::new(refusal()),
             },
         ),
+        ("child_freed", Event::ChildFreed { step: StepId::leg(StepIndex(3), 1) }),
+        ("recalled", Event::Recalled),
+        ("turned_back_recalled", Event::TurnedBack { cause: Cause::Recalled }),
+        ("saga_parked_child_parked", Event::SagaParked { because: ParkReason::ChildParked(step(3)) }),
         ("late_effect", Event::LateEffect { call: CallId::first(StepIndex(3), Direction::Compensation) }),
         ("wait_refused", Event::WaitRefused { step: step(8), refusal: refusal() }),
         (

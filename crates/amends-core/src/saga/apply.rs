@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::definition::{Kind, OnTimeout, SagaDefinition};
-use super::event::{Cause, Event, GivenUp};
+use super::event::{Cause, Event, GivenUp, ParkReason};
 use super::step_state::{Acted, Asking, Corrected, Failure, Legs, Phase};
 use super::{Parked, Saga, Status, StepRun, StepState};
 use crate::attempt::{AttemptId, CallId, Direction, StepId, StepIndex};
@@ -63,6 +63,7 @@ impl Saga {
             steps: vec![StepRun::PENDING; definition.spec().steps.len()],
             origin: origin.clone(),
             result: None,
+            is_recalled: false,
             signals: None,
             verbs: None,
             definition,
@@ -116,6 +117,18 @@ impl Saga {
                 Ok(())
             }
             Event::RefusalReported { call, refusal } => self.note_refusal(*call, refusal),
+            Event::ChildFreed { step } => {
+                let is_waited_for = |parked: &Parked| parked.because == ParkReason::ChildParked(*step);
+                if !self.parked.as_ref().is_some_and(is_waited_for) {
+                    return Err("only a saga that waits for its child is freed with it");
+                }
+                self.unpark_if_parked(at)
+            }
+            Event::Recalled if self.is_recalled => Err("a saga is recalled once"),
+            Event::Recalled => {
+                self.is_recalled = true;
+                Ok(())
+            }
             Event::LateEffect { call } => {
                 let rare = self.run_mut(call.of())?.rare.get_or_insert_default();
                 rare.late_effects = rare.late_effects.saturating_add(1);
@@ -196,7 +209,9 @@ impl Saga {
                 self.start_compensation(*step, acted)
             }
             Event::CompensationCompleted { step } => {
-                let StepState::Compensating { acted, .. } = &self.run(*step)?.state else {
+                let (StepState::Compensating { acted, .. } | StepState::ChildUndoing { acted }) =
+                    &self.run(*step)?.state
+                else {
                     return Err("only a step being undone is undone");
                 };
                 let acted = acted.clone();
@@ -261,7 +276,10 @@ impl Saga {
             }
             Kind::Sleep { length } => (0, StepState::Sleeping { until: at.after(*length) }),
             Kind::Wait(wait) => (0, StepState::Waiting { until: at.after(wait.limit) }),
-            Kind::Child(_) => return Err("this version runs no saga in a saga yet"),
+            Kind::Child(child) => {
+                let deadline = child.limit.map_or(Time::NEVER, |limit| at.after(limit));
+                (1, StepState::InChild { deadline })
+            }
         };
         let run = self.run_mut(step)?;
         run.attempts = attempts;
@@ -287,22 +305,22 @@ impl Saga {
     }
 
     fn pass_step_over(&mut self, step: StepIndex, at: Time) -> Taken {
-        self.require_unstarted(step)?;
+        self.require_unstarted(step.into())?;
         let run = self.run_mut(step.into())?;
         run.rare.get_or_insert_default().supplied = Some(NOTHING);
         self.finish_step(step.into(), StepState::Skipped { output: NOTHING, acted: None }, at)?;
         self.get_going()
     }
 
-    fn fail_unjudged(&mut self, step: StepIndex, reason: &Reason, at: Time) -> Taken {
+    fn fail_unjudged(&mut self, step: StepId, reason: &Reason, at: Time) -> Taken {
         self.require_unstarted(step)?;
-        self.run_mut(step.into())?.error = Some(Box::new(reason.clone()));
-        self.finish_step(step.into(), StepState::Failed { because: Failure::Unjudged }, at)?;
+        self.run_mut(step)?.error = Some(Box::new(reason.clone()));
+        self.finish_step(step, StepState::Failed { because: Failure::Unjudged }, at)?;
         self.get_going()
     }
 
     fn split_step(&mut self, step: StepIndex, elements: &[Bytes], at: Time) -> Taken {
-        self.require_unstarted(step)?;
+        self.require_unstarted(step.into())?;
         if self.definition.written(step).each.is_none() {
             return Err("only a step that runs once for each element is split");
         }
@@ -314,11 +332,11 @@ impl Saga {
         self.get_going()
     }
 
-    fn require_unstarted(&self, step: StepIndex) -> Taken {
+    fn require_unstarted(&self, step: StepId) -> Taken {
         if !self.is_forward() {
             return Err("nothing is started on the way back");
         }
-        self.require_startable(step.into())
+        self.require_startable(step)
     }
 
     fn get_going(&mut self) -> Taken {
@@ -390,7 +408,7 @@ impl Saga {
     /// more.
     fn decide_asked(&mut self, step: StepId, state: StepState, error: Option<Reason>, at: Time) -> Taken {
         let run = self.run_mut(step)?;
-        if !matches!(run.state, StepState::InProgress { .. }) {
+        if !matches!(run.state, StepState::InProgress { .. } | StepState::InChild { .. }) {
             return Err("only a step whose action is asked is decided");
         }
         if error.is_some() {
@@ -478,7 +496,7 @@ impl Saga {
         if self.turned_back.is_some() {
             return Err("a saga turns back once");
         }
-        if self.status == Status::Completed && *cause != Cause::Reversed {
+        if self.status == Status::Completed && !matches!(cause, Cause::Reversed | Cause::Recalled) {
             return Err("a completed saga turns back only when it is reversed");
         }
         self.turned_back = Some(cause.clone());
@@ -515,8 +533,12 @@ impl Saga {
         if !self.clear_behind().contains(step.step) || !self.is_next_leg(step) {
             return Err("a step is undone after everything that followed it");
         }
+        let is_child = matches!(self.definition.step(step.step).kind, Kind::Child(_));
         let run = self.run_mut(step)?;
         run.compensation_attempts = next_attempt(run.compensation_attempts)?;
+        if is_child {
+            return self.move_step(step, StepState::ChildUndoing { acted });
+        }
         // Under the same key as before: what was unknown of it still is.
         let unknown = matches!(run.state, StepState::CompensationFailed { unknown: true, .. });
         self.move_step(
@@ -551,7 +573,11 @@ impl Saga {
         let rested = Asking { phase: Phase::Resting { until: at }, ..Asking::FIRST };
         let limit = match &self.definition.steps().get(step.step.at()).ok_or(NO_SUCH_STEP)?.kind {
             Kind::Call(calls) => calls.limit,
-            Kind::Sleep { .. } | Kind::Wait(_) | Kind::Child(_) => return Err("only a call is asked again"),
+            Kind::Child(child) => {
+                let deadline = child.limit.map_or(Time::NEVER, |limit| at.after(limit));
+                return self.run_child_anew(step, deadline);
+            }
+            Kind::Sleep { .. } | Kind::Wait(_) => return Err("only a call is asked again"),
         };
         let run = self.run_mut(step)?;
         let state = match &run.state {
@@ -577,12 +603,25 @@ impl Saga {
             StepState::Pending
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Compensated { .. }
             | StepState::Skipped { .. } => return Err("there is nothing to ask again"),
         };
         self.move_step(step, state)
+    }
+
+    /// Another child: the first one is undone.
+    fn run_child_anew(&mut self, step: StepId, deadline: Time) -> Taken {
+        let run = self.run_mut(step)?;
+        if !matches!(run.state, StepState::Failed { because: Failure::Refused { in_doubt: false } }) {
+            return Err("only a saga that came to nothing is run anew");
+        }
+        run.finished_at = None;
+        run.attempts = next_attempt(run.attempts)?;
+        self.move_step(step, StepState::InChild { deadline })
     }
 
     fn skip_step(&mut self, step: StepId, output: &Bytes, at: Time) -> Taken {
@@ -600,6 +639,8 @@ impl Saga {
                 (run.attempts > 0).then(|| because.acted().unwrap_or(Acted::Perhaps))
             }
             StepState::InProgress { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Seeking { .. }
@@ -627,8 +668,9 @@ impl Saga {
     fn put_off_limits(&mut self, pause: Duration) {
         self.deadline = self.deadline.after(pause);
         self.each_run_mut(|run| {
-            if let StepState::InProgress { deadline: limit, .. } | StepState::Waiting { until: limit } =
-                &mut run.state
+            if let StepState::InProgress { deadline: limit, .. }
+            | StepState::InChild { deadline: limit }
+            | StepState::Waiting { until: limit } = &mut run.state
             {
                 *limit = limit.after(pause);
             }
@@ -651,6 +693,7 @@ impl Saga {
         }
         self.each_run_mut(|run| {
             if let StepState::InProgress { deadline: moment, .. }
+            | StepState::InChild { deadline: moment }
             | StepState::Waiting { until: moment }
             | StepState::Sleeping { until: moment } = &mut run.state
             {
@@ -730,6 +773,8 @@ impl Saga {
     fn is_unknown(&self, step: StepId) -> Result<bool, &'static str> {
         match self.run(step)?.state.asking() {
             Some((Direction::Action, asking)) => Ok(asking.unknown),
+            // What came to nothing came to nothing.
+            None if matches!(self.run(step)?.state, StepState::InChild { .. }) => Ok(false),
             Some((Direction::Compensation, _)) | None => Err("only a step whose action is asked is decided"),
         }
     }

@@ -165,6 +165,8 @@ impl Decision<'_> {
                 StepState::Pending
                 | StepState::Sleeping { .. }
                 | StepState::Waiting { .. }
+                | StepState::InChild { .. }
+                | StepState::ChildUndoing { .. }
                 | StepState::Split(_)
                 | StepState::Completed { .. }
                 | StepState::Failed { .. }

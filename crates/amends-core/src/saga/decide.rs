@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::definition::{Role, SagaDefinition};
+use super::definition::{Kind, Role, SagaDefinition};
 use super::event::{Cause, Event, GivenUp, ParkReason};
 use super::failure::Consequence;
 use super::graph::Cursor;
@@ -69,6 +69,8 @@ impl Saga {
             Command::Wake => decision.wake(),
             Command::Signal(signal) => decision.signal(signal)?,
             Command::Callback { call, outcome } => decision.called_back(call, outcome)?,
+            Command::Child { child, stands } => decision.child_stands(child, stands),
+            Command::Wanted { want } => decision.wanted(want),
             Command::Operate { verb, by, expected } => decision.operate(verb, by, expected)?,
         }
         decision.advance();
@@ -134,6 +136,7 @@ impl Decision<'_> {
 
     /// Whatever can be done next without anybody's answer.
     fn advance(&mut self) {
+        self.follow_recall();
         self.follow_failure();
         if self.saga.is_at_rest() {
             return;
@@ -208,6 +211,10 @@ impl Decision<'_> {
 
     /// Whether the step is done, or has failed, instead of being started.
     fn start_step(&mut self, step: StepIndex) -> bool {
+        if self.saga.definition.is_plain() {
+            self.record(Event::StepStarted { step: step.into() });
+            return false;
+        }
         let written = self.saga.definition.written(step);
         let (has_guard, has_runs) = (written.when, written.each.is_some());
         if has_guard {
@@ -217,12 +224,11 @@ impl Decision<'_> {
                     self.record(Event::StepPassedOver { step });
                     return true;
                 }
-                Err(why) => return self.unjudged(step, why),
+                Err(why) => return self.unjudged(step.into(), why),
             }
         }
         if !has_runs {
-            self.record(Event::StepStarted { step: step.into() });
-            return false;
+            return self.start_run(step.into());
         }
         match self.elements(step) {
             Ok(elements) => {
@@ -230,11 +236,23 @@ impl Decision<'_> {
                 self.record(Event::StepSplit { step, elements });
                 is_over
             }
-            Err(why) => self.unjudged(step, why),
+            Err(why) => self.unjudged(step.into(), why),
         }
     }
 
-    fn unjudged(&mut self, step: StepIndex, why: String) -> bool {
+    /// Whether it has failed instead of being started: a child has an input before there is one.
+    fn start_run(&mut self, step: StepId) -> bool {
+        if matches!(self.saga.definition.step(step.step).kind, Kind::Child(_)) {
+            match self.saga.child_input(step) {
+                Ok(_) => {}
+                Err(why) => return self.unjudged(step, why),
+            }
+        }
+        self.record(Event::StepStarted { step });
+        false
+    }
+
+    fn unjudged(&mut self, step: StepId, why: String) -> bool {
         let reason = Reason::new(Reason::EXPRESSION_FAILED, why).bounded();
         self.record(Event::StepUnjudged { step, reason });
         true
@@ -278,7 +296,9 @@ impl Decision<'_> {
             let next = legs.runs.iter().enumerate().filter(|(_, run)| is_pending(run)).map(|(at, _)| at);
             for at in next.take(places).collect::<Vec<_>>() {
                 let step = StepId::leg(step, u32::try_from(at).expect("ELEMENTS_MAX fits in 32 bits"));
-                self.record(Event::StepStarted { step });
+                if self.start_run(step) {
+                    break;
+                }
             }
         }
     }
@@ -300,7 +320,10 @@ impl Decision<'_> {
             }
         });
         match output.transpose() {
-            Ok(output) => self.record(Event::SagaCompleted { output }),
+            Ok(output) => {
+                self.record(Event::SagaCompleted { output });
+                self.follow_recall();
+            }
             Err(reason) => {
                 self.record(Event::OutputUnmade { reason });
                 match self.saga.definition.pivot() {
@@ -354,10 +377,11 @@ impl Decision<'_> {
         let due = self.saga.undo_due();
         for place in (0..self.saga.definition.order().len()).rev() {
             let Some(step) = self.nth(place).filter(|step| due.contains(*step)) else { continue };
-            let undo = self.saga.definition.step(step).undo().expect("what is due has an undo");
+            let undo = self.saga.definition.step(step).undo();
+            let needs_output = undo.is_some_and(|undo| undo.needs_output);
             let Some(step) = self.saga.next_undo(step) else { continue };
             let acted = self.state(step).acted();
-            if undo.needs_output && acted.is_none_or(|acted| acted.output().is_none()) {
+            if needs_output && acted.is_none_or(|acted| acted.output().is_none()) {
                 self.record(Event::OutputSought { step });
             } else {
                 self.record(Event::CompensationStarted { step });
@@ -379,8 +403,9 @@ impl Decision<'_> {
         while let Some(step) = self.saga.next_run(&mut cursor) {
             let rests = match self.state(step) {
                 StepState::InProgress { asking, .. } => asking.phase != Phase::Calling,
-                StepState::Sleeping { .. } | StepState::Waiting { .. } => true,
+                StepState::InChild { .. } | StepState::Sleeping { .. } | StepState::Waiting { .. } => true,
                 StepState::Pending
+                | StepState::ChildUndoing { .. }
                 | StepState::Split(_)
                 | StepState::Completed { .. }
                 | StepState::Failed { .. }
@@ -623,9 +648,14 @@ impl Decision<'_> {
                     let why = if is_working { GivenUp::WorkingTooLong } else { GivenUp::TimedOut };
                     self.record(Event::StepGivenUp { step, why });
                 }
+                StepState::InChild { deadline } if has_limits && *deadline <= now => {
+                    self.record(Event::StepGivenUp { step, why: GivenUp::TimedOut });
+                }
                 StepState::Waiting { until } if *until <= now => self.record(Event::WaitTimedOut { step }),
                 StepState::InProgress { .. }
                 | StepState::Waiting { .. }
+                | StepState::InChild { .. }
+                | StepState::ChildUndoing { .. }
                 | StepState::Pending
                 | StepState::Split(_)
                 | StepState::Sleeping { .. }

@@ -41,6 +41,8 @@ pub enum Cause {
     Unmade(StepId),
     /// What the saga returns could not be made.
     OutputUnmade,
+    /// The saga that it runs in wants it undone.
+    Recalled,
     /// The saga's limit passed.
     SagaTimedOut,
     /// An operator cancelled it.
@@ -73,6 +75,8 @@ pub enum ParkReason {
     Unmade(StepId),
     /// What the saga returns could not be made, and there is no way back.
     OutputUnmade,
+    /// The saga that runs in the step waits for an operator.
+    ChildParked(StepId),
     /// The saga's records are larger than they may be.
     SagaTooLarge {
         /// How large they are.
@@ -92,7 +96,9 @@ impl Cause {
             Self::Refused(step) | Self::Exhausted(step) | Self::StepTimedOut(step) | Self::Unmade(step) => {
                 Some(*step)
             }
-            Self::OutputUnmade | Self::SagaTimedOut | Self::Cancelled | Self::Reversed => None,
+            Self::OutputUnmade | Self::Recalled | Self::SagaTimedOut | Self::Cancelled | Self::Reversed => {
+                None
+            }
         }
     }
 }
@@ -107,7 +113,8 @@ impl ParkReason {
             | Self::RefusedAfterPivot(step)
             | Self::PayloadConflict(step)
             | Self::OutputTooLarge { step, .. }
-            | Self::Unmade(step) => Some(*step),
+            | Self::Unmade(step)
+            | Self::ChildParked(step) => Some(*step),
             Self::SagaTooLarge { .. } | Self::CompensationFailed | Self::OutputUnmade => None,
         }
     }
@@ -140,7 +147,7 @@ pub enum Event {
     /// An expression failed that had to be known before the step could start.
     StepUnjudged {
         /// The step.
-        step: StepIndex,
+        step: StepId,
         /// What is wrong.
         reason: Reason,
     },
@@ -179,6 +186,13 @@ pub enum Event {
         /// What it said.
         refusal: Box<Refusal>,
     },
+    /// The saga that runs in the step, and waited for an operator, goes on.
+    ChildFreed {
+        /// The step.
+        step: StepId,
+    },
+    /// The saga that this one runs in wants it undone as a whole: immediately, or once it has come to its end.
+    Recalled,
     /// A participant said that a call took effect which had been refused or given up.
     LateEffect {
         /// The call.
@@ -435,6 +449,8 @@ impl Event {
             | Self::StepPassedOver { .. }
             | Self::LimitExtended { .. }
             | Self::LateEffect { .. }
+            | Self::ChildFreed { .. }
+            | Self::Recalled
             | Self::AttemptStarted { .. }
             | Self::AttemptWorking { .. }
             | Self::OutputTooLarge { .. }
@@ -475,6 +491,8 @@ impl Event {
             | Self::LimitExtended { .. }
             | Self::RefusalReported { .. }
             | Self::LateEffect { .. }
+            | Self::ChildFreed { .. }
+            | Self::Recalled
             | Self::WaitRefused { .. }
             | Self::OutputUnmade { .. }
             | Self::CallCorrected { .. }
@@ -521,6 +539,8 @@ impl Event {
             Self::LimitExtended { .. } => "limit_extended",
             Self::RefusalReported { .. } => "refusal_reported",
             Self::LateEffect { .. } => "late_effect",
+            Self::ChildFreed { .. } => "child_freed",
+            Self::Recalled => "recalled",
             Self::StepCompleted { .. } => "step_completed",
             Self::StepRefused { .. } => "step_refused",
             Self::OutputTooLarge { .. } => "output_too_large",
@@ -561,9 +581,7 @@ impl Event {
     #[must_use]
     pub const fn step(&self) -> Option<StepId> {
         match self {
-            Self::StepPassedOver { step }
-            | Self::StepUnjudged { step, .. }
-            | Self::StepSplit { step, .. } => Some(StepId::whole(*step)),
+            Self::StepPassedOver { step } | Self::StepSplit { step, .. } => Some(StepId::whole(*step)),
             Self::AttemptStarted { attempt }
             | Self::AttemptUnknown { attempt, .. }
             | Self::AttemptWorking { attempt, .. } => Some(attempt.call.of()),
@@ -571,6 +589,8 @@ impl Event {
             | Self::LateEffect { call }
             | Self::CallCorrected { call, .. } => Some(call.of()),
             Self::StepStarted { step }
+            | Self::StepUnjudged { step, .. }
+            | Self::ChildFreed { step }
             | Self::LimitExtended { step, .. }
             | Self::StepCompleted { step, .. }
             | Self::StepRefused { step, .. }
@@ -595,6 +615,7 @@ impl Event {
             Self::SagaParked { because } => because.step(),
             Self::SagaStarted { .. }
             | Self::SignalReceived { .. }
+            | Self::Recalled
             | Self::OutputUnmade { .. }
             | Self::SagaCompleted { .. }
             | Self::SagaCompensated

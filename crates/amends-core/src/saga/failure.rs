@@ -27,6 +27,8 @@ impl Saga {
             | StepState::InProgress { .. }
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Seeking { .. }
@@ -84,6 +86,10 @@ impl Saga {
                 let made = self.result.as_deref().expect("what could not be made has a reason");
                 (None, made.clone().expect_err("what could not be made has a reason"))
             }
+            Cause::Recalled => (
+                None,
+                Reason::new(Reason::CANCELLED, "the saga that it ran in turned back, and was undone with it"),
+            ),
             Cause::SagaTimedOut => (None, Reason::new(Reason::TIMED_OUT, "the saga's limit passed")),
             Cause::Cancelled => (None, Reason::new(Reason::CANCELLED, "the saga was cancelled")),
             Cause::Reversed => (None, Reason::new(Reason::REVERSED, "the saga was reversed by an operator")),

@@ -77,6 +77,8 @@ impl Saga {
             // A compensation that failed holds up no other, unless it is about to be asked again.
             StepState::CompensationFailed { again, .. } => !again,
             StepState::InProgress { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
             | StepState::Seeking { .. }
@@ -162,6 +164,8 @@ impl Saga {
                 before.all(|step| self.steps[step.at()].state.is_done())
             }
             StepState::InProgress { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
             | StepState::Split(_)

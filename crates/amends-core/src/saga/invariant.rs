@@ -104,6 +104,8 @@ fn assert_step(run: &StepRun) {
     match &run.state {
         StepState::Pending => assert!(run.started_at.is_none(), "a pending step was never started"),
         StepState::InProgress { .. }
+        | StepState::InChild { .. }
+        | StepState::ChildUndoing { .. }
         | StepState::Seeking { .. }
         | StepState::Compensating { .. }
         | StepState::CompensationFailed { .. }
@@ -152,6 +154,8 @@ fn is_undone(run: &StepRun) -> bool {
         }),
         StepState::Pending
         | StepState::InProgress { .. }
+        | StepState::InChild { .. }
+        | StepState::ChildUndoing { .. }
         | StepState::Sleeping { .. }
         | StepState::Waiting { .. }
         | StepState::Completed { .. }

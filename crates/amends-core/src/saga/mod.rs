@@ -7,6 +7,7 @@
 
 mod apply;
 mod callback;
+mod child;
 mod decide;
 pub mod definition;
 mod event;
@@ -57,6 +58,8 @@ pub struct Saga {
     steps: Vec<StepRun>,
     /// Tags, parent and trace. Apart: most sagas have none.
     origin: Option<Box<Origin>>,
+    /// Whether the saga that it runs in wants it undone as a whole.
+    is_recalled: bool,
     /// What it returns, if its definition says, or why that could not be made. Apart: most sagas have none.
     result: Option<Box<Result<Bytes, Reason>>>,
     /// Apart: most sagas have none.

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::decide::Decision;
+use super::definition::Kind;
 use super::event::{Cause, Event, ParkReason};
 use super::step_state::{Failure, Phase};
 use super::{Status, StepState};
@@ -47,6 +48,14 @@ impl Decision<'_> {
         let is = self.saga.facts;
         if let Some(expected) = expected.filter(|expected| *expected != is) {
             return Err(Rejected::Stale { expected, is });
+        }
+        if let Some(parent) = self.saga.parent() {
+            match verb {
+                Verb::Retry { .. } | Verb::Skip { .. } | Verb::Resolve { .. } => {}
+                Verb::Cancel | Verb::Pause | Verb::Resume | Verb::Reverse | Verb::Abandon => {
+                    return Err(Rejected::OfRoot { verb: verb.as_str(), root: parent.root });
+                }
+            }
         }
         let word = verb.as_str();
         let status = self.saga.status;
@@ -95,6 +104,8 @@ impl Decision<'_> {
                 | StepState::InProgress { .. }
                 | StepState::Sleeping { .. }
                 | StepState::Waiting { .. }
+                | StepState::InChild { .. }
+                | StepState::ChildUndoing { .. }
                 | StepState::Split(_)
                 | StepState::Completed { .. }
                 | StepState::Seeking { .. }
@@ -120,8 +131,10 @@ impl Decision<'_> {
         let forward = self.saga.is_forward();
         let because = self.saga.parked.as_ref().map(|parked| &parked.because);
         let too_large = matches!(because, Some(ParkReason::SagaTooLarge { .. }));
-        let is_stuck = |state: &StepState| match state {
-            StepState::Failed { because } => parked && forward && can_be_asked_again(*because),
+        let is_stuck = |state: &StepState, is_child: bool| match state {
+            StepState::Failed { because } => {
+                parked && forward && (if is_child { is_over(*because) } else { can_be_asked_again(*because) })
+            }
             // While others are still being undone, what follows them is not begun anew.
             StepState::CompensationFailed { .. } => parked && !too_large,
             StepState::InProgress { asking, .. } | StepState::Seeking { asking, .. } => {
@@ -131,20 +144,29 @@ impl Decision<'_> {
             StepState::Pending
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Compensated { .. }
             | StepState::Skipped { .. } => false,
         };
+        let has_child = |at: StepId| matches!(self.saga.definition.step(at.step).kind, Kind::Child(_));
         let is_meant = |at: StepId| step.is_none_or(|step| step == at || step == StepId::whole(at.step));
         let stuck: Vec<StepId> = (self.saga.runs())
-            .filter(|(at, run)| is_meant(*at) && is_stuck(&run.state))
+            .filter(|(at, run)| is_meant(*at) && is_stuck(&run.state, has_child(*at)))
             .map(|(at, _)| at)
             .collect();
         // What it returns is made anew when it is sent on.
         let is_whole = too_large || matches!(because, Some(ParkReason::OutputUnmade));
         if self.saga.status.is_ended() || stuck.is_empty() && !(is_whole && step.is_none()) {
-            return Err("nothing in it waits to be asked again".into());
+            return Err(match because {
+                Some(ParkReason::ChildParked(_)) => {
+                    "it waits for the saga in its step: retry, skip or resolve there, and both go on"
+                }
+                Some(_) | None => "nothing in it waits to be asked again",
+            }
+            .into());
         }
         let corrected = payload.map(|payload| self.corrected(&stuck, payload)).transpose()?;
         self.record(Event::SagaRetried { by });
@@ -209,6 +231,8 @@ impl Decision<'_> {
             | StepState::InProgress { .. }
             | StepState::Sleeping { .. }
             | StepState::Waiting { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Split(_)
             | StepState::Completed { .. }
             | StepState::Seeking { .. }
@@ -240,6 +264,8 @@ impl Decision<'_> {
                 return Err("it runs once for each element: name the run, such as Leg[3]".into());
             }
             StepState::InProgress { .. }
+            | StepState::InChild { .. }
+            | StepState::ChildUndoing { .. }
             | StepState::Completed { .. }
             | StepState::Seeking { .. }
             | StepState::Compensating { .. }
@@ -295,6 +321,21 @@ const fn is_idle(phase: Phase, too_large: bool) -> bool {
         Phase::Resting { .. } => true,
         Phase::Working { .. } => too_large,
         Phase::Calling => false,
+    }
+}
+
+/// Whether a saga that ran in a step came to nothing for certain, or never ran: only then is another one started.
+const fn is_over(because: Failure) -> bool {
+    match because {
+        Failure::Refused { in_doubt } => !in_doubt,
+        Failure::Unjudged => true,
+        Failure::GivenUp(_)
+        | Failure::Conflict
+        | Failure::OutputTooLarge { .. }
+        | Failure::Unmade { .. }
+        | Failure::WaitTimedOut
+        | Failure::Dropped
+        | Failure::NothingToUndo => false,
     }
 }
 

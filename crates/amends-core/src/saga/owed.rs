@@ -16,11 +16,15 @@ use crate::payload::{Outputs, Scope};
 impl Saga {
     /// What must be under way.
     pub fn owed(&self) -> impl Iterator<Item = Effect> + '_ {
-        let runs = self.is_owing().then(|| self.runs());
-        runs.into_iter().flatten().filter_map(|(step, run)| {
-            let (direction, asking) = run.state.asking()?;
+        let is_owing = self.is_owing();
+        // What a paused saga wants of its children is that they pause.
+        let runs = (is_owing || self.has_children_to_pause()).then(|| self.runs());
+        runs.into_iter().flatten().filter_map(move |(step, run)| {
+            let Some((direction, asking)) = run.state.asking() else {
+                return self.owed_child(step, run).map(Effect::Child);
+            };
             let call = run.call(step, direction);
-            (asking.phase == Phase::Calling).then(|| {
+            (is_owing && asking.phase == Phase::Calling).then(|| {
                 Effect::Call(OwedCall {
                     attempt: call.attempt(run.attempts_of(direction)),
                     in_doubt: matches!(run.state, StepState::Compensating { acted: Acted::Perhaps, .. }),
@@ -145,7 +149,10 @@ impl Outputs for VisibleOutputs<'_> {
 fn is_calling(run: &StepRun) -> bool {
     match run.state.legs() {
         Some(legs) => legs.runs.iter().any(is_calling),
-        None => matches!(run.state.asking(), Some((_, asking)) if asking.phase == Phase::Calling),
+        None => match run.state.asking() {
+            Some((_, asking)) => asking.phase == Phase::Calling,
+            None => matches!(run.state, StepState::InChild { .. } | StepState::ChildUndoing { .. }),
+        },
     }
 }
 
@@ -160,7 +167,15 @@ fn wake_of(run: &StepRun, has_limits: bool) -> Time {
         StepState::Split(legs) => {
             legs.runs.iter().map(|run| wake_of(run, has_limits)).min().unwrap_or(Time::NEVER)
         }
+        StepState::InChild { deadline } => {
+            if has_limits {
+                *deadline
+            } else {
+                Time::NEVER
+            }
+        }
         StepState::Pending
+        | StepState::ChildUndoing { .. }
         | StepState::Completed { .. }
         | StepState::Failed { .. }
         | StepState::CompensationFailed { .. }

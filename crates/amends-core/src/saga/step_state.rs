@@ -87,6 +87,16 @@ pub enum StepState {
         /// When the limit passes.
         until: Time,
     },
+    /// Another saga runs.
+    InChild {
+        /// When the step's limit passes.
+        deadline: Time,
+    },
+    /// The other saga is being undone as a whole.
+    ChildUndoing {
+        /// What is known of it.
+        acted: Acted,
+    },
     /// It runs once for each element.
     Split(Box<Legs>),
     /// The effect took place, the time has passed, or the signal came.
@@ -312,9 +322,13 @@ impl Legs {
         }
     }
 
-    /// Whether a call of some run is undecided.
+    /// Whether something of some run is undecided.
     pub(super) fn is_asking(&self) -> bool {
-        self.runs.iter().any(|run| run.state.asking().is_some())
+        let has_child = |state: &StepState| match state {
+            StepState::InChild { .. } | StepState::ChildUndoing { .. } => true,
+            other => other.asking().is_some(),
+        };
+        self.runs.iter().any(|run| has_child(&run.state))
     }
 
     /// Whether some run failed.
@@ -329,13 +343,16 @@ impl StepState {
     pub fn status(&self) -> StepStatus {
         match self {
             Self::Pending => StepStatus::Pending,
-            Self::InProgress { .. } | Self::Sleeping { .. } | Self::Waiting { .. } => StepStatus::InProgress,
+            Self::InProgress { .. } | Self::InChild { .. } | Self::Sleeping { .. } | Self::Waiting { .. } => {
+                StepStatus::InProgress
+            }
             Self::Split(legs) => legs.status(),
             Self::Completed { .. } => StepStatus::Completed,
             Self::Failed { .. } => StepStatus::Failed,
-            Self::Seeking { .. } | Self::Compensating { .. } | Self::CompensationFailed { .. } => {
-                StepStatus::Compensating
-            }
+            Self::Seeking { .. }
+            | Self::Compensating { .. }
+            | Self::ChildUndoing { .. }
+            | Self::CompensationFailed { .. } => StepStatus::Compensating,
             Self::Compensated { .. } => StepStatus::Compensated,
             Self::Skipped { .. } => StepStatus::Skipped,
         }
@@ -362,6 +379,8 @@ impl StepState {
             Self::Pending
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
+            | Self::InChild { .. }
+            | Self::ChildUndoing { .. }
             | Self::Split(_)
             | Self::Completed { .. }
             | Self::Failed { .. }
@@ -380,6 +399,8 @@ impl StepState {
             Self::Pending
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
+            | Self::InChild { .. }
+            | Self::ChildUndoing { .. }
             | Self::Split(_)
             | Self::Completed { .. }
             | Self::Failed { .. }
@@ -395,6 +416,8 @@ impl StepState {
             Self::Completed { .. } | Self::Skipped { .. } => true,
             Self::Split(legs) => legs.output.is_some(),
             Self::Pending
+            | Self::InChild { .. }
+            | Self::ChildUndoing { .. }
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
@@ -409,9 +432,10 @@ impl StepState {
     /// Whether its undo, or the search for the output it needs, is under way.
     pub(super) fn is_being_undone(&self) -> bool {
         match self {
-            Self::Seeking { .. } | Self::Compensating { .. } => true,
+            Self::Seeking { .. } | Self::Compensating { .. } | Self::ChildUndoing { .. } => true,
             Self::Split(legs) => legs.runs.iter().any(|run| run.state.is_being_undone()),
             Self::Pending
+            | Self::InChild { .. }
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
@@ -432,6 +456,8 @@ impl StepState {
             Self::CompensationFailed { again, .. } => *again,
             Self::Split(legs) => legs.runs.iter().any(|run| run.state.is_undoable()),
             Self::Pending
+            | Self::InChild { .. }
+            | Self::ChildUndoing { .. }
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
@@ -448,9 +474,11 @@ impl StepState {
             Self::Split(legs) => legs.output.as_ref(),
             Self::Seeking { acted, .. }
             | Self::Compensating { acted, .. }
+            | Self::ChildUndoing { acted }
             | Self::CompensationFailed { acted, .. }
             | Self::Compensated { acted } => acted.output(),
             Self::Pending
+            | Self::InChild { .. }
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
             | Self::Waiting { .. }
@@ -468,9 +496,11 @@ impl StepState {
             Self::Skipped { acted, .. } => acted.clone(),
             Self::Seeking { acted, .. }
             | Self::Compensating { acted, .. }
+            | Self::ChildUndoing { acted }
             | Self::CompensationFailed { acted, .. }
             | Self::Compensated { acted } => Some(acted.clone()),
             Self::Pending
+            | Self::InChild { .. }
             | Self::InProgress { .. }
             | Self::Sleeping { .. }
             | Self::Waiting { .. }

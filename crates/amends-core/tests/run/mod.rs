@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use amends_core::{
     AttemptId, By, CallId, Command, Effect, Entropy, Event, Expressions, Moment, Origin, Outcome, OwedCall,
-    Rejected, Saga, SagaDefinition, Scope, Signal, SizeLimits, StepId, StepIndex, StepRun, Time,
+    OwedChild, Rejected, Saga, SagaDefinition, Scope, Signal, SizeLimits, StepId, StepIndex, StepRun, Time,
     TransactionId, Verb, VerbKey,
 };
 use bytes::Bytes;
@@ -18,12 +18,17 @@ pub(crate) struct Run {
     pub(crate) definition: Arc<SagaDefinition>,
     pub(crate) journal: Vec<(Time, Vec<Event>)>,
     pub(crate) under_way: BTreeMap<AttemptId, OwedCall>,
+    pub(crate) children: BTreeMap<TransactionId, OwedChild>,
     pub(crate) now: Time,
     pub(crate) sizes: SizeLimits,
 }
 
 impl Run {
     pub(crate) fn start(definition: SagaDefinition) -> Self {
+        Self::start_from(definition, Origin::default())
+    }
+
+    pub(crate) fn start_from(definition: SagaDefinition, origin: Origin) -> Self {
         let definition = Arc::new(definition);
         let now = Time::from_milliseconds(1_000_000);
         let sizes = SizeLimits::default();
@@ -32,11 +37,18 @@ impl Run {
             TransactionId::from_parts(1, 1),
             definition.clone(),
             Bytes::from_static(b"{}"),
-            Origin::default(),
+            origin,
             moment,
         );
-        let mut run =
-            Self { saga, definition, journal: vec![(now, events)], under_way: BTreeMap::new(), now, sizes };
+        let mut run = Self {
+            saga,
+            definition,
+            journal: vec![(now, events)],
+            under_way: BTreeMap::new(),
+            children: BTreeMap::new(),
+            now,
+            sizes,
+        };
         run.send();
         run
     }
@@ -68,8 +80,13 @@ impl Run {
     fn send(&mut self) {
         for effect in self.saga.owed() {
             match effect {
-                Effect::Call(call) => self.under_way.insert(call.attempt, call),
-            };
+                Effect::Call(call) => {
+                    self.under_way.insert(call.attempt, call);
+                }
+                Effect::Child(child) => {
+                    self.children.insert(child.id, child);
+                }
+            }
         }
     }
 

@@ -9,8 +9,9 @@
 use std::time::Duration;
 
 use amends_core::{
-    AttemptId, CallSpec, Cause, Command, CompensationSpec, DefinitionName, Direction, Effect, Event, Outcome,
-    RetryPolicy, SagaDefinition, SagaSpec, StepId, StepKind, StepSpec, Time, Verb,
+    AttemptId, CallSpec, Cause, ChildStands, Command, CompensationSpec, DefinitionName, Direction, Effect,
+    Event, Outcome, Reason, RetryPolicy, SagaDefinition, SagaSpec, StepId, StepKind, StepSpec, Time, Verb,
+    Want,
 };
 use bytes::Bytes;
 use expect_test::Expect;
@@ -116,6 +117,8 @@ impl Teller {
             ["undo", step, "calls", "back", answer] => {
                 return self.call_back(step, Direction::Compensation, answer);
             }
+            ["child", step, stands] => self.child(step, stands),
+            ["wanted", ref wants @ ..] => self.wanted(wants),
             [step, "calls", "back", answer] => return self.call_back(step, Direction::Action, answer),
             ["cancel"] => return self.operate(Verb::Cancel),
             ["retry"] => return self.operate(Verb::RETRY),
@@ -163,6 +166,25 @@ impl Teller {
         let call = self.current(step, direction).call;
         let outcome = outcome(answer);
         self.run.give(Command::Callback { call, outcome }, 5).err().map(|rejected| rejected.to_string())
+    }
+
+    fn child(&mut self, step: &str, stands: &str) {
+        let child = self.run.saga.child(self.step(step)).expect("a child was started there");
+        let stands = match stands {
+            "goes" => ChildStands::UnderWay,
+            "parks" => ChildStands::Parked,
+            "completes" => ChildStands::Completed { output: Bytes::from_static(b"[7]") },
+            "compensates" => ChildStands::Compensated { reason: Reason::new("sold_out", "none left") },
+            "abandoned" => ChildStands::Abandoned,
+            _ => panic!("no child stands like this: {stands}"),
+        };
+        self.run.give(Command::Child { child, stands }, 5).expect("what a child tells is never rejected");
+    }
+
+    fn wanted(&mut self, wants: &[&str]) {
+        let has = |what| wants.contains(&what);
+        let want = Want { undo: has("undone"), pause: has("paused"), abandon: has("abandoned") };
+        self.run.give(Command::Wanted { want }, 5).expect("what a parent wants is never rejected");
     }
 
     fn answer(&mut self, step: &str, direction: Direction, answer: &str) {
@@ -233,6 +255,7 @@ impl Teller {
                 let mut owed = self.run.saga.owed();
                 let is_doubtful = owed.any(|effect| match effect {
                     Effect::Call(call) => call.attempt.call.of() == *step && call.in_doubt,
+                    Effect::Child(_) => false,
                 });
                 let doubt = if is_doubtful { " in doubt" } else { "" };
                 format!("undo of {} started{doubt}", self.name(*step))
@@ -246,13 +269,15 @@ impl Teller {
             Event::OutputUnmade { reason } => format!("output unmade ({})", reason.code),
             Event::StepPassedOver { step } => format!("{} passed over", self.name((*step).into())),
             Event::StepUnjudged { step, reason } => {
-                format!("{} unjudged ({})", self.name((*step).into()), reason.message)
+                format!("{} unjudged ({})", self.name(*step), reason.message)
             }
             Event::StepSplit { step, elements } => {
                 format!("{} split in {}", self.name((*step).into()), elements.len())
             }
             Event::LimitExtended { step, by } => format!("limit of {} extended by {by:?}", self.name(*step)),
             Event::RefusalReported { call, .. } => format!("{} refused by callback", self.name(call.of())),
+            Event::ChildFreed { step } => format!("child of {} freed", self.name(*step)),
+            Event::Recalled => "recalled".to_owned(),
             Event::LateEffect { call } => format!("late effect of {}", self.name(call.of())),
             Event::WaitRefused { step, refusal } => {
                 format!("{} refused by signal ({}: {})", self.name(*step), refusal.code, refusal.message)
@@ -287,6 +312,7 @@ impl Teller {
             Cause::Exhausted(step) => format!("{} was exhausted", self.name(*step)),
             Cause::StepTimedOut(step) => format!("{} timed out", self.name(*step)),
             Cause::Unmade(step) => format!("{} was unmade", self.name(*step)),
+            Cause::Recalled => "recalled".to_owned(),
             Cause::OutputUnmade => "the output was unmade".to_owned(),
             Cause::SagaTimedOut => "the saga timed out".to_owned(),
             Cause::Cancelled => "cancelled".to_owned(),

@@ -74,6 +74,8 @@ fn erase_event(event: &mut Event) {
         | Event::StepPassedOver { .. }
         | Event::LimitExtended { .. }
         | Event::LateEffect { .. }
+        | Event::ChildFreed { .. }
+        | Event::Recalled
         | Event::AttemptStarted { .. }
         | Event::AttemptWorking { .. }
         | Event::OutputTooLarge { .. }

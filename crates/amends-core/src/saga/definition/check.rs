@@ -101,14 +101,6 @@ pub enum Finding {
     /// Nothing but a document can be checked without what compiles it.
     #[error("it is a document: whoever loads it compiles it first")]
     Uncompiled,
-    /// This version reads it, and cannot run it yet.
-    #[error("{step:?} uses `{what}`, which this version cannot run yet")]
-    NotYet {
-        /// The step.
-        step: String,
-        /// What.
-        what: &'static str,
-    },
 }
 
 /// What the check found out on its way.
@@ -185,7 +177,6 @@ fn check_names_and_limits(spec: &SagaSpec, findings: &mut Vec<Finding>) {
                 if let Some(limit) = limit {
                     check_span(*limit, &step.name, findings);
                 }
-                not_yet(step, "saga", findings);
             }
         }
     }
@@ -203,10 +194,6 @@ fn check_modifiers(step: &StepSpec, findings: &mut Vec<Finding>) {
             }
         }
     }
-}
-
-fn not_yet(step: &StepSpec, what: &'static str, findings: &mut Vec<Finding>) {
-    findings.push(Finding::NotYet { step: step.name.clone(), what });
 }
 
 fn check_calls(name: &str, step: &CallStep, findings: &mut Vec<Finding>) {

@@ -164,7 +164,8 @@ impl SagaDefinition {
         let steps: Vec<Step> = (spec.steps.iter().zip(roles).zip(shape))
             .map(|((step, role), ((predecessors, successors), ancestors))| {
                 let kind = Kind::of(&step.kind, role, spec.limit);
-                let has_undo = matches!(&kind, Kind::Call(Calls { undo: Some(_), .. }));
+                // A child is undone as a whole.
+                let has_undo = matches!(&kind, Kind::Call(Calls { undo: Some(_), .. }) | Kind::Child(_));
                 Step { role, predecessors, successors, ancestors, has_undo, kind }
             })
             .collect();

@@ -21,7 +21,8 @@ pub(super) struct Event {
     #[prost(
         oneof = "Kind",
         tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, \
-                28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44"
+                28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, \
+                45, 46"
     )]
     kind: Option<Kind>,
 }
@@ -116,6 +117,10 @@ enum Kind {
     OutputUnmade(Reason),
     #[prost(message, tag = "44")]
     CallCorrected(CallCorrected),
+    #[prost(message, tag = "45")]
+    ChildFreed(Step),
+    #[prost(message, tag = "46")]
+    Recalled(Nothing),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -286,7 +291,7 @@ struct StepGivenUp {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct TurnedBack {
-    #[prost(oneof = "TurnedBackCause", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "TurnedBackCause", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     cause: Option<TurnedBackCause>,
 }
 
@@ -308,6 +313,8 @@ enum TurnedBackCause {
     Unmade(Step),
     #[prost(message, tag = "8")]
     OutputUnmade(Nothing),
+    #[prost(message, tag = "9")]
+    Recalled(Nothing),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -323,7 +330,7 @@ struct StepReason {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SagaParked {
-    #[prost(oneof = "SagaParkedBecause", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "SagaParkedBecause", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     because: Option<SagaParkedBecause>,
 }
 
@@ -347,6 +354,8 @@ enum SagaParkedBecause {
     SagaTooLarge(Sizes),
     #[prost(message, tag = "9")]
     OutputUnmade(Nothing),
+    #[prost(message, tag = "10")]
+    ChildParked(Step),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -587,8 +596,10 @@ impl TryFrom<Event> for Fact {
             Kind::StepPassedOver(step) => Self::StepPassedOver { step: step.read_whole()? },
             Kind::StepUnjudged(unjudged) => {
                 let (step, reason) = unjudged.read()?;
-                Self::StepUnjudged { step: whole(step)?, reason }
+                Self::StepUnjudged { step, reason }
             }
+            Kind::ChildFreed(step) => Self::ChildFreed { step: step.read()? },
+            Kind::Recalled(Nothing {}) => Self::Recalled,
             Kind::StepSplit(split) => {
                 Self::StepSplit { step: step_index(split.step)?, elements: split.elements }
             }
@@ -865,6 +876,7 @@ impl From<&Cause> for TurnedBackCause {
             Cause::Reversed => Self::Reversed(Nothing {}),
             Cause::Unmade(step) => Self::Unmade(step.into()),
             Cause::OutputUnmade => Self::OutputUnmade(Nothing {}),
+            Cause::Recalled => Self::Recalled(Nothing {}),
         }
     }
 }
@@ -881,6 +893,7 @@ impl TurnedBack {
             Some(TurnedBackCause::Reversed(Nothing {})) => Ok(Cause::Reversed),
             Some(TurnedBackCause::Unmade(step)) => Ok(Cause::Unmade(step.read()?)),
             Some(TurnedBackCause::OutputUnmade(Nothing {})) => Ok(Cause::OutputUnmade),
+            Some(TurnedBackCause::Recalled(Nothing {})) => Ok(Cause::Recalled),
         }
     }
 }
@@ -898,6 +911,7 @@ impl From<&ParkReason> for SagaParkedBecause {
             }
             ParkReason::Unmade(step) => Self::Unmade(step.into()),
             ParkReason::OutputUnmade => Self::OutputUnmade(Nothing {}),
+            ParkReason::ChildParked(step) => Self::ChildParked(step.into()),
             ParkReason::SagaTooLarge { bytes, limit } => {
                 Self::SagaTooLarge(Sizes { bytes: *bytes, limit: *limit })
             }
@@ -922,6 +936,7 @@ impl SagaParked {
             }
             Some(SagaParkedBecause::Unmade(step)) => Ok(ParkReason::Unmade(step.read()?)),
             Some(SagaParkedBecause::OutputUnmade(Nothing {})) => Ok(ParkReason::OutputUnmade),
+            Some(SagaParkedBecause::ChildParked(step)) => Ok(ParkReason::ChildParked(step.read()?)),
             Some(SagaParkedBecause::SagaTooLarge(Sizes { bytes, limit })) => {
                 Ok(ParkReason::SagaTooLarge { bytes: *bytes, limit: *limit })
             }
