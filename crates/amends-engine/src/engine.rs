@@ -179,7 +179,7 @@ impl Engine {
         let origin = Origin { tags: request.tags, parent: None, trace: request.trace };
         let (ticket, reply) = oneshot::channel();
         let start = Start {
-            ticket,
+            ticket: Some(ticket),
             until,
             id,
             id_given: request.id.is_some(),
@@ -188,6 +188,7 @@ impl Engine {
             origin: (!origin.is_empty()).then(|| Box::new(origin)),
             key: request.key.map(StartKey),
             fingerprint,
+            order: None,
         };
         if self.mailbox(id).send(Message::Input(Input::Start(start))).is_err() {
             return Err(StartError::Stopping);

@@ -12,8 +12,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use amends_core::{Moment, Outcome, SizeLimits, TransactionId};
+use amends_core::{Child, Moment, Outcome, OwedChild, Partition, Reason, SizeLimits, TransactionId};
 use amends_journal::{Append, FeedPosition, Journal, Quarantined};
+use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
@@ -23,14 +24,14 @@ use crate::alarm::Alarm;
 use crate::blocking::Blocking;
 use crate::clock::Clock;
 use crate::leases::Leases;
-use crate::limits::{ABANDON_AFTER, INPUTS_PER_TURN_MAX, READ_RETRY};
+use crate::limits::{ABANDON_AFTER, INPUT_BYTES_MAX, INPUTS_PER_TURN_MAX, READ_RETRY};
 use crate::loader;
 use crate::mailbox::{Message, Messages, Ticket, WeakMailbox};
 use crate::participant::connect::Connect;
 use crate::participant::{Answer, Call, ParticipantIndex};
-use crate::registry::Registry;
+use crate::registry::{Registry, Runnable};
 use crate::shard::Shard;
-use crate::shard::input::{Found, Input, Output, Quarantine};
+use crate::shard::input::{Found, Input, Order, Output, Quarantine, Starting};
 
 /// What all shards of an engine share.
 pub(crate) struct Shared {
@@ -191,6 +192,13 @@ impl Shell {
             // Whoever asked may have gone away.
             drop(ticket.send(reply));
         }
+        for (parent, owed, child) in output.orders {
+            let order = self.order(parent, owed, child);
+            self.pass_on(owed.id, Input::Order(order));
+        }
+        for (id, command) in output.told {
+            self.pass_on(id, Input::Told { id, command });
+        }
         if !output.loads.is_empty() {
             self.load(output.loads);
         }
@@ -209,6 +217,34 @@ impl Shell {
             if let Some(mailbox) = mailboxes.get(shard).and_then(WeakMailbox::upgrade) {
                 drop(mailbox.send(Message::Input(Input::LookAtGate(gate))));
             }
+        }
+    }
+
+    /// What a parent wants of its child, with everything that the child is started with if it is not there.
+    fn order(&self, parent: TransactionId, owed: OwedChild, child: Child) -> Order {
+        let Child { definition, version, origin, input } = child;
+        let known = self.shared.registry.known();
+        let starting = match known.runnable(&definition, version) {
+            Some(runnable) => judge(runnable, &input).map(|()| {
+                let (runnable, origin) = (runnable.clone(), Box::new(origin));
+                Starting { runnable, origin, input }
+            }),
+            None => {
+                let message = format!("version {version} of {definition} cannot run here");
+                error!(%parent, child = %owed.id, %message, "a saga cannot run in the step of another");
+                Err(Reason::new("definition_missing", message))
+            }
+        };
+        Order { id: owed.id, parent, want: owed.want, starting }
+    }
+
+    /// Sends something to the shard of another transaction.
+    fn pass_on(&self, id: TransactionId, input: Input<Ticket>) {
+        let mailboxes = self.shared.mailboxes.get().expect("an engine that runs has its shards");
+        let mailbox = &mailboxes[Partition::of(id).share(mailboxes.len())];
+        // Without a mailbox the engine has stopped: what is owed is owed again when it starts.
+        if let Some(mailbox) = mailbox.upgrade() {
+            drop(mailbox.send(Message::Input(input)));
         }
     }
 
@@ -285,6 +321,20 @@ impl Shell {
             }
         });
     }
+}
+
+/// Whether a child may be started with this: as with any start.
+fn judge(runnable: &Runnable, input: &Bytes) -> Result<(), Reason> {
+    if input.len() > INPUT_BYTES_MAX {
+        let message = format!("its input has {} bytes; {INPUT_BYTES_MAX} are allowed", input.len());
+        return Err(Reason::new("input_invalid", message));
+    }
+    let Some(document) = &runnable.document else { return Ok(()) };
+    document.judge_input(input).map_err(|flaws| {
+        let flaws: Vec<String> =
+            flaws.iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.message)).collect();
+        Reason::new("input_invalid", flaws.join("; "))
+    })
 }
 
 async fn sleep_until(due: Option<Instant>) {

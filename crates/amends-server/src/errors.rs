@@ -104,6 +104,9 @@ fn rejection(rejected: &Rejected, detail: String) -> Problem {
             Problem::new(ErrorKind::PreconditionFailed, detail).with("sequence", *is)
         }
         Rejected::Callback { .. } => Problem::new(ErrorKind::CallbackConflict, detail),
+        Rejected::OfRoot { root, .. } => {
+            Problem::new(ErrorKind::StateConflict, detail).with("root", root.to_string())
+        }
         Rejected::RefusalNotCoded => Problem::new(ErrorKind::RefusalNotCoded, detail),
         Rejected::AttemptUnknown => Problem::new(ErrorKind::AttemptUnknown, detail),
         Rejected::NotWaited { .. } => Problem::new(ErrorKind::StateConflict, detail),

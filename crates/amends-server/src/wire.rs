@@ -94,6 +94,9 @@ pub fn because(definition: &SagaDefinition, reason: &ParkReason) -> String {
         ParkReason::SagaTooLarge { bytes, limit } => {
             format!("its records take {bytes} bytes; {limit} are allowed before an operator is asked")
         }
+        ParkReason::ChildParked(step) => {
+            format!("the saga that runs in {} waits for an operator", step_name(definition, *step))
+        }
         ParkReason::OutputUnmade => {
             "what it returns could not be made, after the point of no return".to_owned()
         }
@@ -145,15 +148,19 @@ fn step_status(status: amends_core::StepStatus) -> StepStatus {
 fn steps(saga: &Saga) -> Vec<Step> {
     let written = saga.definition().spec().steps.iter();
     let mut steps = Vec::with_capacity(written.len());
-    for (step, run) in written.zip(saga.steps()) {
-        steps.push(one_step(step.name.clone(), run));
+    for ((step, run), at) in written.zip(saga.steps()).zip(0..) {
+        let id = StepId::whole(StepIndex(at));
+        steps.push(one_step(saga, step.name.clone(), id, run));
         let legs = run.state.legs().map_or(&[][..], |legs| &legs.runs);
-        steps.extend(legs.iter().enumerate().map(|(n, leg)| one_step(format!("{}[{n}]", step.name), leg)));
+        steps.extend(legs.iter().zip(0..).map(|(leg, n)| {
+            let id = StepId::leg(StepIndex(at), n);
+            one_step(saga, id.named(&step.name).to_string(), id, leg)
+        }));
     }
     steps
 }
 
-fn one_step(name: String, run: &StepRun) -> Step {
+fn one_step(saga: &Saga, name: String, id: StepId, run: &StepRun) -> Step {
     Step {
         name,
         status: step_status(run.state.status()),
@@ -163,7 +170,7 @@ fn one_step(name: String, run: &StepRun) -> Step {
         finished_at: run.finished_at.map(rfc3339),
         output: run.output().map_or_else(Payload::null, payload),
         error: run.error.as_deref().map(reason),
-        child: None,
+        child: saga.child(id).map(|child| child.to_string()),
         compensation: compensation_status(&run.state).map(|status| Compensation {
             status,
             attempts: run.compensation_attempts,
@@ -178,11 +185,12 @@ fn is_in_doubt(state: &StepState) -> bool {
         StepState::InProgress { asking, .. } => asking.unknown,
         StepState::Failed { because } => because.acted() == Some(Acted::Perhaps),
         StepState::Seeking { .. } => true,
-        StepState::Compensating { acted, .. } | StepState::CompensationFailed { acted, .. } => {
-            *acted == Acted::Perhaps
-        }
+        StepState::Compensating { acted, .. }
+        | StepState::ChildUndoing { acted }
+        | StepState::CompensationFailed { acted, .. } => *acted == Acted::Perhaps,
         StepState::Split(legs) => legs.runs.iter().any(|run| is_in_doubt(&run.state)),
         StepState::Pending
+        | StepState::InChild { .. }
         | StepState::Sleeping { .. }
         | StepState::Waiting { .. }
         | StepState::Completed { .. }
@@ -194,7 +202,9 @@ fn is_in_doubt(state: &StepState) -> bool {
 /// Where the step's undo stands, once it has begun.
 fn compensation_status(state: &StepState) -> Option<CompensationStatus> {
     match state {
-        StepState::Seeking { .. } | StepState::Compensating { .. } => Some(CompensationStatus::InProgress),
+        StepState::Seeking { .. } | StepState::Compensating { .. } | StepState::ChildUndoing { .. } => {
+            Some(CompensationStatus::InProgress)
+        }
         StepState::CompensationFailed { again: true, .. } => Some(CompensationStatus::Pending),
         StepState::CompensationFailed { again: false, .. } => Some(CompensationStatus::Failed),
         StepState::Compensated { .. } => Some(CompensationStatus::Completed),
@@ -202,6 +212,7 @@ fn compensation_status(state: &StepState) -> Option<CompensationStatus> {
         StepState::Split(_)
         | StepState::Pending
         | StepState::InProgress { .. }
+        | StepState::InChild { .. }
         | StepState::Sleeping { .. }
         | StepState::Waiting { .. }
         | StepState::Completed { .. }

@@ -37,6 +37,9 @@ impl Saga {
     /// Whether anything must be under way: cheaper than to look at the first of it.
     pub(crate) fn owes(&self) -> bool {
         self.is_owing() && self.steps.iter().any(is_calling)
+            || self.has_children_to_pause()
+                && !self.is_at_rest()
+                && self.runs().any(|(step, run)| self.owed_child(step, run).is_some())
     }
 
     /// When to send the saga a [`crate::Command::Wake`]; [`Time::NEVER`] if only an answer or an operator

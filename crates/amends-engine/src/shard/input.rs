@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use amends_core::{
-    AttemptId, Command, Origin, Outcome, Rejected, Standing, Time, Transaction, TransactionId,
+    AttemptId, Child, Command, Origin, Outcome, OwedChild, Reason, Rejected, Standing, Time, Transaction,
+    TransactionId, Want,
 };
 use amends_journal::{Append, AppendAnswer, Epoch, Fingerprint, StartKey};
 use bytes::Bytes;
@@ -53,6 +54,15 @@ pub enum Input<T> {
         /// What to do.
         command: Command,
     },
+    /// Do what a parent wants of its child.
+    Order(Order),
+    /// Something that another transaction has to say.
+    Told {
+        /// The transaction that it is for.
+        id: TransactionId,
+        /// What.
+        command: Command,
+    },
     /// A participant answered.
     Answered {
         /// The transaction.
@@ -96,8 +106,8 @@ pub enum Input<T> {
 /// A transaction to be started.
 #[derive(Debug)]
 pub struct Start<T> {
-    /// Who asks.
-    pub ticket: T,
+    /// Who asks; `None`: a parent, which is told.
+    pub ticket: Option<T>,
     /// When to answer.
     pub until: Until,
     /// The id.
@@ -114,6 +124,32 @@ pub struct Start<T> {
     pub key: Option<StartKey>,
     /// Present when the id or a key was given.
     pub fingerprint: Option<Fingerprint>,
+    /// Of a child: what its parent wants.
+    pub order: Option<Box<Order>>,
+}
+
+/// What a parent wants of its child.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The child.
+    pub id: TransactionId,
+    /// Its parent.
+    pub parent: TransactionId,
+    /// What is wanted.
+    pub want: Want,
+    /// How it is started if it is not there, or why it is not to be.
+    pub starting: Result<Starting, Reason>,
+}
+
+/// How a child is started.
+#[derive(Debug, Clone)]
+pub struct Starting {
+    /// What it runs.
+    pub runnable: Arc<Runnable>,
+    /// Where it comes from.
+    pub origin: Box<Origin>,
+    /// What it is started with.
+    pub input: Bytes,
 }
 
 /// When a question is answered.
@@ -226,6 +262,10 @@ pub struct Output<T> {
     pub calls: Vec<(ParticipantIndex, Call)>,
     /// Answers to give: what they say is durable.
     pub replies: Vec<(T, Reply)>,
+    /// What parents want of their children: for [`Input::Order`] to the shard of the child.
+    pub orders: Vec<(TransactionId, OwedChild, Child)>,
+    /// What children have to say to their parents: for [`Input::Told`] to the shard of the parent.
+    pub told: Vec<(TransactionId, Command)>,
     /// Transactions to read, to be answered by [`Input::Loaded`].
     pub loads: Vec<TransactionId>,
     /// Live transactions to mark as unreadable.
@@ -244,6 +284,8 @@ impl<T> Output<T> {
             appends: Vec::new(),
             calls: Vec::new(),
             replies: Vec::new(),
+            orders: Vec::new(),
+            told: Vec::new(),
             loads: Vec::new(),
             quarantines: Vec::new(),
             fenced: Vec::new(),
@@ -255,8 +297,11 @@ impl<T> Output<T> {
     /// Whether nothing is wanted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { appends, calls, replies, loads, quarantines, fenced, sleeps_until, wakes } = self;
+        let Self { appends, calls, replies, orders, told, loads, quarantines, fenced, sleeps_until, wakes } =
+            self;
         appends.is_empty()
+            && orders.is_empty()
+            && told.is_empty()
             && calls.is_empty()
             && replies.is_empty()
             && loads.is_empty()

@@ -10,7 +10,7 @@ use amends_core::{Command, EffectId, OwedCall, Standing, Time, Transaction};
 use crate::limits::SLEEP_AT_LEAST;
 use crate::participant::shared_gate::Pass;
 use crate::registry::Runnable;
-use crate::shard::input::{Ticket, Until};
+use crate::shard::input::{Order, Ticket, Until};
 
 /// A transaction in memory.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Live<T> {
     pub(crate) standing: Standing,
     /// Calls that are owed and were given to the gate.
     pub(crate) under_way: Vec<UnderWay>,
+    /// What was wanted of its children since it is in memory.
+    pub(crate) told: Vec<EffectId>,
     /// Who waits for the transaction to rest.
     pub(crate) waiters: Vec<T>,
     /// Who asked for what is being appended.
@@ -64,6 +66,8 @@ pub(crate) enum Backlog<T> {
         ticket: T,
         until: Until,
     },
+    /// What its parent wants.
+    Order(Box<Order>),
 }
 
 impl<T> Backlog<T> {
@@ -87,6 +91,7 @@ impl<T> Live<T> {
             appending: false,
             standing,
             under_way: Vec::new(),
+            told: Vec::new(),
             waiters: Vec::new(),
             on_commit: Vec::new(),
             backlog: VecDeque::new(),

@@ -6,6 +6,7 @@
 //! or disk, nor what a transaction's mode is: production, tests and the simulation drive this very type.
 //! Start reading at [`Shard::handle`].
 
+mod children;
 mod gates;
 mod in_flight;
 pub mod input;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amends_core::{
-    AttemptId, Command, Effect, Facts, Moment, Outcome, OwedCall, Partition, Partitions, Reason, Rejected,
-    Standing, Time, Transaction, TransactionId,
+    AttemptId, ChildStands, Command, Effect, End, Facts, Moment, Outcome, OwedCall, Partition, Partitions,
+    Reason, Rejected, Standing, Time, Transaction, TransactionId,
 };
 use amends_journal::record::{self, Record};
 use amends_journal::{Append, AppendAnswer, Conflict, Epoch, Expected, IdHash, NewTransaction, Presence};
@@ -32,7 +33,7 @@ use crate::participant::gate::{Gate, Places};
 use crate::participant::shared_gate::Pass;
 use crate::shard::gates::{Begun, begin};
 use crate::shard::in_flight::{Appending, InFlight};
-use crate::shard::input::{Found, Input, Output, Quarantine, Reply, Start, Ticket, Until};
+use crate::shard::input::{Found, Input, Order, Output, Quarantine, Reply, Start, Ticket, Until};
 use crate::shard::live::{Backlog, Live, UnderWay};
 use crate::shard::loading::{Loading, Loads};
 
@@ -50,6 +51,10 @@ pub struct Shard<T> {
     leases: Arc<Leases>,
     /// Partitions that another coordinator has taken since.
     lost: Partitions,
+    /// Children that are about to exist.
+    starting: Vec<TransactionId>,
+    /// What is wanted of children that are about to exist, or cannot be read, and when to try again.
+    waiting: Vec<(Time, Order)>,
     output: Output<T>,
     /// Releases calls before their records are durable, for the crash campaign to catch.
     #[cfg(any(test, feature = "sabotage"))]
@@ -69,6 +74,8 @@ impl<T: Ticket> Shard<T> {
             gates: places.iter().map(|places| Gate::new(places.clone(), number)).collect(),
             leases,
             lost: Partitions::NONE,
+            starting: Vec::new(),
+            waiting: Vec::new(),
             output: Output::new(),
             #[cfg(any(test, feature = "sabotage"))]
             sabotage_early_effects: false,
@@ -83,6 +90,8 @@ impl<T: Ticket> Shard<T> {
             Input::Command { ticket, id, command } => {
                 self.enqueue(id, Backlog::Command { ticket: Some(ticket), command }, moment);
             }
+            Input::Order(order) => self.order(order, moment),
+            Input::Told { id, command } => self.enqueue(id, Backlog::own(command), moment),
             Input::Answered { id, attempt, outcome } => self.answered(id, attempt, outcome, moment),
             Input::Appended(answers) => {
                 for answer in answers {
@@ -108,7 +117,9 @@ impl<T: Ticket> Shard<T> {
     #[must_use]
     pub fn wake_at(&self) -> Time {
         let due = self.agenda.first().map(|(due, _)| *due);
-        let timers = [due, self.appending.retry_at, self.loads.retry_at, Some(self.gates_open_at())];
+        let orders = self.waiting.iter().map(|(due, _)| *due).min();
+        let gates = Some(self.gates_open_at());
+        let timers = [due, self.appending.retry_at, self.loads.retry_at, gates, orders];
         timers.into_iter().flatten().min().unwrap_or(Time::NEVER)
     }
 
@@ -233,10 +244,23 @@ impl<T: Ticket> Shard<T> {
         questions: Vec<Backlog<T>>,
         moment: Moment,
     ) {
+        let (orders, mut questions): (Vec<_>, Vec<_>) =
+            questions.into_iter().partition(|item| matches!(item, Backlog::Order(_)));
         match found {
-            Found::Nothing => self.reply_all(questions, || Reply::NotFound),
-            Found::Removed => self.reply_all(questions, || Reply::Removed { id }),
+            Found::Nothing => {
+                self.reply_all(questions, || Reply::NotFound);
+                if let Some(order) = newest(orders) {
+                    self.order_absent(order, moment);
+                }
+            }
+            Found::Removed => {
+                self.reply_all(questions, || Reply::Removed { id });
+                self.tell_of_unreadable(newest(orders));
+            }
             Found::Failed { why } => {
+                if let Some(order) = newest(orders) {
+                    self.postpone(order, moment);
+                }
                 self.reply_all(questions, || Reply::Failed { why: why.clone() });
                 if is_wanted {
                     self.loads.retry(id, moment.now.after(READ_RETRY));
@@ -248,11 +272,14 @@ impl<T: Ticket> Shard<T> {
                     self.output.quarantines.push(Quarantine { id, records, epoch, why: why.clone() });
                 }
                 self.reply_all(questions, || Reply::Unreadable { id, why: why.clone() });
+                self.tell_of_unreadable(newest(orders));
             }
             Found::Transaction { transaction, sequence, runnable, standing } => {
                 let is_command = |item: &Backlog<T>| matches!(item, Backlog::Command { ticket: Some(_), .. });
                 let is_answer = |item: &Backlog<T>| matches!(item, Backlog::Command { ticket: None, .. });
-                let is_commanded = questions.iter().any(is_command);
+                questions.extend(orders);
+                let is_order = |item: &Backlog<T>| matches!(item, Backlog::Order(_));
+                let is_commanded = questions.iter().any(|item| is_command(item) || is_order(item));
                 let is_answered = questions.iter().any(is_answer);
                 let is_only_looked_at =
                     questions.iter().all(|item| matches!(item, Backlog::Ask { until: Until::Now, .. }));
@@ -290,7 +317,7 @@ impl<T: Ticket> Shard<T> {
                 Backlog::Ask { ticket, .. } | Backlog::Command { ticket: Some(ticket), .. } => {
                     self.output.replies.push((ticket, reply()));
                 }
-                Backlog::Command { ticket: None, .. } => {}
+                Backlog::Command { ticket: None, .. } | Backlog::Order(_) => {}
             }
         }
     }
@@ -338,7 +365,11 @@ impl<T: Ticket> Shard<T> {
     }
 
     fn start_decided(&mut self, start: Start<T>, live: Box<Live<T>>, answer: AppendAnswer, moment: Moment) {
-        let Start { ticket, until, id, fingerprint, .. } = start;
+        let Start { ticket, until, id, fingerprint, order, .. } = start;
+        if let Some(order) = order {
+            return self.child_decided(*order, live, answer, moment);
+        }
+        let ticket = ticket.expect("whoever starts no child asks for it");
         let reply = match answer {
             AppendAnswer::Committed => {
                 // Recovery, or somebody who knew the id, may have had it read before this answer came: then
@@ -379,10 +410,15 @@ impl<T: Ticket> Shard<T> {
                 let live = self.live.get_mut(&id).expect(IN_MEMORY);
                 live.sequence += 1;
                 live.appending = false;
-                live.standing = append.standing;
+                let was_parked = std::mem::replace(&mut live.standing, append.standing) == Standing::Parked;
+                let is_freed = was_parked && !live.is_at_rest();
+                let freed = live.transaction.parent().filter(|_| is_freed).map(|parent| parent.id);
                 for ticket in std::mem::take(&mut live.on_commit) {
                     let state = state_of(live);
                     self.output.replies.push((ticket, state));
+                }
+                if let Some(parent) = freed {
+                    self.tell(parent, id, ChildStands::UnderWay);
                 }
                 self.advance(id, moment);
             }
@@ -409,7 +445,10 @@ impl<T: Ticket> Shard<T> {
                 }
                 let waiting =
                     live.waiters.into_iter().map(|ticket| Backlog::Ask { ticket, until: Until::Rest });
-                let asked = |item: &Backlog<T>| !matches!(item, Backlog::Command { ticket: None, .. });
+                let asked = |item: &Backlog<T>| match item {
+                    Backlog::Command { ticket, .. } => ticket.is_some(),
+                    Backlog::Ask { .. } | Backlog::Order(_) => true,
+                };
                 let waiting: Vec<Backlog<T>> =
                     waiting.chain(live.backlog.into_iter().filter(asked)).collect();
                 self.ensure_loaded(id);
@@ -448,6 +487,10 @@ impl<T: Ticket> Shard<T> {
 
     fn let_rest(&mut self, id: TransactionId, moment: Moment) {
         let mut live = self.forget(id, moment);
+        self.tell_parent(&live.transaction);
+        if live.transaction.standing() == Standing::Ended(End::Abandoned) {
+            self.abandon_children(&live.transaction);
+        }
         let last = live.waiters.pop();
         for ticket in std::mem::take(&mut live.waiters) {
             self.output.replies.push((ticket, state_of(&live)));
@@ -470,6 +513,7 @@ impl<T: Ticket> Shard<T> {
                     live.wait(ticket);
                 }
             }
+            Backlog::Order(order) => self.follow_order(id, &order, moment),
             Backlog::Command { ticket, command } => match handle(&mut live.transaction, command, moment) {
                 Ok(Ok(facts)) if facts.is_empty() => {
                     if let Some(ticket) = ticket {
@@ -516,13 +560,14 @@ impl<T: Ticket> Shard<T> {
     fn send_what_is_owed(&mut self, id: TransactionId, moment: Moment) {
         let live = self.live.get_mut(&id).expect("whoever sends has the transaction");
         assert!(!live.appending, "no effect leaves before its fact is durable");
-        let Live { transaction, runnable, under_way, backlog, .. } = &mut **live;
+        let Live { transaction, runnable, under_way, backlog, told, .. } = &mut **live;
         // What queues for what is not owed any more would keep the transaction from sleep.
         if under_way.iter().any(|call| call.deadline.is_none()) {
             under_way.retain(|call| {
                 call.deadline.is_some() || transaction.owed().any(|effect| effect.id() == call.id())
             });
         }
+        let mut wanted = Vec::new();
         let mut queues_at = None;
         let mut left = None;
         for effect in transaction.owed() {
@@ -551,9 +596,17 @@ impl<T: Ticket> Shard<T> {
                     under_way.reserve_exact(1);
                     under_way.push(UnderWay { call, deadline, pass });
                 }
+                Effect::Child(_) if told.contains(&effect.id()) => {}
+                Effect::Child(child) => {
+                    told.push(effect.id());
+                    wanted.push(child);
+                }
             }
         }
-        let is_to_advance = !backlog.is_empty();
+        for child in wanted {
+            self.want(id, child);
+        }
+        let is_to_advance = !self.in_memory(id).backlog.is_empty();
         if let Some(gate) = queues_at {
             self.tidy_queue(gate);
         }
@@ -590,6 +643,7 @@ impl<T: Ticket> Shard<T> {
             self.output.appends.push(append.clone());
             self.appending.further(append);
         }
+        self.take_up_orders(moment);
         for id in self.loads.due(moment.now) {
             self.ensure_loaded(id);
         }
@@ -632,6 +686,7 @@ impl<T: Ticket> Shard<T> {
     fn quarantine(&mut self, id: TransactionId, ticket: Option<T>, why: &str, moment: Moment) {
         let epoch = self.epoch_of(id);
         let live = self.forget(id, moment);
+        self.tell_parent_of_quarantine(&live.transaction);
         let records = live.sequence;
         self.output.quarantines.push(Quarantine { id, records, epoch, why: why.to_owned() });
         for ticket in ticket.into_iter().chain(live.waiters).chain(live.on_commit) {
@@ -665,7 +720,8 @@ impl<T: Ticket> Shard<T> {
         if !self.sabotage_early_effects {
             return;
         }
-        for Effect::Call(call) in live.transaction.owed().filter(|effect| !live.is_under_way(effect.id())) {
+        for effect in live.transaction.owed().filter(|effect| !live.is_under_way(effect.id())) {
+            let Effect::Call(call) = effect else { continue };
             let payload = live.runnable.payload(&live.transaction, call.attempt.call);
             let payload = payload.expect("a build that breaks the rule has sound payloads");
             let participant = live.runnable.participant(call.attempt.call);
@@ -674,6 +730,14 @@ impl<T: Ticket> Shard<T> {
                 .push((participant, gates::call_of(&live.transaction, &live.runnable, call, payload)));
         }
     }
+}
+
+/// What was wanted last of a child: it stands for what was wanted before.
+fn newest<T>(orders: Vec<Backlog<T>>) -> Option<Order> {
+    orders.into_iter().next_back().and_then(|item| match item {
+        Backlog::Order(order) => Some(*order),
+        Backlog::Command { .. } | Backlog::Ask { .. } => None,
+    })
 }
 
 const IN_MEMORY: &str = "whoever has the id here has the transaction in memory";

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 
 mod calls;
+mod children;
 mod errand;
 mod owners;
 mod waits;

@@ -72,7 +72,7 @@ impl Story {
         let mut story =
             Self { shard, runnable, stored, sequence: 1, standing: Standing::Active(Way::Forward), now };
         let start = Start {
-            ticket: Waiter::default(),
+            ticket: Some(Waiter::default()),
             id,
             id_given: false,
             key: None,
@@ -80,6 +80,7 @@ impl Story {
             runnable: story.runnable.clone(),
             input,
             origin: None,
+            order: None,
             until,
         };
         let appends = story.give(Input::Start(start)).appends;

@@ -104,7 +104,7 @@ impl World {
     fn start(&mut self) {
         self.started += 1;
         let start = Start {
-            ticket: self.started,
+            ticket: Some(self.started),
             id: TransactionId::from_parts(1, u128::from(self.started)),
             id_given: false,
             key: None,
@@ -112,6 +112,7 @@ impl World {
             runnable: self.runnable.clone(),
             input: Bytes::from_static(b"{}"),
             origin: None,
+            order: None,
             until: Until::Rest,
         };
         let shard = usize::try_from(self.started % 2).expect("it is 0 or 1");

@@ -301,13 +301,14 @@ impl World {
         let rests = until == Until::Rest;
         self.asked.insert(ticket, Asked { key: name, fingerprint, rests, ..Asked::default() });
         self.give(Input::Start(Start {
-            ticket,
+            ticket: Some(ticket),
             until,
             id,
             id_given,
             runnable,
             input: Bytes::from_static(b"{}"),
             origin: None,
+            order: None,
             fingerprint,
             key: key.map(StartKey),
         }));

@@ -485,9 +485,9 @@ impl From<&Fact> for Kind {
             Fact::StepRefused { step, refusal } => Self::StepRefused(StepRefused::new(*step, refusal)),
             Fact::WaitRefused { step, refusal } => Self::WaitRefused(StepRefused::new(*step, refusal)),
             Fact::StepPassedOver { step } => Self::StepPassedOver((&StepId::whole(*step)).into()),
-            Fact::StepUnjudged { step, reason } => {
-                Self::StepUnjudged(StepReason::new((*step).into(), reason))
-            }
+            Fact::ChildFreed { step } => Self::ChildFreed(step.into()),
+            Fact::Recalled => Self::Recalled(Nothing {}),
+            Fact::StepUnjudged { step, reason } => Self::StepUnjudged(StepReason::new(*step, reason)),
             Fact::StepSplit { step, elements } => {
                 Self::StepSplit(StepSplit { step: step.0.into(), elements: elements.clone() })
             }
