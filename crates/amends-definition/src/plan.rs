@@ -567,7 +567,6 @@ fn found_by_core(written: &Written<'_>, finding: &CoreFinding, source: &mut Sour
         CoreFinding::OutputBeforeAction(name) => ("unknown_name", at_step(name)),
         CoreFinding::EachOfPause(name) | CoreFinding::NoConcurrency(name) => ("misplaced_key", at_step(name)),
         CoreFinding::Uncompiled => ("internal", written.name.span),
-        CoreFinding::NotYet { step, .. } => ("not_yet", at_step(step)),
     };
     source.find(span, say(rule, finding.to_string()));
 }

@@ -52,7 +52,7 @@ impl Teller<'_> {
             }
             Event::StepPassedOver { step } => self.step("step_passed_over", (*step).into()),
             Event::StepUnjudged { step, reason } => {
-                Fact { reason: said(reason), ..self.step("step_unjudged", (*step).into()) }
+                Fact { reason: said(reason), ..self.step("step_unjudged", *step) }
             }
             Event::StepSplit { step, elements: _ } => self.step("step_split", (*step).into()),
             Event::AttemptStarted { attempt } => {
@@ -68,6 +68,8 @@ impl Teller<'_> {
             Event::RefusalReported { call, refusal } => {
                 Fact { reason: said(&refusal.reason()), ..self.call("refusal_reported", *call) }
             }
+            Event::ChildFreed { step } => self.step("child_freed", *step),
+            Event::Recalled => self.named("recalled"),
             Event::LateEffect { call } => self.call("late_effect", *call),
             Event::AttemptWorking { attempt, ask_at: _, expires_at } => Fact {
                 attempt: Some(attempt.number),
@@ -162,6 +164,7 @@ impl Teller<'_> {
             Cause::SagaTimedOut => ("timed_out", None),
             Cause::Cancelled => ("cancelled", None),
             Cause::Reversed => ("reversed", None),
+            Cause::Recalled => ("recalled", None),
         };
         let step = step.map(|step| self.name(step));
         Fact { step, reason: coded(code), ..self.named("turned_back") }
