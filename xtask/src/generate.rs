@@ -1,7 +1,7 @@
 //! `cargo xtask generate`: everything in the repository that is made from something else.
 //!
 //! Owns the reference of limits, `docs/limits.md`, made from every `limits.rs`, the OpenAPI document,
-//! `docs/openapi.json`, and the JSON Schema of definitions, `docs/definition.schema.json`, which their crates print. Promises that the tests fail
+//! `docs/openapi.json`, and the JSON Schema of definitions, `docs/definition.schema.json`, with the page of its keys, which their crates print. Promises that the tests fail
 //! while what is committed differs from what would be made. Does not understand Rust: it reads the one shape
 //! those files have.
 
@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 const LIMITS: &str = "docs/limits.md";
 const OPENAPI: &str = "docs/openapi.json";
 const SCHEMA: &str = "docs/definition.schema.json";
+const KEYS: &str = "docs/reference/keys.md";
 
 /// The files that name limits, with what the reader knows them by.
 const SOURCES: &[(&str, &str)] = &[
@@ -61,7 +62,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
     let written = write(LIMITS, &made)
         .and_then(|()| write(OPENAPI, &printed(OPENAPI, "amends-server", "openapi")?))
-        .and_then(|()| write(SCHEMA, &printed(SCHEMA, "amends-definition", "schema")?));
+        .and_then(|()| write(SCHEMA, &printed(SCHEMA, "amends-definition", "schema")?))
+        .and_then(|()| write(KEYS, &printed(KEYS, "amends-definition", "keys")?));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

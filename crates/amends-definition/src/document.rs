@@ -222,3 +222,11 @@ impl Document {
 
 /// How the name of an environment variable begins that any definition may name as a secret.
 pub const SECRET_PREFIX: &str = "AMENDS_SECRET_";
+
+impl Document {
+    /// The names of the steps, in the order written.
+    #[must_use]
+    pub fn step_names(&self) -> Vec<String> {
+        self.plan.spec.steps.iter().map(|step| step.name.clone()).collect()
+    }
+}

@@ -19,6 +19,7 @@ mod mask;
 mod node;
 mod plan;
 mod read;
+mod reference;
 mod render;
 pub mod request;
 mod schema;
@@ -29,6 +30,19 @@ mod template;
 pub use children::Look;
 pub use document::{Document, InputFlaw, Place, SECRET_PREFIX, compile};
 pub use finding::{Finding, Findings, Severity};
+pub use reference::key_reference;
 pub use render::{Given, Rendered, RenderedWhat};
 pub use schema::format_schema;
 pub use settings::{BreakerSettings, ParticipantSettings, Rate};
+
+/// What a text of YAML or JSON says, as JSON: numbers with all their digits. For tools that look at a definition
+/// without compiling it.
+///
+/// # Errors
+/// Findings, where it is neither.
+pub fn to_json(text: &str) -> Result<serde_json::Value, Findings> {
+    let mut source = source::Source::new(text);
+    let root = node::read(&mut source);
+    source.into_verdict()?;
+    Ok(root.as_ref().map(input::value_of).unwrap_or_default())
+}

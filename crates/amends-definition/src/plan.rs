@@ -48,7 +48,7 @@ pub(crate) struct StepPlan {
 /// Makes a plan; `None` with findings when there is none.
 pub(crate) fn plan(written: &Written<'_>, input: Type, source: &mut Source<'_>) -> Option<Plan> {
     if written.steps.is_empty() || written.steps.len() > STEPS_MAX {
-        let count = written.steps.len();
+        let count = if written.steps.is_empty() { "none" } else { "more" };
         let said =
             say("step_count", format!("a definition has 1 to {STEPS_MAX} steps, this one has {count}"));
         source.find(written.name.span, said);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use amends_core::limits::{NAME_CHARACTERS_MAX, SPAN_MAX};
+use amends_core::limits::{NAME_CHARACTERS_MAX, SPAN_MAX, STEPS_MAX};
 use amends_core::saga::definition::OnTimeout;
 
 use crate::keys::{BREAKER, CALL, DEFINITION, PARTICIPANT, RETRY, SECTIONS, STEP, Section, WAIT};
@@ -124,8 +124,9 @@ pub(crate) fn read<'n>(node: &'n Node, source: &mut Source<'_>) -> Option<Writte
     let fields = Fields::of(node, &DEFINITION, source)?;
     let steps = match fields.get("steps").map(|entry| &entry.value) {
         None => Vec::new(),
+        // One more than there may be is enough to say so.
         Some(Node { kind: Kind::List(items), .. }) => {
-            items.iter().filter_map(|item| step(item, source)).collect()
+            items.iter().take(STEPS_MAX + 1).filter_map(|item| step(item, source)).collect()
         }
         Some(other) => {
             wrong_kind(other, "a list of steps", source);
@@ -170,6 +171,7 @@ impl<'n> Fields<'n> {
                 Some(key) => {
                     known.entry(key.name).or_insert(entry);
                 }
+                None if source.is_full() => {}
                 None => unknown_key(entry, section, source),
             }
         }

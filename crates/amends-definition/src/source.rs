@@ -89,10 +89,13 @@ impl<'s> Source<'s> {
 
     /// Notes a finding.
     pub(crate) fn find(&mut self, at: Span, said: Said) {
+        if self.is_full() {
+            return;
+        }
         let finding = self.finding(at, Severity::Error, said);
         // The same fault seen by two rules in one place is shown once, and there is an end to them.
         let known = self.findings.iter().any(|(span, known)| *span == at && known.message == finding.message);
-        if !known && self.findings.len() < FINDINGS_MAX {
+        if !known {
             self.findings.push((at, finding));
         }
     }
@@ -103,6 +106,11 @@ impl<'s> Source<'s> {
         if self.warnings.len() < FINDINGS_MAX {
             self.warnings.push((at, finding));
         }
+    }
+
+    /// Whether no further finding is noted, so that nobody need look for one.
+    pub(crate) fn is_full(&self) -> bool {
+        self.findings.len() >= FINDINGS_MAX
     }
 
     pub(crate) fn is_clean(&self) -> bool {

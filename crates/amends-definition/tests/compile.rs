@@ -183,47 +183,47 @@ fn yaml_that_says_more_than_json_is_refused() {
     findings(
         "saga: &a A\nsteps: *a\n",
         expect![[r#"
-        error[anchor]: anchors are not read
-         --> 1:7
-          |
-        1 | saga: &a A
-          |       ^^^^
-          = help: remove `&…`, and write out what it stands for
+            error[anchor]: anchors are not read
+             --> 1:7
+              |
+            1 | saga: &a A
+              |       ^^^^
+              = help: remove `&…`, and write out what it stands for
 
-        error[step_count]: a definition has 1 to 1000 steps, this one has 0
-         --> 1:7
-          |
-        1 | saga: &a A
-          |       ^^^^
+            error[step_count]: a definition has 1 to 1000 steps, this one has none
+             --> 1:7
+              |
+            1 | saga: &a A
+              |       ^^^^
 
-        error[alias]: aliases are not read
-         --> 2:8
-          |
-        2 | steps: *a
-          |        ^^
-          = help: write out what it stands for
+            error[alias]: aliases are not read
+             --> 2:8
+              |
+            2 | steps: *a
+              |        ^^
+              = help: write out what it stands for
 
-        error[type]: a list of steps belongs here, not nothing
-         --> 2:8
-          |
-        2 | steps: *a
-          |        ^^"#]],
+            error[type]: a list of steps belongs here, not nothing
+             --> 2:8
+              |
+            2 | steps: *a
+              |        ^^"#]],
     );
     findings(
         "saga: !!str A\nsteps: []\n",
         expect![[r#"
-        error[tag]: tags are not read
-         --> 1:7
-          |
-        1 | saga: !!str A
-          |       ^^^^^^^
-          = help: remove `!…`; quote a value that is meant as text
+            error[tag]: tags are not read
+             --> 1:7
+              |
+            1 | saga: !!str A
+              |       ^^^^^^^
+              = help: remove `!…`; quote a value that is meant as text
 
-        error[step_count]: a definition has 1 to 1000 steps, this one has 0
-         --> 1:7
-          |
-        1 | saga: !!str A
-          |       ^^^^^^^"#]],
+            error[step_count]: a definition has 1 to 1000 steps, this one has none
+             --> 1:7
+              |
+            1 | saga: !!str A
+              |       ^^^^^^^"#]],
     );
     findings(
         "saga: A\n---\nsaga: B\n",
@@ -267,30 +267,30 @@ fn yaml_that_says_more_than_json_is_refused() {
     findings(
         "saga: A\n<<: { steps: [] }\n",
         expect![[r#"
-        error[missing_key]: the definition has no `steps`
-         --> 1:1
-          |
-        1 | saga: A
-          | ^^^^
-          = help: add `steps: [{ name: Pause, sleep: 1s }]`
+            error[missing_key]: the definition has no `steps`
+             --> 1:1
+              |
+            1 | saga: A
+              | ^^^^
+              = help: add `steps: [{ name: Pause, sleep: 1s }]`
 
-        error[step_count]: a definition has 1 to 1000 steps, this one has 0
-         --> 1:7
-          |
-        1 | saga: A
-          |       ^
+            error[step_count]: a definition has 1 to 1000 steps, this one has none
+             --> 1:7
+              |
+            1 | saga: A
+              |       ^
 
-        error[unknown_key]: `<<` is not a key of the definition
-         --> 2:1
-          |
-        2 | <<: { steps: [] }
-          | ^^
-          = help: known are `saga`, `input`, `output`, `sensitive`, `timeout`, `retry`, `compensation_retry`, `participants`, `steps`, `pivot`"#]],
+            error[unknown_key]: `<<` is not a key of the definition
+             --> 2:1
+              |
+            2 | <<: { steps: [] }
+              | ^^
+              = help: known are `saga`, `input`, `output`, `sensitive`, `timeout`, `retry`, `compensation_retry`, `participants`, `steps`, `pivot`"#]],
     );
     findings(
         "saga: 0x1F\nsteps: 007\n",
         expect![[r#"
-            error[step_count]: a definition has 1 to 1000 steps, this one has 0
+            error[step_count]: a definition has 1 to 1000 steps, this one has none
              --> 1:1
               |
             1 | saga: 0x1F
