@@ -13,8 +13,8 @@ use amends_core::saga::definition::{SagaDefinition, StepKind};
 use crate::expression::Type;
 use crate::expressions::Compiled;
 use crate::finding::{Finding, Findings};
-use crate::input::InputSchema;
-use crate::mask::Sensitive;
+use crate::input::{InputFlaw, InputSchema};
+use crate::mask::{Place, Sensitive};
 use crate::plan::{Plan, plan};
 use crate::settings::ParticipantSettings;
 use crate::source::{Source, Span, say};
@@ -54,26 +54,6 @@ impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// Why an input is not what the definition's schema asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputFlaw {
-    /// Where in the input, as a JSON pointer; empty: the whole.
-    pub pointer: String,
-    /// What is wrong there.
-    pub message: String,
-}
-
-/// What a payload is, so that its sensitive parts are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place<'a> {
-    /// The saga's input.
-    Input,
-    /// The output of the step of this name, and the body of a signal that becomes one.
-    Output(&'a str),
-    /// The saga's output.
-    SagaOutput,
 }
 
 /// Reads and checks a definition, YAML or JSON. The same text gives the same plan in every release.

@@ -7,11 +7,19 @@
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-use crate::InputFlaw;
 use crate::expression::Type;
 use crate::limits::{INPUT_FLAWS_MAX, PATTERN_BYTES_MAX};
 use crate::node::{Kind, Node};
 use crate::source::{Source, nearest, say};
+
+/// Why an input is not what the definition's schema asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFlaw {
+    /// Where in the input, as a JSON pointer; empty: the whole.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
 
 /// What an input has to satisfy.
 pub(crate) struct InputSchema(Validator);

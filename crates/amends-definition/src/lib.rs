@@ -28,8 +28,10 @@ mod source;
 mod template;
 
 pub use children::Look;
-pub use document::{Document, InputFlaw, Place, SECRET_PREFIX, compile};
+pub use document::{Document, SECRET_PREFIX, compile};
 pub use finding::{Finding, Findings, Severity};
+pub use input::InputFlaw;
+pub use mask::Place;
 pub use reference::key_reference;
 pub use render::{Given, Rendered, RenderedWhat};
 pub use schema::format_schema;

@@ -6,10 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::Place;
 use crate::expression::{Json, Parts, render_text};
 use crate::read::{At, Written};
 use crate::source::{Source, say};
+
+/// What a payload is, so that its sensitive parts are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The saga's input.
+    Input,
+    /// The output of the step of this name, and the body of a signal that becomes one.
+    Output(&'a str),
+    /// The saga's output.
+    SagaOutput,
+}
 
 /// What stands for a masked value.
 const MASK: &str = "\"[sensitive]\"";
@@ -75,9 +85,15 @@ impl Tree {
                 }
                 out.push(b']');
             }
-            Parts::Object(_) | Parts::List(_) | Parts::Scalar(_) => {
-                out.extend_from_slice(json.raw().as_bytes())
-            }
+            Parts::Null
+            | Parts::Bool(_)
+            | Parts::Int(_)
+            | Parts::Uint(_)
+            | Parts::Double(_)
+            | Parts::Large(_)
+            | Parts::Text(_)
+            | Parts::Object(_)
+            | Parts::List(_) => out.extend_from_slice(json.raw().as_bytes()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The published schema of the format, and the definitions in the examples.
 
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
 use amends_definition::{compile, format_schema};
 use serde_json::Value;
 

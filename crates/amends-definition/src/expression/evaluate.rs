@@ -1,6 +1,6 @@
 //! From [`Expr`] to a value.
 //!
-//! Owns [`Evaluation`], which is one look at a saga, and [`Work`], its budget. Promises the same value for the
+//! Owns [`Evaluation`], which is one look at a saga. Promises the same value for the
 //! same world, an end after a named amount of work, and faults that name places, never values: those may be
 //! nobody's business. Does not know types: what was checked may still meet a value that does not fit.
 
@@ -10,8 +10,8 @@ use std::rc::Rc;
 
 use super::json::Json;
 use super::value::{Seen, Value};
+use super::work::{Fault, Work};
 use super::{Expr, ExprKind, Expression, Literal, Loop, LoopKind, Root};
-use crate::limits::{BUILT_BYTES_MAX, WORK_MAX};
 
 /// What expressions see of a saga.
 #[derive(Clone, Copy)]
@@ -24,72 +24,6 @@ pub(crate) struct World<'a> {
     pub(crate) id: &'a str,
     pub(crate) started_at: &'a str,
     pub(crate) definition: &'a str,
-}
-
-/// Why an expression has no value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) message: String,
-    /// Whether nothing more may be tried: the budget is used up.
-    is_final: bool,
-}
-
-impl Fault {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_final: false }
-    }
-}
-
-/// What may still be done.
-#[derive(Debug)]
-pub(crate) struct Work {
-    left: u64,
-    bytes_left: usize,
-}
-
-impl Work {
-    fn new() -> Self {
-        Self { left: WORK_MAX, bytes_left: BUILT_BYTES_MAX }
-    }
-
-    pub(crate) fn step(&mut self) -> Result<(), Fault> {
-        self.steps(1)
-    }
-
-    pub(crate) fn steps(&mut self, steps: u64) -> Result<(), Fault> {
-        match self.left.checked_sub(steps) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                self.left = 0;
-                let message = "the expression takes too much work for its input".to_owned();
-                Err(Fault { message, is_final: true })
-            }
-        }
-    }
-
-    /// So many bytes are looked at.
-    pub(crate) fn bytes(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.steps(bytes as u64 / 64)
-    }
-
-    /// So many bytes are made.
-    pub(crate) fn built(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.bytes(bytes)?;
-        match self.bytes_left.checked_sub(bytes) {
-            Some(left) => {
-                self.bytes_left = left;
-                Ok(())
-            }
-            None => {
-                self.bytes_left = 0;
-                let message = format!("more than {BUILT_BYTES_MAX} bytes would come of this");
-                Err(Fault { message, is_final: true })
-            }
-        }
-    }
 }
 
 /// One look at a saga: what is parsed for one expression is kept for the next.

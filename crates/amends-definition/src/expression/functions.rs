@@ -7,9 +7,9 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::evaluate::{Fault, Work};
 use super::types::Type;
 use super::value::{Items, Seen, Value, compare_numbers};
+use super::work::{Fault, Work};
 use crate::source::nearest;
 
 /// An operator or function.

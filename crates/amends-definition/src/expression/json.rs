@@ -10,8 +10,6 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::value::Value;
-
 /// A value in a payload, with its bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Json<'a> {
@@ -22,8 +20,14 @@ pub(crate) struct Json<'a> {
 /// What a value in a payload consists of.
 #[derive(Debug)]
 pub(crate) enum Parts<'a> {
-    /// Neither a list nor an object.
-    Scalar(Value<'a>),
+    Null,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Double(f64),
+    /// A number that none of the three holds.
+    Large(&'a str),
+    Text(Rc<str>),
     List(Vec<Json<'a>>),
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
 }
@@ -100,31 +104,31 @@ fn parts(raw: &str) -> Parts<'_> {
             Parts::List(items.into_iter().map(|item| Json::wrap(item.get())).collect())
         }
         Some(b'"') => match serde_json::from_str::<Key<'_>>(raw) {
-            Ok(Key(text)) => Parts::Scalar(Value::Text(text.into_owned().into())),
+            Ok(Key(text)) => Parts::Text(text.into_owned().into()),
             Err(_) => broken(),
         },
-        Some(b'n') => Parts::Scalar(Value::Null),
-        Some(b't') => Parts::Scalar(Value::Bool(true)),
-        Some(b'f') => Parts::Scalar(Value::Bool(false)),
-        _ => Parts::Scalar(number(raw)),
+        Some(b'n') => Parts::Null,
+        Some(b't') => Parts::Bool(true),
+        Some(b'f') => Parts::Bool(false),
+        _ => number(raw),
     }
 }
 
 /// What a number is to an expression. Whole ones are exact or nothing at all; one that is written with a
 /// fraction or an exponent is a `double`, which no operator mixes with whole ones: money that was whole never
 /// becomes a rounded number unnoticed.
-fn number(raw: &str) -> Value<'_> {
+fn number(raw: &str) -> Parts<'_> {
     if let Ok(int) = raw.parse() {
-        return Value::Int(int);
+        return Parts::Int(int);
     }
     if let Ok(uint) = raw.parse() {
-        return Value::Uint(uint);
+        return Parts::Uint(uint);
     }
     if raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        return Value::Large(raw);
+        return Parts::Large(raw);
     }
     match raw.parse() {
-        Ok(double) => Value::Double(double),
-        Err(_) => Value::Large(raw),
+        Ok(double) => Parts::Double(double),
+        Err(_) => Parts::Large(raw),
     }
 }

@@ -15,13 +15,15 @@ mod read;
 mod tests;
 mod types;
 mod value;
+mod work;
 
 use std::collections::BTreeMap;
 
-pub(crate) use evaluate::{Evaluation, Fault, World};
+pub(crate) use evaluate::{Evaluation, World};
 pub(crate) use json::{Json, Parts};
 pub(crate) use types::Type;
 pub(crate) use value::render_text;
+pub(crate) use work::Fault;
 
 use functions::Function;
 

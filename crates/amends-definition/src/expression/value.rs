@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::evaluate::{Fault, Work};
 use super::json::{Json, Parts};
+use super::work::{Fault, Work};
 use crate::limits::NESTING_MAX;
 
 /// A value.
@@ -18,8 +18,6 @@ pub(crate) enum Value<'a> {
     Int(i64),
     Uint(u64),
     Double(f64),
-    /// A number that none of the three holds: it can be passed on and compared with itself, nothing else.
-    Large(&'a str),
     Text(Rc<str>),
     /// Built by the expression.
     List(Rc<Vec<Value<'a>>>),
@@ -36,6 +34,7 @@ pub(crate) enum Seen<'v, 'a> {
     Int(i64),
     Uint(u64),
     Double(f64),
+    /// A number that none of the three holds: it can be passed on and compared with itself, nothing else.
     Large(&'a str),
     Text(&'v Rc<str>),
     List(Items<'v, 'a>),
@@ -117,7 +116,6 @@ impl<'a> Value<'a> {
             Self::Int(int) => Seen::Int(*int),
             Self::Uint(uint) => Seen::Uint(*uint),
             Self::Double(double) => Seen::Double(*double),
-            Self::Large(raw) => Seen::Large(raw),
             Self::Text(text) => Seen::Text(text),
             Self::List(items) => Seen::List(Items::Built(items)),
             Self::Map(members) => Seen::Map(Members::Built(members)),
@@ -125,7 +123,13 @@ impl<'a> Value<'a> {
                 let (parts, read) = json.look();
                 work.bytes(read)?;
                 match parts {
-                    Parts::Scalar(value) => return value.see(work),
+                    Parts::Null => Seen::Null,
+                    Parts::Bool(bool) => Seen::Bool(*bool),
+                    Parts::Int(int) => Seen::Int(*int),
+                    Parts::Uint(uint) => Seen::Uint(*uint),
+                    Parts::Double(double) => Seen::Double(*double),
+                    Parts::Large(raw) => Seen::Large(raw),
+                    Parts::Text(text) => Seen::Text(text),
                     Parts::List(items) => Seen::List(Items::Payload(items)),
                     Parts::Object(members) => Seen::Map(Members::Payload(members)),
                 }
@@ -235,7 +239,6 @@ impl<'a> Value<'a> {
                 }
                 out.extend_from_slice(serde_json::to_string(double).unwrap_or_default().as_bytes());
             }
-            Self::Large(raw) => out.extend_from_slice(raw.as_bytes()),
             Self::Text(text) => render_text(text, out),
             Self::Json(json) => out.extend_from_slice(json.raw().as_bytes()),
             Self::List(items) => {
@@ -271,7 +274,7 @@ impl<'a> Value<'a> {
         let raw = match self {
             Self::Json(json) => Some(json.raw()),
             Self::Null | Self::Bool(_) | Self::Int(_) | Self::Uint(_) | Self::Double(_) => None,
-            Self::Large(_) | Self::Text(_) | Self::List(_) | Self::Map(_) => None,
+            Self::Text(_) | Self::List(_) | Self::Map(_) => None,
         };
         let text = match self.see(work)? {
             Seen::Text(text) => text.to_string(),
