@@ -19,10 +19,13 @@ use crate::demo_services::{Launch, Supervised};
 use crate::directory::{cannot_run, require_directory};
 use crate::process::{end_fatally, say, start_log};
 
+/// The port that the other commands look for a server on.
+const USUAL_PORT: u16 = 8080;
+
 #[derive(Args)]
 pub(crate) struct DemoArgs {
     /// Port on 127.0.0.1 (0: any that is free)
-    #[arg(long, env = "AMENDS_PORT", default_value_t = 8080)]
+    #[arg(long, env = "AMENDS_PORT", default_value_t = USUAL_PORT)]
     port: u16,
     /// Directory of the data; made if it is not there
     #[arg(long, env = "AMENDS_DATA", default_value = "./amends-data")]
@@ -119,6 +122,9 @@ async fn serve_shop(shop: OpenShop, server: Server, data: &Path) -> Result<(), S
         "Place an order:   curl -s http://{address}/orders -d '{{\"user_id\": \"user_123\", \"items\": \
          [{{\"product_id\": \"product_1\", \"quantity\": 2, \"price\": 100.0}}]}}'"
     ));
+    let elsewhere =
+        if address.port() == USUAL_PORT { String::new() } else { format!(" --server http://{address}") };
+    say(&format!("Look at its saga:  amends saga list{elsewhere}, then amends saga show ID{elsewhere}"));
     shop.serve(server, stop).await;
     Ok(())
 }

@@ -113,6 +113,7 @@ fn next_step(kind: Option<ErrorKind>) -> Option<String> {
         ErrorKind::Unauthorized => {
             Some("set AMENDS_TOKEN to the token that the server was started with".to_owned())
         }
+        ErrorKind::SagaParked => Some("`amends saga show ID` says what can be done".to_owned()),
         ErrorKind::DefinitionRetired => {
             Some("`amends definition list` shows the versions that start".to_owned())
         }

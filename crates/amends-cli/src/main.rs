@@ -5,6 +5,7 @@
 //! has its module.
 
 mod completions;
+mod config;
 mod definition;
 mod demo;
 mod demo_service;
@@ -15,9 +16,12 @@ mod input;
 mod output;
 mod participant;
 mod process;
+#[cfg(test)]
+mod reference;
 mod remote;
 mod saga;
 mod serve;
+mod telemetry;
 mod times;
 
 use std::process::ExitCode;
@@ -29,7 +33,7 @@ use crate::failure::{Code, Failure};
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped as asked (SIGTERM, Ctrl-C)
   1  it could not be done; the message on stderr says why and what to do
-  2  the command line makes no sense
+  2  the command line or the configuration makes no sense
   3 to 6  how a saga stands that was waited for: see `amends saga start --help`";
 
 /// Durable transactions across services: when a step fails, Amends makes amends.
@@ -75,7 +79,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Demo(args) => demo::run(args).map(|()| Code::Done).map_err(Failure::from),
-        Command::Serve(args) => serve::run(args).map(|()| Code::Done).map_err(Failure::from),
+        Command::Serve(args) => serve::run(args),
         Command::Saga(args) => saga::run(args),
         Command::Definition(args) => definition::run(args),
         Command::Participant(args) => participant::run(args),

@@ -8,29 +8,46 @@ use std::io::Write;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::config::LogFormat;
+
 /// Environment variable that says what is logged, in the syntax of `tracing-subscriber`'s filter.
 const LOG: &str = "AMENDS_LOG";
 
 /// What is traced by default.
 const LOG_USUAL: &str = "info";
 
-/// Sends the log to stderr.
+/// Sends the log to stderr, for people, as the environment asks.
 ///
 /// # Errors
 /// When the environment asks for a log that cannot be understood.
 pub(crate) fn start_log() -> Result<(), String> {
-    let filter = log_filter(std::env::var_os(LOG))?;
+    start(log_filter(std::env::var_os(LOG))?, LogFormat::Text);
+    Ok(())
+}
+
+/// Sends the log to stderr, as the configuration asks.
+///
+/// # Errors
+/// When it asks for a log that cannot be understood.
+pub(crate) fn start_log_as(filter: &str, format: LogFormat) -> Result<(), String> {
+    start(log_filter(Some(filter.into()))?, format);
+    Ok(())
+}
+
+fn start(filter: EnvFilter, format: LogFormat) {
     let colour =
         std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(colour)
         // A line that cannot be written would be complained about on stderr, and where that is what is broken
         // the complaint panics, in the midst of whatever wanted to log.
-        .log_internal_errors(false)
-        .init();
-    Ok(())
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).with_ansi(false).init(),
+    }
 }
 
 fn log_filter(asked: Option<OsString>) -> Result<EnvFilter, String> {

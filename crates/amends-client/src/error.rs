@@ -31,7 +31,7 @@ pub enum ClientError {
         why: String,
     },
     /// Whoever answered does not speak this API.
-    #[error("{server} does not answer like Amends: {why}")]
+    #[error("{server} does not answer as it should: {why}")]
     NotAmends {
         /// The server.
         server: String,

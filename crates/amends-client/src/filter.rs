@@ -13,7 +13,7 @@ pub struct Filter {
     pub version: Option<u32>,
     /// That stand so.
     pub status: Option<SagaStatus>,
-    /// With this tag, `name:value`.
+    /// With this tag, `name=value`.
     pub tag: Option<String>,
     /// Started with this idempotency key.
     pub key: Option<String>,

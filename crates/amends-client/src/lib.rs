@@ -13,6 +13,7 @@ mod filter;
 pub mod limits;
 mod participants;
 mod sagas;
+mod sender;
 mod sse;
 mod transport;
 
@@ -21,3 +22,4 @@ pub use error::{ClientError, Refused};
 pub use events::Events;
 pub use filter::Filter;
 pub use sagas::{Wait, new_key};
+pub use sender::Sender;

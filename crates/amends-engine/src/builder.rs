@@ -26,6 +26,7 @@ use crate::errors::StartUpError;
 use crate::leases::Leases;
 use crate::limits::{CALLS_PER_PARTICIPANT_MAX, CLOCK_LOOKED_AT_EVERY};
 use crate::mailbox::{Mailbox, Message, Messages};
+use crate::metrics::Counters;
 use crate::options::Options;
 use crate::participant::Participant;
 use crate::participant::connect::Connect;
@@ -154,6 +155,7 @@ impl EngineBuilder {
             leases: Arc::new(Leases::new(&leases)),
             mailboxes: OnceLock::new(),
             blocking: Blocking::default(),
+            counters: Counters::default(),
         });
         Ok(spawn(&shared, options, &leases, is_set_back))
     }

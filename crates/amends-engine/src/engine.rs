@@ -32,6 +32,7 @@ use crate::fingerprint;
 use crate::json::{Flaw, judge};
 use crate::limits::{ERASE_TRIES_MAX, INPUT_BYTES_MAX, KEY_BYTES_MAX, QUESTIONS_MAX};
 use crate::mailbox::{Mailbox, Message};
+use crate::metrics::EngineMeters;
 use crate::options::Options;
 use crate::participant::{ParticipantIndex, ParticipantView};
 use crate::registry::{Entry, Gateway, Runnable};
@@ -631,6 +632,12 @@ impl Engine {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.inner.shared.clock
+    }
+
+    /// What engine and journal have done since they were opened, for whoever watches them.
+    #[must_use]
+    pub fn meters(&self) -> EngineMeters {
+        self.inner.shared.counters.read(self.inner.shared.journal.meters())
     }
 
     /// What the journal did since it was opened.

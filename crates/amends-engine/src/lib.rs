@@ -21,6 +21,7 @@ mod leases;
 pub mod limits;
 mod loader;
 mod mailbox;
+mod metrics;
 mod options;
 pub mod participant;
 mod recovery;
@@ -43,7 +44,9 @@ pub use errors::{
 pub use history::History;
 pub use json::Flaw;
 pub use leases::Leases;
+pub use metrics::EngineMeters;
 pub use options::Options;
 pub use participant::connect::{Connect, Connected, GateLimits};
+pub use participant::trace::traceparent;
 pub use participant::{BreakerView, Call, LastError, OutcomeCounts, Participant, ParticipantView, local};
 pub use registry::{Missing, Runnable};

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use amends_core::{Partition, Partitions, TransactionId};
 use amends_journal::{Cursor, JournalError, Page};
@@ -37,6 +38,7 @@ struct Stopped;
 impl Recovery {
     /// Reads every live transaction and hands it to its shard, page by page.
     pub(crate) async fn run(self) {
+        let began = Instant::now();
         let Ok(count) = self.load_all().await else { return };
         for mailbox in &self.mailboxes {
             if mailbox.send(Message::Input(Input::RecoveryDone)).is_err() {
@@ -46,6 +48,7 @@ impl Recovery {
         if count > 0 {
             info!(transactions = count, "went on with what was under way when the last run ended");
         }
+        self.shared.counters.recovered(began.elapsed());
         self.done.store(true, Ordering::Release);
     }
 

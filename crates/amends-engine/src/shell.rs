@@ -27,6 +27,7 @@ use crate::leases::Leases;
 use crate::limits::{ABANDON_AFTER, INPUT_BYTES_MAX, INPUTS_PER_TURN_MAX, READ_RETRY};
 use crate::loader;
 use crate::mailbox::{Message, Messages, Ticket, WeakMailbox};
+use crate::metrics::Counters;
 use crate::participant::connect::Connect;
 use crate::participant::{Answer, Call, ParticipantIndex};
 use crate::registry::{Registry, Runnable};
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) mailboxes: OnceLock<Vec<WeakMailbox>>,
     /// What blocks a thread for the engine.
     pub(crate) blocking: Blocking,
+    /// What is counted for whoever watches.
+    pub(crate) counters: Counters,
 }
 
 impl Shared {
@@ -307,9 +310,12 @@ impl Shell {
             return self.shard.handle(answered(outcome), self.shared.moment());
         }
         let mailbox = self.mailbox.clone();
+        let shared = self.shared.clone();
+        let began = Instant::now();
         self.tasks.spawn(async move {
             match tokio::time::timeout(limit.saturating_add(ABANDON_AFTER), answer).await {
                 Ok(outcome) => {
+                    shared.counters.answered(began.elapsed());
                     if let Some(mailbox) = mailbox.upgrade() {
                         drop(mailbox.send(Message::Input(answered(outcome))));
                     }

@@ -50,8 +50,8 @@ use std::thread::JoinHandle;
 use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, Time, TransactionId};
 use amends_journal::{
     Append, Appends, Backup, Count, Cursor, Epoch, Erase, Feed, FeedPosition, Filter, JournalError, KeyEntry,
-    Lease, Loaded, OnAnswers, OnFeed, Ownership, Page, PutDefinition, Quarantined, Reads, RetireDefinition,
-    Stats, Stored, StoredDefinition, Summary, Sweep, Timer, Upkeep,
+    Lease, Loaded, Meters, OnAnswers, OnFeed, Ownership, Page, PutDefinition, Quarantined, Reads,
+    RetireDefinition, Stats, Stored, StoredDefinition, Summary, Sweep, Timer, Upkeep,
 };
 use amends_sqlite::{Wal, panic_text};
 use bytes::Bytes;
@@ -377,6 +377,10 @@ impl Reads for SqliteJournal {
 
     fn stats(&self) -> Stats {
         self.shared.counters.stats()
+    }
+
+    fn meters(&self) -> Meters {
+        self.shared.counters.meters()
     }
 }
 

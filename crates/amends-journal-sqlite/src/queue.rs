@@ -43,6 +43,8 @@ pub(super) struct Batch {
     pub(super) bytes: usize,
     /// Names of its starts that were nowhere when it was submitted.
     pub(super) absent: Absent,
+    /// When it was submitted.
+    pub(super) submitted: Instant,
 }
 
 /// What only the committer knows.
@@ -425,7 +427,7 @@ impl Waiting {
 impl Batch {
     pub(super) fn new(appends: Vec<Append>, absent: Absent, on_answers: OnAnswers) -> Self {
         let bytes = appends.iter().map(|append| append.record.len()).sum();
-        Self { appends, on_answers, bytes, absent }
+        Self { appends, on_answers, bytes, absent, submitted: Instant::now() }
     }
 }
 

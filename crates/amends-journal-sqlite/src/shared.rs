@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use amends_journal::{Epoch, Stats};
+use amends_journal::meters::{MICROSECONDS, SIZES};
+use amends_journal::{Epoch, Histogram, Meters, Stats};
 use amends_sqlite::limits::LOCK_REPORTED_AFTER;
 
 use super::absence::Forgotten;
@@ -119,13 +120,39 @@ impl Shared {
     }
 }
 
-/// [`Stats`], as they grow.
-#[derive(Debug, Default)]
+/// [`Stats`] and [`Meters`], as they grow.
+#[derive(Debug)]
 pub(super) struct Counters {
     appends: AtomicU64,
     record_bytes: AtomicU64,
     commits: AtomicU64,
     flushes: AtomicU64,
+    started: AtomicU64,
+    completed: AtomicU64,
+    compensated: AtomicU64,
+    abandoned: AtomicU64,
+    parked: AtomicU64,
+    append_micros: Histogram<{ MICROSECONDS.len() }>,
+    group_appends: Histogram<{ SIZES.len() }>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            appends: zero(),
+            record_bytes: zero(),
+            commits: zero(),
+            flushes: zero(),
+            started: zero(),
+            completed: zero(),
+            compensated: zero(),
+            abandoned: zero(),
+            parked: zero(),
+            append_micros: Histogram::new(MICROSECONDS),
+            group_appends: Histogram::new(SIZES),
+        }
+    }
 }
 
 impl Counters {
@@ -133,6 +160,43 @@ impl Counters {
         self.appends.fetch_add(written.appends, Ordering::Relaxed);
         self.record_bytes.fetch_add(written.record_bytes, Ordering::Relaxed);
         self.commits.fetch_add(written.commits, Ordering::Relaxed);
+    }
+
+    /// What became of transactions in one group.
+    pub(super) fn add_turns(&self, turns: &Meters) {
+        for (counter, count) in [
+            (&self.started, turns.started),
+            (&self.completed, turns.completed),
+            (&self.compensated, turns.compensated),
+            (&self.abandoned, turns.abandoned),
+            (&self.parked, turns.parked),
+        ] {
+            if count > 0 {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// A group was answered whose batches were submitted then.
+    pub(super) fn add_group(&self, appends: usize, submitted: impl Iterator<Item = Instant>) {
+        let now = Instant::now();
+        self.group_appends.record(appends as u64);
+        for submitted in submitted {
+            let took = now.saturating_duration_since(submitted).as_micros();
+            self.append_micros.record(u64::try_from(took).unwrap_or(u64::MAX));
+        }
+    }
+
+    pub(super) fn meters(&self) -> Meters {
+        Meters {
+            started: self.started.load(Ordering::Relaxed),
+            completed: self.completed.load(Ordering::Relaxed),
+            compensated: self.compensated.load(Ordering::Relaxed),
+            abandoned: self.abandoned.load(Ordering::Relaxed),
+            parked: self.parked.load(Ordering::Relaxed),
+            append_seconds: self.append_micros.read(1e-6),
+            group_appends: self.group_appends.read(1.0),
+        }
     }
 
     /// Of the log since it was opened.

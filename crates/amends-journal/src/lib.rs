@@ -13,6 +13,7 @@ mod id_hash;
 pub mod journal;
 pub mod limits;
 pub mod memory;
+pub mod meters;
 pub mod ownership;
 pub mod reads;
 pub mod record;
@@ -28,6 +29,7 @@ pub use feed::{Feed, FeedEntry, FeedPosition, OnFeed};
 pub use id_hash::IdHash;
 pub use journal::Journal;
 pub use memory::MemoryJournal;
+pub use meters::{Distribution, Histogram, Meters};
 pub use ownership::{Epoch, Lease, Ownership};
 pub use reads::{
     Count, Cursor, Filter, Loaded, Page, Reads, Stats, Stored, StoredDefinition, Summary, Timer,

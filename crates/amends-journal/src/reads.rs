@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::appends::KeyEntry;
 use crate::error::JournalError;
 use crate::feed::{Feed, FeedPosition, OnFeed};
+use crate::meters::Meters;
 use crate::tags::Tags;
 
 /// The part of a journal that is asked. Each method fails when the store cannot be read.
@@ -74,6 +75,11 @@ pub trait Reads: Send + Sync {
 
     /// Counters since the journal was opened.
     fn stats(&self) -> Stats;
+
+    /// What it has done since it was opened, for whoever watches it. A backend that does not count says nothing.
+    fn meters(&self) -> Meters {
+        Meters::default()
+    }
 }
 
 /// What an id leads to.

@@ -43,6 +43,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use amends_client::{Client, ClientError};
 pub use amends_core::{
     By, CallSpec, CompensationSpec, Definition, DefinitionName, Direction, Mapping, OnTimeout, Outcome,
     Payload, Reason, Refusal, Rejected, RetryPolicy, Saga, SagaDefinition, SagaSpec, Scope, Status, StepKind,

@@ -4,6 +4,7 @@
 //! finding is shown at its place in the file. Does not judge texts: the server does.
 
 mod findings;
+mod render;
 mod source;
 
 use amends_api::{Definition, DefinitionSummary, ErrorKind, Finding};
@@ -39,6 +40,8 @@ enum Command {
     Diff(DiffArgs),
     /// Draw the steps of a definition
     Diagram(DiagramArgs),
+    /// Show the requests that a saga with an input would send; calls nothing
+    Render(render::RenderArgs),
     /// Take a version out of use: it starts no more, and those under way go on
     Retire(RetireArgs),
 }
@@ -113,6 +116,7 @@ pub(crate) fn run(args: DefinitionArgs) -> Result<Code, Failure> {
             Command::Show(args) => show(&remote, &args).await,
             Command::Diff(args) => diff(&remote, args).await,
             Command::Diagram(args) => diagram(&remote, &args).await,
+            Command::Render(args) => render::run(&remote, args).await.map(|()| Code::Done),
             Command::Retire(args) => retire(&remote, &args).await,
         }
     })

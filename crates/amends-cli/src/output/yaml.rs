@@ -44,8 +44,16 @@ fn value(text: &mut String, json: &RawValue, depth: usize) -> Result<Option<Stri
             }
             for element in elements {
                 indent(text, depth);
-                text.push('-');
-                entry(text, element, depth)?;
+                text.push_str("- ");
+                let mut lines = String::new();
+                match value(&mut lines, element, depth + 1)? {
+                    Some(inline) => {
+                        text.push_str(&inline);
+                        text.push('\n');
+                    }
+                    // The first line stands behind the dash, the others below it.
+                    None => text.push_str(lines.trim_start_matches(' ')),
+                }
             }
             Ok(None)
         }
@@ -55,7 +63,7 @@ fn value(text: &mut String, json: &RawValue, depth: usize) -> Result<Option<Stri
     }
 }
 
-/// What follows a name or a dash.
+/// What follows a name.
 fn entry(text: &mut String, json: &RawValue, depth: usize) -> Result<(), serde_json::Error> {
     let mut lines = String::new();
     match value(&mut lines, json, depth + 1)? {
@@ -145,17 +153,15 @@ mod tests {
         let expected = r#"z: []
 a:
   id: "no"
-  n: 12345678901234567890.10
+  "n": 12345678901234567890.10
   e: 1E400
 list:
   - 1
   - "two\n"
-  -
-    b: null
+  - b: null
     c:
       - true
-  -
-    - []
+  - - []
   - {}
 "": "-"
 "ü": "a: b"

@@ -4,6 +4,7 @@
 
 use amends_api::Fact;
 
+use super::show::reason_text;
 use crate::output::paint::{Paint, Style};
 use crate::output::table::{cut, printable};
 use crate::times;
@@ -38,7 +39,7 @@ pub(super) fn line(fact: &Fact, paint: Paint) -> String {
         parts.push(format!("signal {signal}"));
     }
     if let Some(reason) = &fact.reason {
-        parts.push(format!("{}: {}", reason.code, reason.message));
+        parts.push(reason_text(reason));
     }
     if let Some(by) = &fact.by {
         parts.push(format!("by {by}"));

@@ -112,6 +112,12 @@ struct Picture {
     paint: Paint,
 }
 
+/// A line that is too long for the terminal is cut by it, and does not become two: lines are counted.
+const NO_WRAP: &str = "\x1b[?7l";
+
+/// As usual again.
+const WRAP: &str = "\x1b[?7h";
+
 /// Lines of the picture at most: what has left the screen cannot be drawn over.
 const LINES_MAX: usize = 20;
 
@@ -138,7 +144,7 @@ impl Picture {
         let up = self.up();
         self.lines = shown.lines().count();
         // A terminal that has gone away is noticed elsewhere.
-        let _ = std::io::stderr().write_all(format!("{up}{shown}").as_bytes());
+        let _ = std::io::stderr().write_all(format!("{up}{NO_WRAP}{shown}{WRAP}").as_bytes());
     }
 
     /// Takes the picture away: what follows says the same.

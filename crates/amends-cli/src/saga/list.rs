@@ -68,7 +68,7 @@ pub(super) async fn run(remote: &Remote, args: ListArgs) -> Result<Code, Failure
         definition: args.definition,
         version: args.version,
         status: args.status,
-        tag: args.tag.map(|tag| tag.replacen('=', ":", 1)),
+        tag: args.tag,
         key: args.key,
         parent: args.parent,
         since: args.since,
@@ -101,7 +101,7 @@ async fn all(remote: &Remote, client: &amends_client::Client, filter: &Filter) -
     let (head, tail) = match remote.output {
         Output::Table => ("", ""),
         Output::Json => ("{\"sagas\": [", "],\n\"next_cursor\": null}\n"),
-        Output::Yaml => ("sagas:\n", ""),
+        Output::Yaml => ("", ""),
     };
     print(head)?;
     loop {
@@ -127,6 +127,9 @@ async fn all(remote: &Remote, client: &amends_client::Client, filter: &Filter) -
                 print(&text)?;
             }
             Output::Yaml => {
+                if printed == 0 {
+                    print(if list.sagas.is_empty() { "sagas: []\n" } else { "sagas:\n" })?;
+                }
                 for saga in &list.sagas {
                     remote.output.print(&[saga], String::new)?;
                 }

@@ -3,6 +3,7 @@
 //! Owns the words and which module answers each. Promises that what a command changes is asked for by its
 //! own word, with a reason where an operator decides. Does not decide what a saga may do: the server does.
 
+mod drawing;
 mod facts;
 mod follow;
 mod list;

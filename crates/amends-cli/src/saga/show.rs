@@ -3,10 +3,13 @@
 //! Owns the page of a saga for people. Promises that everything an operator needs for the next step is on it,
 //! the commands included. Does not decide which verbs there are: the server says so.
 
+use amends_api::diagram::{Drawing, Sequence};
 use amends_api::{Parked, Reason, Saga, Step, VerbName};
-use clap::Args;
+use amends_client::Client;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::drawing;
 use crate::failure::{Code, Failure};
 use crate::output::paint::{Paint, Style};
 use crate::output::table::{Table, cut, printable};
@@ -17,6 +20,18 @@ use crate::times;
 pub(super) struct ShowArgs {
     /// Id of the saga
     id: String,
+    /// Draw what happened between Amends and the participants, here or as Mermaid text
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "here")]
+    diagram: Option<Diagram>,
+}
+
+/// How a diagram is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Diagram {
+    /// With characters
+    Here,
+    /// As text for Mermaid
+    Mermaid,
 }
 
 /// Characters of an input or output that are shown on one line.
@@ -26,8 +41,34 @@ const PAYLOAD_SHOWN: usize = 100;
 const ERROR_SHOWN: usize = 80;
 
 pub(super) async fn run(remote: &Remote, args: ShowArgs) -> Result<Code, Failure> {
-    let saga = remote.client()?.saga(&args.id).await?;
+    let client = remote.client()?;
+    if let Some(how) = args.diagram {
+        return diagram(remote, &client, &args.id, how).await;
+    }
+    let saga = client.saga(&args.id).await?;
     remote.output.print(&saga, || page(&saga))?;
+    Ok(Code::Done)
+}
+
+/// Draws what happened.
+async fn diagram(remote: &Remote, client: &Client, id: &str, how: Diagram) -> Result<Code, Failure> {
+    let mut facts = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = client.saga_journal(id, cursor.as_deref()).await?;
+        facts.extend(page.facts);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let sequence = Sequence::of(&facts);
+    let (format, drawn) = match how {
+        Diagram::Here => ("text", drawing::draw(&sequence)),
+        Diagram::Mermaid => ("mermaid", sequence.mermaid()),
+    };
+    let document = serde_json::json!({"saga": id, "format": format, "diagram": drawn});
+    remote.output.print(&document, || drawn.clone())?;
     Ok(Code::Done)
 }
 
@@ -111,7 +152,8 @@ fn detail(step: &Step) -> String {
     cut(&parts.join(", "), ERROR_SHOWN)
 }
 
-fn reason_text(reason: &Reason) -> String {
+/// Code and message, as far as there are any.
+pub(super) fn reason_text(reason: &Reason) -> String {
     if reason.message.is_empty() {
         reason.code.clone()
     } else {

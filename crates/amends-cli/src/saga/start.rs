@@ -77,7 +77,14 @@ pub(super) async fn run(remote: &Remote, args: StartArgs) -> Result<Code, Failur
             remote.output.print(&saga, || saga.id.clone() + "\n")?;
             if remote.output == Output::Table {
                 let Saga { id, definition, version, .. } = &saga;
-                note(&format!("{definition} v{version} is started; follow it: amends saga watch {id}"));
+                if follow::is_at_rest(&saga) {
+                    note(&format!(
+                        "it was started before, and is {}; see it: amends saga show {id}",
+                        saga.status
+                    ));
+                } else {
+                    note(&format!("{definition} v{version} is started; follow it: amends saga watch {id}"));
+                }
             }
             Ok(Code::Done)
         }

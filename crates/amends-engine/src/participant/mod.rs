@@ -9,7 +9,7 @@ pub mod connect;
 pub(crate) mod gate;
 mod rate;
 pub(crate) mod shared_gate;
-mod trace;
+pub(crate) mod trace;
 mod view;
 
 use std::future::Future;

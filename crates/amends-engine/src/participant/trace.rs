@@ -8,11 +8,8 @@ use amends_core::retry::splitmix64;
 use amends_core::{AttemptId, TransactionId};
 
 /// The `traceparent` that an attempt carries. `started_with`: the one that came with the transaction's start.
-pub(crate) fn traceparent(
-    started_with: Option<&str>,
-    transaction: TransactionId,
-    attempt: AttemptId,
-) -> String {
+#[must_use]
+pub fn traceparent(started_with: Option<&str>, transaction: TransactionId, attempt: AttemptId) -> String {
     let (trace, flags) = match started_with.and_then(parts) {
         Some((trace, flags)) => (trace.to_owned(), flags),
         None => (hex(&transaction.to_bytes()), "01"),

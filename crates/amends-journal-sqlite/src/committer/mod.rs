@@ -14,10 +14,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use amends_core::{Partition, Partitions, Time, TransactionId};
+use amends_core::{End, Partition, Partitions, Standing, Time, TransactionId};
 use amends_journal::{
-    Append, AppendAnswer, Conflict, Expected, FeedEntry, FeedPosition, KeyEntry, NewTransaction, OnAnswers,
-    Stats, Stored, limits, record,
+    Append, AppendAnswer, Conflict, Expected, FeedEntry, FeedPosition, KeyEntry, Meters, NewTransaction,
+    OnAnswers, Stats, Stored, limits, record,
 };
 use amends_log::{BatchNumber, Log, NoRoom};
 use amends_sqlite::panic_text;
@@ -275,11 +275,16 @@ impl<'c> Committer<'c> {
     fn commit_group(&mut self, group: Vec<Batch>) {
         let mut callbacks: Vec<(usize, OnAnswers)> = Vec::with_capacity(group.len());
         let mut asked = Vec::with_capacity(group.len());
+        let mut submitted = Vec::with_capacity(group.len());
+        let mut appends = 0;
         for batch in group {
+            submitted.push(batch.submitted);
+            appends += batch.appends.len();
             callbacks.push((batch.appends.len(), batch.on_answers));
             asked.push(Asked { appends: batch.appends, absent: batch.absent });
         }
         let answers = self.commit(asked);
+        self.shared.counters.add_group(appends, submitted.into_iter());
         for ((count, on_answers), answers) in callbacks.into_iter().zip(answers) {
             assert_eq!(count, answers.len(), "each append is answered");
             // Whoever panics here took a wrong turn with facts that are durable: the process must start over.
@@ -360,6 +365,7 @@ impl<'c> Committer<'c> {
         let number = self.log.last() + 1;
         let mut batch = self.log.batch();
         let mut written = Stats { commits: 1, ..Stats::default() };
+        let mut turns = Meters::default();
         let mut answers = Vec::with_capacity(batches.len());
         // One look for all of them. The log may have room while the services behind have none: whoever starts
         // something now would only wait.
@@ -374,6 +380,7 @@ impl<'c> Committer<'c> {
                     None if matches!(append.expected, Expected::New(_)) && is_low() => AppendAnswer::NoSpace,
                     None => {
                         written.appends += 1;
+                        self.count(&append, &mut turns);
                         written.record_bytes += append.record.len() as u64;
                         let no = self.number_for(&append);
                         entry::put(batch.bytes(), &append, no);
@@ -400,6 +407,7 @@ impl<'c> Committer<'c> {
         }
         self.has_changed();
         self.shared.counters.add(written);
+        self.shared.counters.add_turns(&turns);
         self.shared.counters.set_flushes(self.log.flushes());
         Ok(answers)
     }
@@ -450,6 +458,27 @@ impl<'c> Committer<'c> {
         if known.dirty_since.is_none() {
             known.dirty_since = Some(number);
             self.dirty.push_back(id);
+        }
+    }
+
+    /// Counts what becomes of a transaction with this append; only the last of each is looked at closely.
+    fn count(&self, append: &Append, turns: &mut Meters) {
+        if matches!(append.expected, Expected::New(_)) {
+            turns.started += 1;
+        }
+        if !append.standing.is_at_rest() {
+            return;
+        }
+        let before = self.known.get(&append.id).map(|known| known.standing.kind());
+        if before == Some(append.standing.kind()) {
+            return;
+        }
+        match append.standing {
+            Standing::Parked => turns.parked += 1,
+            Standing::Ended(End::Completed) => turns.completed += 1,
+            Standing::Ended(End::Compensated) => turns.compensated += 1,
+            Standing::Ended(End::Abandoned) => turns.abandoned += 1,
+            Standing::Active(_) | Standing::Asleep { .. } => {}
         }
     }
 

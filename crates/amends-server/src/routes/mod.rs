@@ -6,6 +6,7 @@
 
 pub mod errors;
 pub mod health;
+pub mod metrics;
 pub mod ready;
 pub mod sagas;
 pub mod v1;
@@ -23,6 +24,7 @@ use crate::problem::Problem;
 pub fn of_engine(engine: &Engine) -> Router {
     health::router(engine.clone())
         .merge(ready::router(engine.clone()))
+        .merge(metrics::router(engine.clone()))
         .merge(sagas::router(engine.clone()))
         .merge(v1::router(engine.clone()))
 }

@@ -13,6 +13,7 @@ type Answers = Vec<(u16, Value)>;
 pub(super) const GENERAL: &[(&str, &str, fn() -> Answers)] = &[
     ("/health", "Whether the server lives", health),
     ("/ready", "Whether the server takes work", ready),
+    ("/metrics", "What Prometheus reads", metrics),
     ("/errors/{code}", "What an error means, and what to do about it", errors),
     ("/openapi.json", "This document", openapi),
 ];
@@ -39,6 +40,12 @@ fn ready() -> Answers {
         problem_answer(ErrorKind::Forbidden),
         problem_answer(ErrorKind::Stopping),
     ]
+}
+
+fn metrics() -> Answers {
+    let page =
+        json!({"description": "the metrics", "content": {"text/plain": {"schema": {"type": "string"}}}});
+    vec![(200, page), problem_answer(ErrorKind::Forbidden), problem_answer(ErrorKind::Unauthorized)]
 }
 
 fn errors() -> Answers {
