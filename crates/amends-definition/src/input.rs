@@ -34,19 +34,26 @@ impl InputSchema {
         }
         let before = source.is_clean();
         judge_keywords(node, source);
+        if before && !source.is_clean() {
+            return None;
+        }
         let schema = value_of(node);
         let options = jsonschema::options()
             .offline()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX));
         match options.build(&schema) {
-            Ok(validator) => {
-                (before <= source.is_clean()).then(|| (Self(validator), Type::of_schema(&schema)))
-            }
+            Ok(validator) => Some((Self(validator), Type::of_schema(&schema))),
             Err(error) => {
                 let pointer = error.instance_path().to_string();
                 let at = at_pointer(node, &pointer).span;
-                source.find(at, say("schema", format!("this is not a JSON Schema: {}", error.masked())));
+                let said = say("schema", format!("this is not a JSON Schema: {}", error.masked()));
+                let help = if pointer.ends_with("/pattern") {
+                    "patterns are those of Rust's `regex`: without look-around and back-references"
+                } else {
+                    "it is read as draft 2020-12; `$ref` reaches only within it, nothing is fetched"
+                };
+                source.find(at, said.help(help));
                 None
             }
         }
@@ -149,6 +156,9 @@ fn judge_keywords(node: &Node, source: &mut Source<'_>) {
             };
             source.find(entry.key_span, said.help(help));
         }
+        if key == "type" {
+            judge_types(&entry.value, source);
+        }
         match (key, &entry.value.kind) {
             (
                 "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
@@ -174,6 +184,24 @@ fn judge_keywords(node: &Node, source: &mut Source<'_>) {
                 Kind::Map(_),
             ) => judge_keywords(&entry.value, source),
             _ => {}
+        }
+    }
+}
+
+/// The words that can stand under `type`.
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+fn judge_types(node: &Node, source: &mut Source<'_>) {
+    match &node.kind {
+        Kind::Text(word) if TYPES.contains(&word.as_str()) => {}
+        Kind::Text(word) => {
+            let said = say("schema", format!("`{word}` is not a type of JSON Schema"));
+            source.find(node.span, said.nearest(word, TYPES));
+        }
+        Kind::List(words) => words.iter().for_each(|word| judge_types(word, source)),
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Map(_) => {
+            let said = say("schema", format!("a type of JSON Schema is a word, not {}", node.kind.noun()));
+            source.find(node.span, said.help(format!("such as `{}`", TYPES.join("`, `"))));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! know versions: those come when the definition is registered.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use amends_core::DefinitionName;
@@ -55,7 +56,8 @@ pub(crate) fn plan(written: &Written<'_>, input: Type, source: &mut Source<'_>) 
         return None;
     }
     let graph = Graph::read(written, source);
-    let mut planner = Planner { written, graph, input, source, guards: Vec::new() };
+    let all_steps = written.steps.iter().map(|step| step.name.as_str()).collect();
+    let mut planner = Planner { written, graph, input, source, guards: Vec::new(), all_steps, seen: None };
     planner.guards();
     let (specs, steps): (Vec<StepSpec>, Vec<StepPlan>) =
         (0..written.steps.len()).map(|at| planner.step(at)).unzip();
@@ -92,6 +94,9 @@ struct Planner<'p, 'n, 's, 't> {
     source: &'s mut Source<'t>,
     /// The guard of each step.
     guards: Vec<Option<Expression>>,
+    all_steps: Rc<[&'p str]>,
+    /// What the step that was looked at last sees.
+    seen: Option<(usize, Rc<BTreeMap<&'p str, Type>>)>,
 }
 
 impl<'p> Planner<'p, '_, '_, '_> {
@@ -112,15 +117,26 @@ impl<'p> Planner<'p, '_, '_, '_> {
     }
 
     /// What the expressions of a step may name; of the whole saga without a step.
-    fn names<'m>(&self, at: Option<usize>, place: &'m str) -> Names<'m>
+    fn names<'m>(&mut self, at: Option<usize>, place: &'m str) -> Names<'m>
     where
         'p: 'm,
     {
-        let steps: BTreeMap<&'m str, Type> = match at {
-            None => (0..self.written.steps.len()).map(|step| self.output_of(step, None)).collect(),
-            Some(at) => self.graph.ancestors(at).iter().map(|step| self.output_of(*step, Some(at))).collect(),
+        let guards_are_known = self.guards.len() == self.written.steps.len();
+        let steps = match at {
+            None => Rc::new((0..self.written.steps.len()).map(|step| self.output_of(step, None)).collect()),
+            // Action, compensation and the rest of a step see the same.
+            Some(at) => match &self.seen {
+                Some((step, seen)) if *step == at && guards_are_known => seen.clone(),
+                Some(_) | None => {
+                    let before = self.graph.ancestors(at).iter();
+                    Rc::new(before.map(|step| self.output_of(*step, Some(at))).collect())
+                }
+            },
         };
-        let all_steps = self.written.steps.iter().map(|step| step.name.as_str()).collect();
+        if guards_are_known {
+            self.seen = at.map(|at| (at, steps.clone()));
+        }
+        let all_steps = self.all_steps.clone();
         Names { input: self.input.clone(), steps, all_steps, element: None, output: false, place }
     }
 

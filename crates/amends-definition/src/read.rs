@@ -387,6 +387,13 @@ fn duration(node: &Node, source: &mut Source<'_>) -> Option<At<Duration>> {
             return None;
         }
     };
+    if text.contains("${") {
+        source.find(
+            node.span,
+            say("expression_place", "no expression can stand here").help(format!("write {help}")),
+        );
+        return None;
+    }
     match parse_duration(text) {
         Ok(value) if value <= SPAN_MAX => Some(At { value, span: node.span }),
         Ok(_) => {

@@ -872,115 +872,115 @@ steps:
     findings(
         text,
         expect![[r#"
-        error[unknown_key]: `typ` is not a keyword of JSON Schema
-         --> 7:16
-          |
-        7 |     requird: { typ: string }
-          |                ^^^
-          = help: did you mean `type`?
+            error[unknown_key]: `typ` is not a keyword of JSON Schema
+             --> 7:16
+              |
+            7 |     requird: { typ: string }
+              |                ^^^
+              = help: did you mean `type`?
 
-        error[type]: `when` is true or false, not a string
-          --> 11:11
-           |
-        11 |     when: "${input.name}"
-           |           ^^^^^^^^^^^^^^^
-           = help: compare it with something
+            error[type]: `when` is true or false, not a string
+              --> 11:11
+               |
+            11 |     when: "${input.name}"
+               |           ^^^^^^^^^^^^^^^
+               = help: compare it with something
 
-        error[unknown_name]: there is no `output` in the action of `First`
-          --> 12:48
-           |
-        12 |     action: { call: a, post: /x, body: { a: "${output.x}", b: "text ${input.legs}", "${c}": 1, d: "$
-           |                                                ^^^^^^
-           = help: only a compensation has it, that of its own action; others are `steps.NAME.output`
+            error[unknown_name]: there is no `output` in the action of `First`
+              --> 12:48
+               |
+            12 |     action: { call: a, post: /x, body: { a: "${output.x}", b: "text ${input.legs}", "${c}": 1, d: "$
+               |                                                ^^^^^^
+               = help: only a compensation has it, that of its own action; others are `steps.NAME.output`
 
-        error[type]: a list cannot be a part of a text
-          --> 12:71
-           |
-        12 |     action: { call: a, post: /x, body: { a: "${output.x}", b: "text ${input.legs}", "${c}": 1, d: "$
-           |                                                                       ^^^^^^^^^^
+            error[type]: a list cannot be a part of a text
+              --> 12:71
+               |
+            12 |     action: { call: a, post: /x, body: { a: "${output.x}", b: "text ${input.legs}", "${c}": 1, d: "$
+               |                                                                       ^^^^^^^^^^
 
-        error[expression_place]: expressions stand in values, not in keys
-          --> 12:85
-           |
-        12 | ody: { a: "${output.x}", b: "text ${input.legs}", "${c}": 1, d: "${input.name" } }
-           |                                                   ^^^^^^
-           = help: build the object in an expression: `${ {key: value} }`
+            error[expression_place]: expressions stand in values, not in keys
+              --> 12:85
+               |
+            12 | ody: { a: "${output.x}", b: "text ${input.legs}", "${c}": 1, d: "${input.name" } }
+               |                                                   ^^^^^^
+               = help: build the object in an expression: `${ {key: value} }`
 
-        error[expression]: this `${` has no `}`
-          --> 12:100
-           |
-        12 | tput.x}", b: "text ${input.legs}", "${c}": 1, d: "${input.name" } }
-           |                                                   ^^
-           = help: close it; a plain `${` is written `$${`
+            error[expression]: this `${` has no `}`
+              --> 12:100
+               |
+            12 | tput.x}", b: "text ${input.legs}", "${c}": 1, d: "${input.name" } }
+               |                                                   ^^
+               = help: close it; a plain `${` is written `$${`
 
-        error[step_not_before]: the compensation of `First` does not see the output of `First`, which need not be there yet
-          --> 13:54
-           |
-        13 |     compensation: { call: a, post: "/x/${steps.First.output.id}", body: "${output.id}" }
-           |                                                      ^^^^^^
-           = help: only steps that are done before are seen: add `after: [First]`, or drop this
+            error[step_not_before]: the compensation of `First` does not see the output of `First`, which need not be there yet
+              --> 13:54
+               |
+            13 |     compensation: { call: a, post: "/x/${steps.First.output.id}", body: "${output.id}" }
+               |                                                      ^^^^^^
+               = help: only steps that are done before are seen: add `after: [First]`, or drop this
 
-        error[type]: `each` goes over a list, not over a string
-          --> 15:11
-           |
-        15 |     each: "${input.name}"
-           |           ^^^^^^^^^^^^^^^
+            error[type]: `each` goes over a list, not over a string
+              --> 15:11
+               |
+            15 |     each: "${input.name}"
+               |           ^^^^^^^^^^^^^^^
 
-        error[name]: the element cannot be called `saga`
-          --> 16:9
-           |
-        16 |     as: saga
-           |         ^^^^
-           = help: choose a name that has no other meaning in an expression
+            error[name]: the element cannot be called `saga`
+              --> 16:9
+               |
+            16 |     as: saga
+               |         ^^^^
+               = help: choose a name that has no other meaning in an expression
 
-        error[type]: `+` does not take a string and an int
-          --> 22:42
-           |
-        22 |           several lines and ${input.name + 1}
-           |                                          ^
-           = help: `string(…)` makes a text of a number
+            error[type]: `+` does not take a string and an int
+              --> 22:42
+               |
+            22 |           several lines and ${input.name + 1}
+               |                                          ^
+               = help: `string(…)` makes a text of a number
 
-        error[maybe_skipped]: `First` may be skipped, and then steps.First.output is null
-          --> 23:32
-           |
-        23 |         folded: "${steps.First.output.id}"
-           |                                ^^^^^^
-           = help: say what stands for it then: `steps.First.output == null ? … : …`; or give this step the same `when`
+            error[maybe_skipped]: `First` may be skipped, and then steps.First.output is null
+              --> 23:32
+               |
+            23 |         folded: "${steps.First.output.id}"
+               |                                ^^^^^^
+               = help: say what stands for it then: `steps.First.output == null ? … : …`; or give this step the same `when`
 
-        error[unknown_step]: there is no step `Thirdd`
-          --> 24:39
-           |
-        24 |         quoted: 'it''s ${steps.Thirdd.output}'
-           |                                       ^^^^^^
-           = help: did you mean `steps.Third.output`?
+            error[unknown_step]: there is no step `Thirdd`
+              --> 24:39
+               |
+            24 |         quoted: 'it''s ${steps.Thirdd.output}'
+               |                                       ^^^^^^
+               = help: did you mean `steps.Third.output`?
 
-        error[no_undo_before_pivot]: `Second` has no undo, but the saga may still turn back after it
-          --> 25:5
-           |
-        25 |     compensation: none
-           |     ^^^^^^^^^^^^
-           = help: add a compensation, make it the pivot, or say `read_only: true` if it changes nothing
+            error[no_undo_before_pivot]: `Second` has no undo, but the saga may still turn back after it
+              --> 25:5
+               |
+            25 |     compensation: none
+               |     ^^^^^^^^^^^^
+               = help: add a compensation, make it the pivot, or say `read_only: true` if it changes nothing
 
-        error[unknown_name]: leg has no field `town`
-          --> 29:40
-           |
-        29 |     action: { call: a, post: "/x/${leg.town}" }
-           |                                        ^^^^
-           = help: it has city
+            error[unknown_name]: leg has no field `town`
+              --> 29:40
+               |
+            29 |     action: { call: a, post: "/x/${leg.town}" }
+               |                                        ^^^^
+               = help: it has city
 
-        error[step_not_before]: the compensation of `Third` does not see the output of `Fourth`, which need not be there yet
-          --> 30:83
-           |
-        30 | t: "/x/${leg.city}", body: { all: "${steps.Fourth.output}" } }
-           |                                                   ^^^^^^
-           = help: only steps that are done before are seen: add `after: [Fourth]`, or drop this
+            error[step_not_before]: the compensation of `Third` does not see the output of `Fourth`, which need not be there yet
+              --> 30:83
+               |
+            30 | t: "/x/${leg.city}", body: { all: "${steps.Fourth.output}" } }
+               |                                                   ^^^^^^
+               = help: only steps that are done before are seen: add `after: [Fourth]`, or drop this
 
-        error[duration]: "${input.limit}" is not a duration: it does not begin with a number
-          --> 32:42
-           |
-        32 |     action: { call: a, get: /x, timeout: "${input.limit}" }
-           |                                          ^^^^^^^^^^^^^^^^^
-           = help: a number and one of `ms`, `s`, `m`, `h`, `d`, such as `30s`"#]],
+            error[expression_place]: no expression can stand here
+              --> 32:42
+               |
+            32 |     action: { call: a, get: /x, timeout: "${input.limit}" }
+               |                                          ^^^^^^^^^^^^^^^^^
+               = help: write a number and one of `ms`, `s`, `m`, `h`, `d`, such as `30s`"#]],
     );
 }
 

@@ -31,12 +31,20 @@ fn inputs_are_judged_by_the_schema_and_values_are_not_shown() {
     let schema = "{ type: object, required: [id, card], properties: { id: { type: integer, maximum: 12345678901234567890 }, card: { type: string, pattern: \"^[0-9]+$\" } }, additionalProperties: false }";
     judged(schema, r#"{"id": 1, "card": "4000"}"#, expect!["fits"]);
     judged(schema, r#"{"id": 1.0, "card": "4000"}"#, expect!["fits"]);
-    judged(schema, r#"{"id": 12345678901234567891, "card": "secret", "x": 1}"#, expect![[r#"
+    judged(
+        schema,
+        r#"{"id": 12345678901234567891, "card": "secret", "x": 1}"#,
+        expect![[r#"
         "/card": the value does not match "^[0-9]+$"
         "/id": the value is greater than the maximum of 12345678901234567890
-        "": Additional properties are not allowed ('x' was unexpected)"#]]);
+        "": Additional properties are not allowed ('x' was unexpected)"#]],
+    );
     judged(schema, "[]", expect![[r#""": the value is not of type "object""#]]);
-    judged(schema, "{", expect![[r#""": this is not JSON that can be read: EOF while parsing an object at line 1 column 1"#]]);
+    judged(
+        schema,
+        "{",
+        expect![[r#""": this is not JSON that can be read: EOF while parsing an object at line 1 column 1"#]],
+    );
     judged("{ $ref: \"#\" }", "[]", expect!["fits"]);
     judged(
         "{ $defs: { t: { type: array, items: { $ref: \"#/$defs/t\" } } }, $ref: \"#/$defs/t\" }",
@@ -44,43 +52,69 @@ fn inputs_are_judged_by_the_schema_and_values_are_not_shown() {
         expect!["fits"],
     );
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-    judged("{ type: array }", &deep, expect![[r#""": this is not JSON that can be read: recursion limit exceeded at line 1 column 128"#]]);
+    judged(
+        "{ type: array }",
+        &deep,
+        expect![[r#""": this is not JSON that can be read: recursion limit exceeded at line 1 column 128"#]],
+    );
 }
 
 #[test]
 fn schemas_that_cannot_be_read_are_findings() {
     for (schema, expected) in [
-        ("{ type: strng }", expect![[r#"
-            error[schema]: this is not a JSON Schema: value is not valid under any of the schemas listed in the 'anyOf' keyword
-             --> 2:16
-              |
-            2 | input: { type: strng }
-              |                ^^^^^"#]]),
-        ("{ $ref: \"http://example.com/x.json\" }", expect![[r#"
-            error[schema]: this is not a JSON Schema: Resource 'http://example.com/x.json' is not present in a registry and retrieving it failed: Retrieval is disabled, cannot fetch http://example.com/x.json
-             --> 2:8
-              |
-            2 | input: { $ref: "http://example.com/x.json" }
-              |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"#]]),
-        ("{ $ref: \"file:///etc/passwd\" }", expect![[r#"
-            error[schema]: this is not a JSON Schema: Resource 'file:///etc/passwd' is not present in a registry and retrieving it failed: Retrieval is disabled, cannot fetch file:///etc/passwd
-             --> 2:8
-              |
-            2 | input: { $ref: "file:///etc/passwd" }
-              |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"#]]),
-        ("{ pattern: \"(a\" }", expect![[r#"
-            error[schema]: this is not a JSON Schema: value is not a "regex"
-             --> 2:19
-              |
-            2 | input: { pattern: "(a" }
-              |                   ^^^^^"#]]),
-        ("{ pattern: \"(?=a)\" }", expect![[r#"
-            error[schema]: this is not a JSON Schema: value is not a "regex"
-             --> 2:19
-              |
-            2 | input: { pattern: "(?=a)" }
-              |                   ^^^^^^^^"#]]),
-        ("{ properties: { a: { requierd: [b] } }, user_id: string }", expect![[r#"
+        (
+            "{ type: strng }",
+            expect![[r#"
+                error[schema]: `strng` is not a type of JSON Schema
+                 --> 2:16
+                  |
+                2 | input: { type: strng }
+                  |                ^^^^^
+                  = help: did you mean `string`?"#]],
+        ),
+        (
+            "{ $ref: \"http://example.com/x.json\" }",
+            expect![[r#"
+                error[schema]: this is not a JSON Schema: Resource 'http://example.com/x.json' is not present in a registry and retrieving it failed: Retrieval is disabled, cannot fetch http://example.com/x.json
+                 --> 2:8
+                  |
+                2 | input: { $ref: "http://example.com/x.json" }
+                  |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                  = help: it is read as draft 2020-12; `$ref` reaches only within it, nothing is fetched"#]],
+        ),
+        (
+            "{ $ref: \"file:///etc/passwd\" }",
+            expect![[r#"
+                error[schema]: this is not a JSON Schema: Resource 'file:///etc/passwd' is not present in a registry and retrieving it failed: Retrieval is disabled, cannot fetch file:///etc/passwd
+                 --> 2:8
+                  |
+                2 | input: { $ref: "file:///etc/passwd" }
+                  |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                  = help: it is read as draft 2020-12; `$ref` reaches only within it, nothing is fetched"#]],
+        ),
+        (
+            "{ pattern: \"(a\" }",
+            expect![[r#"
+                error[schema]: this is not a JSON Schema: value is not a "regex"
+                 --> 2:19
+                  |
+                2 | input: { pattern: "(a" }
+                  |                   ^^^^^
+                  = help: patterns are those of Rust's `regex`: without look-around and back-references"#]],
+        ),
+        (
+            "{ pattern: \"(?=a)\" }",
+            expect![[r#"
+                error[schema]: this is not a JSON Schema: value is not a "regex"
+                 --> 2:19
+                  |
+                2 | input: { pattern: "(?=a)" }
+                  |                   ^^^^^^^^
+                  = help: patterns are those of Rust's `regex`: without look-around and back-references"#]],
+        ),
+        (
+            "{ properties: { a: { requierd: [b] } }, user_id: string }",
+            expect![[r#"
             error[unknown_key]: `requierd` is not a keyword of JSON Schema
              --> 2:29
               |
@@ -93,13 +127,17 @@ fn schemas_that_cannot_be_read_are_findings() {
               |
             2 | input: { properties: { a: { requierd: [b] } }, user_id: string }
               |                                                ^^^^^^^
-              = help: it would be ignored: fields of an object stand in `properties`; own keywords begin with `x-`"#]]),
-        ("[]", expect![[r#"
+              = help: it would be ignored: fields of an object stand in `properties`; own keywords begin with `x-`"#]],
+        ),
+        (
+            "[]",
+            expect![[r#"
             error[schema]: a JSON Schema is a map, not a list
              --> 2:8
               |
             2 | input: []
-              |        ^^"#]]),
+              |        ^^"#]],
+        ),
     ] {
         let found = compile(&format!("saga: A\ninput: {schema}\n{STEPS}")).map(drop).unwrap_err();
         expected.assert_eq(&found.to_string());
@@ -142,7 +180,8 @@ fn only_some_environment_variables_may_be_named() {
           |
         2 | ", secret: [AMENDS_SECRET_A, PGPASSWORD], bearer: HOME } }
           |                                                   ^^^^
-          = help: give it a name that begins with AMENDS_SECRET_, or list it in the configuration"#]].assert_eq(&document.judge_secrets(&["PGPASSWORD".to_owned()]).unwrap_err().to_string());
+          = help: give it a name that begins with AMENDS_SECRET_, or list it in the configuration"#]]
+    .assert_eq(&document.judge_secrets(&["PGPASSWORD".to_owned()]).unwrap_err().to_string());
     assert_eq!(document.judge_secrets(&["PGPASSWORD".to_owned(), "HOME".to_owned()]), Ok(()));
 }
 
@@ -206,13 +245,15 @@ fn sub_sagas_stand_where_they_can_be_undone() {
           |
         3 |   - { name: Child, saga: Nobody }
           |             ^^^^^
-          = help: register it first"#]].assert_eq(&register(&[&starting("Parent", "Nobody")]));
+          = help: register it first"#]]
+    .assert_eq(&register(&[&starting("Parent", "Nobody")]));
     expect![[r#"
         error[child_circle]: `Parent` would start itself
          --> 3:13
           |
         3 |   - { name: Child, saga: Parent }
-          |             ^^^^^"#]].assert_eq(&register(&[&starting("Parent", "Parent")]));
+          |             ^^^^^"#]]
+    .assert_eq(&register(&[&starting("Parent", "Parent")]));
     let again = starting("Undone", "Parent");
     expect![[r#"
         error[child_circle]: `Parent` starts `Undone`, directly or not
@@ -220,7 +261,8 @@ fn sub_sagas_stand_where_they_can_be_undone() {
           |
         3 |   - { name: Child, saga: Parent }
           |             ^^^^^
-          = help: a saga cannot be its own sub-saga: break the circle"#]].assert_eq(&register(&[undone, &starting("Parent", "Undone"), &again]));
+          = help: a saga cannot be its own sub-saga: break the circle"#]]
+    .assert_eq(&register(&[undone, &starting("Parent", "Undone"), &again]));
     let mut tower = vec![undone.replace("Undone", "L0")];
     tower.extend((1..9).map(|level| starting(&format!("L{level}"), &format!("L{}", level - 1))));
     let tower: Vec<&str> = tower.iter().map(String::as_str).collect();
@@ -231,5 +273,6 @@ fn sub_sagas_stand_where_they_can_be_undone() {
           |
         3 |   - { name: Child, saga: L7 }
           |             ^^^^^
-          = help: start some of them beside each other"#]].assert_eq(&register(&tower));
+          = help: start some of them beside each other"#]]
+    .assert_eq(&register(&tower));
 }

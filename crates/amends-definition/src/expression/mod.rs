@@ -18,6 +18,7 @@ mod value;
 mod work;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 pub(crate) use evaluate::{Evaluation, World};
 pub(crate) use json::{Json, Parts};
@@ -43,9 +44,9 @@ pub(crate) struct Names<'n> {
     /// What is known of the input.
     pub(crate) input: Type,
     /// The steps whose outputs are visible, with what is known of them.
-    pub(crate) steps: BTreeMap<&'n str, Type>,
+    pub(crate) steps: Rc<BTreeMap<&'n str, Type>>,
     /// All steps, for help with those that are not visible.
-    pub(crate) all_steps: Vec<&'n str>,
+    pub(crate) all_steps: Rc<[&'n str]>,
     /// What the element of `each` is called, and what is known of it.
     pub(crate) element: Option<(&'n str, Type)>,
     /// Whether there is an `output` of the step's own action.

@@ -18,12 +18,12 @@ fn names() -> Names<'static> {
     });
     Names {
         input: Type::of_schema(&schema),
-        steps: BTreeMap::from([
+        steps: Rc::new(BTreeMap::from([
             ("Order", Type::ANY),
             ("pay-ment", Type::ANY),
             ("Notify", Type::ANY.unless_skipped("Notify")),
-        ]),
-        all_steps: vec!["Order", "pay-ment", "Notify", "Later"],
+        ])),
+        all_steps: Rc::new(["Order", "pay-ment", "Notify", "Later"]),
         element: Some(("leg", Type::ANY)),
         output: true,
         place: "the action of `Ship`",
