@@ -8,7 +8,7 @@ use hyper::Method;
 
 use crate::client::{Ask, Client, JSON};
 use crate::error::ClientError;
-use crate::sagas::{get, post};
+use crate::sagas::get;
 
 impl Client {
     /// Registers a text as a definition of this name.
@@ -74,6 +74,6 @@ impl Client {
     pub async fn retire_definition(&self, name: &str, version: u32) -> Result<Retired, ClientError> {
         let version = version.to_string();
         let path = ["v1", "definitions", name, "versions", &version, "retire"];
-        self.ask_for(&post(&path, &serde_json::Map::<String, serde_json::Value>::new())).await
+        self.ask_for(&Ask { method: Method::POST, ..get(&path) }).await
     }
 }

@@ -3,11 +3,11 @@
 //! Owns the calls under `/v1/participants`. Does not call participants: the server does.
 
 use amends_api::{Participant, ParticipantList};
-use serde_json::{Map, Value};
+use hyper::Method;
 
 use crate::client::{Ask, Client};
 use crate::error::ClientError;
-use crate::sagas::{get, post};
+use crate::sagas::get;
 
 impl Client {
     /// A page of all participants, by name and origin.
@@ -32,6 +32,6 @@ impl Client {
     /// # Errors
     /// When there is none of this name.
     pub async fn reset_participant(&self, name: &str) -> Result<Participant, ClientError> {
-        self.ask_for(&post(&["v1", "participants", name, "reset"], &Map::<String, Value>::new())).await
+        self.ask_for(&Ask { method: Method::POST, ..get(&["v1", "participants", name, "reset"]) }).await
     }
 }
