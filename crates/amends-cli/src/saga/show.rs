@@ -4,7 +4,7 @@
 //! the commands included. Does not decide which verbs there are: the server says so.
 
 use amends_api::diagram::{Drawing, Sequence};
-use amends_api::{Parked, Reason, Saga, Step, VerbName};
+use amends_api::{CompensationStatus, Parked, Reason, Saga, Step, StepStatus, VerbName};
 use amends_client::Client;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -134,16 +134,19 @@ pub(super) fn steps(saga: &Saga, paint: Paint) -> String {
     table.draw(paint)
 }
 
-/// The most important thing to say about a step.
+/// The most important thing to say about a step. What went wrong before it went well is in the journal: here it would
+/// look as if it still did.
 fn detail(step: &Step) -> String {
-    let undo_error = step.compensation.as_ref().and_then(|undo| undo.error.as_ref());
+    let undo = step.compensation.as_ref().filter(|undo| undo.status != CompensationStatus::Completed);
+    let undo_error = undo.and_then(|undo| undo.error.as_ref());
+    let error = step.error.as_ref().filter(|_| step.status != StepStatus::Completed);
     let mut parts = Vec::new();
     if step.in_doubt {
         parts.push("in doubt".to_owned());
     }
     if let Some(error) = undo_error {
         parts.push(format!("undo: {}", reason_text(error)));
-    } else if let Some(error) = &step.error {
+    } else if let Some(error) = error {
         parts.push(reason_text(error));
     }
     if let Some(child) = &step.child {
