@@ -118,6 +118,11 @@ pub(crate) fn build_amends() -> Result<PathBuf, CargoFailed> {
     build(&["build", "--release", "--package", "amends-cli"])
 }
 
+/// Builds an example of a crate and returns its path.
+pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, CargoFailed> {
+    build_named(&["build", "--package", package, "--example", example], example)
+}
+
 /// Builds `amends` with its deliberately broken variants, apart from the release build, and returns its path.
 pub(crate) fn build_sabotaged_amends() -> Result<PathBuf, CargoFailed> {
     // A directory of its own: with a shared one the two builds would overwrite each other's binary.
@@ -142,6 +147,10 @@ pub(crate) fn typed(arguments: &[&str]) -> String {
 }
 
 fn build(arguments: &[&str]) -> Result<PathBuf, CargoFailed> {
+    build_named(arguments, "amends")
+}
+
+fn build_named(arguments: &[&str], name: &str) -> Result<PathBuf, CargoFailed> {
     let failed = |why| CargoFailed { command: typed(arguments), why };
     // Cargo itself says where it put the binary: a configured target triple or directory moves it.
     let with_messages = [arguments, &["--message-format", "json-render-diagnostics"]].concat();
@@ -150,13 +159,13 @@ fn build(arguments: &[&str]) -> Result<PathBuf, CargoFailed> {
     if !output.status.success() {
         return Err(failed(output.status.to_string()));
     }
-    executable_named_in(&String::from_utf8_lossy(&output.stdout))
-        .ok_or_else(|| failed("it built no binary called `amends`".to_owned()))
+    executable_named_in(&String::from_utf8_lossy(&output.stdout), name)
+        .ok_or_else(|| failed(format!("it built no binary called `{name}`")))
 }
 
-fn executable_named_in(messages: &str) -> Option<PathBuf> {
+fn executable_named_in(messages: &str, name: &str) -> Option<PathBuf> {
     messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
-        let is_ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == "amends";
+        let is_ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
         let executable = message["executable"].as_str();
         executable.filter(|_| is_ours).map(PathBuf::from)
     })
@@ -175,12 +184,12 @@ mod tests {
             "\n",
             r#"{"reason":"compiler-artifact","target":{"name":"amends"},"executable":"/t/release/amends"}"#,
         );
-        assert_eq!(executable_named_in(messages), Some(PathBuf::from("/t/release/amends")));
+        assert_eq!(executable_named_in(messages, "amends"), Some(PathBuf::from("/t/release/amends")));
     }
 
     #[test]
     fn a_build_without_the_binary_finds_none() {
-        assert_eq!(executable_named_in(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(executable_named_in(r#"{"reason":"build-finished","success":true}"#, "amends"), None);
     }
 
     #[test]

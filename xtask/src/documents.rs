@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cargo::Package;
-use crate::{markdown, source};
+use crate::{book, markdown, source};
 
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
 const QUESTIONS: &str = "Where is it decided…";
@@ -24,10 +24,12 @@ const NOTHING: &str = "nothing of ours";
 /// When a page cannot be read.
 pub(crate) fn findings(root: &Path, packages: &[Package]) -> Result<Vec<String>, String> {
     let mut findings = Vec::new();
-    for page in pages(root)? {
-        let text = read(root, &page)?;
-        findings.extend(broken_links(root, &page, &text));
+    let pages = pages(root)?;
+    for page in &pages {
+        let text = read(root, page)?;
+        findings.extend(broken_links(root, page, &text));
     }
+    findings.extend(book::forgotten(root, &pages)?);
     let architecture = read(root, Path::new(ARCHITECTURE))?;
     findings.extend(linked_names(root, &architecture));
     findings.extend(deciding_names(root, &architecture));

@@ -6,6 +6,7 @@
 //! Does not depend on any crate of the product: it builds and watches the product from outside, as a user
 //! would.
 
+mod book;
 mod cargo;
 mod check;
 mod circles;
@@ -13,6 +14,7 @@ mod documents;
 mod generate;
 mod instructions;
 mod markdown;
+mod participants;
 mod source;
 mod test_command;
 
@@ -38,6 +40,10 @@ enum Task {
     Check,
     /// Makes what is made from something else: the reference of limits, the OpenAPI document.
     Generate(generate::Arguments),
+    /// Builds the documentation as a book, where mdBook is installed.
+    Book,
+    /// Tries the example participants, each in its language, against a real server.
+    Participants(participants::Arguments),
     /// Counts what a saga costs in instructions, and whether that has grown.
     Instructions(instructions::Arguments),
     /// The crash campaign: real orders, SIGKILL at random instants, and a check that nothing was lost.
@@ -49,6 +55,8 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test_command::run(&arguments),
         Task::Check => check::run(),
         Task::Generate(arguments) => generate::run(&arguments),
+        Task::Book => book::run(),
+        Task::Participants(arguments) => participants::run(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Kill(arguments) => amends_campaign::run(&arguments, cargo::build_for_campaign),
     }

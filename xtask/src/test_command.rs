@@ -14,9 +14,11 @@ use std::time::Instant;
 use amends_campaign::{self as campaign, CouldNotRun, Seed};
 use clap::Args;
 
+use crate::book;
 use crate::cargo;
 use crate::check;
 use crate::instructions::{self, Verdict};
+use crate::participants;
 
 /// The command line of the tests.
 #[derive(Debug, Args)]
@@ -41,6 +43,8 @@ enum Stage {
     Generated,
     /// Links and names in documents lead somewhere, crates depend downwards, files of a crate in no circle.
     Check,
+    /// The book can be built of its pages.
+    Book,
     /// No warning, from the compiler or from clippy.
     Lint,
     /// Links in the documentation of the code lead somewhere.
@@ -51,6 +55,8 @@ enum Stage {
     Tests,
     /// The binary users get.
     Release,
+    /// The example participants in five languages do what a participant owes.
+    Participants,
     /// A saga costs no more instructions than is written down.
     Instructions,
     /// The short crash campaign on that binary.
@@ -102,11 +108,13 @@ impl Stage {
             Stage::Format => "format",
             Stage::Generated => "generated files",
             Stage::Check => "documents and structure",
+            Stage::Book => "book",
             Stage::Lint => "lint",
             Stage::Documentation => "documentation",
             Stage::QuickTests => "quick tests",
             Stage::Tests => "tests",
             Stage::Release => "release build",
+            Stage::Participants => "participants in five languages",
             Stage::Instructions => "instruction counts",
             Stage::Kill => "crash campaign",
             Stage::KillSelfTest => "self-test of the crash campaign",
@@ -120,10 +128,12 @@ impl Stage {
             Stage::Generated => call(&["xtask", "generate", "--check"]),
             Stage::Lint => call(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
             Stage::Check => check_documents(),
+            Stage::Book => build_book(),
             Stage::Documentation => make_documentation(),
             Stage::QuickTests => run_quick_tests(),
             Stage::Tests => call(&["test", "--workspace"]),
             Stage::Release => call(&["build", "--release", "-p", "amends-cli"]),
+            Stage::Participants => try_participants(),
             Stage::Instructions => count_instructions(),
             Stage::Kill => run_campaign(seed),
             Stage::KillSelfTest => run_self_test(seed),
@@ -190,6 +200,28 @@ fn look_for_tools() -> Result<(), Failed> {
     if why.is_empty() { Ok(()) } else { Err(Failed { why, repeat: "cargo xtask test".to_owned() }) }
 }
 
+fn build_book() -> Result<(), Failed> {
+    match book::build() {
+        Ok(book::Verdict::Built(_)) => Ok(()),
+        Ok(book::Verdict::NoMdBook) => {
+            println!("left out: {}", book::NO_MDBOOK);
+            Ok(())
+        }
+        Err(why) => Err(Failed { why, repeat: "cargo xtask book".to_owned() }),
+    }
+}
+
+fn try_participants() -> Result<(), Failed> {
+    let failed = |why| Failed { why, repeat: "cargo xtask participants".to_owned() };
+    let binary = cargo::build_amends().map_err(|error| failed(error.to_string()))?;
+    let tally = participants::try_all(&binary, None).map_err(failed)?;
+    if tally.is_sound() {
+        Ok(())
+    } else {
+        Err(failed("a participant breaks a promise: see above".to_owned()))
+    }
+}
+
 fn count_instructions() -> Result<(), Failed> {
     let failed = |why| Failed { why, repeat: "cargo xtask instructions".to_owned() };
     match instructions::compare(false) {
@@ -236,26 +268,29 @@ const SLOW_TESTS: [&str; 3] = [
 ];
 
 /// What one wants after each change.
-const QUICK: [Stage; 7] = [
+const QUICK: [Stage; 8] = [
     Stage::Tools,
     Stage::Format,
     Stage::Generated,
     Stage::Check,
+    Stage::Book,
     Stage::Lint,
     Stage::Documentation,
     Stage::QuickTests,
 ];
 
 /// From the quickest to the slowest.
-const ALL: [Stage; 11] = [
+const ALL: [Stage; 13] = [
     Stage::Tools,
     Stage::Format,
     Stage::Generated,
     Stage::Check,
+    Stage::Book,
     Stage::Lint,
     Stage::Documentation,
     Stage::Tests,
     Stage::Release,
+    Stage::Participants,
     Stage::Instructions,
     Stage::Kill,
     Stage::KillSelfTest,
