@@ -20,8 +20,8 @@ pub struct ParticipantList {
 pub struct Participant {
     /// Its name.
     pub name: String,
-    /// Where it is: scheme, host and port; `null` for one in this process.
-    pub origin: Option<String>,
+    /// Where it is: scheme, host and port.
+    pub origin: String,
     /// Its circuit breaker.
     pub breaker: Breaker,
     /// Calls that wait for a place.
@@ -41,8 +41,8 @@ pub struct Participant {
 pub struct Breaker {
     /// Whether calls go through.
     pub state: BreakerState,
-    /// Unknown answers in a row.
-    pub unknown_in_a_row: u32,
+    /// Since when they do not, while it is open or probing.
+    pub open_since: Option<String>,
     /// When the next probe is sent, while it is open.
     pub probe_at: Option<String>,
 }

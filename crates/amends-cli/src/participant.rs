@@ -97,7 +97,7 @@ fn table(participants: &[Participant], paint: Paint) -> String {
         let error = last_error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
         table.row([
             (Style::Plain, name.clone()),
-            (Style::Plain, origin.clone().unwrap_or_else(|| "in process".to_owned())),
+            (Style::Plain, origin.clone()),
             (style(breaker.state), breaker.state.to_string()),
             (Style::Plain, format!("{calls}/{concurrency}")),
             (Style::Plain, queued.to_string()),
@@ -117,12 +117,10 @@ fn page(participant: &Participant, paint: Paint) -> String {
         text += &format!("{}{value}\n", paint.text(Style::Dim, format!("{name:<12}")));
     };
     line("participant", name.clone());
-    line("origin", origin.clone().unwrap_or_else(|| "in process".to_owned()));
+    line("origin", origin.clone());
     let probe = breaker.probe_at.as_deref().map(|at| format!(", asks again at {}", times::shown(at)));
-    let row = match breaker.unknown_in_a_row {
-        0 => String::new(),
-        count => format!(", {count} unknown answers in a row"),
-    };
+    let row =
+        breaker.open_since.as_deref().map(|at| format!(" since {}", times::shown(at))).unwrap_or_default();
     line(
         "breaker",
         format!("{}{row}{}", paint.text(style(breaker.state), breaker.state), probe.unwrap_or_default()),

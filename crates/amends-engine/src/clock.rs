@@ -94,7 +94,8 @@ impl Clock {
 
     /// A new id. Its random part comes from the system: ids that repeat after a fork or restart would be a
     /// disaster.
-    pub(crate) fn new_id(&self) -> TransactionId {
+    #[must_use]
+    pub fn new_id(&self) -> TransactionId {
         let mut random = [0; 16];
         fill(&mut random);
         let floor = Time::from_milliseconds(self.0.id_floor.load(Ordering::Relaxed));

@@ -13,11 +13,11 @@ use bytes::Bytes;
 
 use crate::wire;
 
-/// Every fact about a saga.
-pub(crate) fn all(id: TransactionId, history: &History) -> Vec<Fact> {
+/// Every fact about a saga, each with the number of its record.
+pub(crate) fn all(id: TransactionId, history: &History) -> Vec<(u64, Fact)> {
     let saga = history.definition.as_ref().and_then(Definition::as_saga);
     let mut facts = Vec::new();
-    for record in &history.records {
+    for (number, record) in (1..).zip(&history.records) {
         let events = record.facts.as_saga().unwrap_or_default();
         for event in events {
             let bare = Fact {
@@ -26,7 +26,7 @@ pub(crate) fn all(id: TransactionId, history: &History) -> Vec<Fact> {
                 at: wire::rfc3339(record.at),
                 ..Fact::default()
             };
-            facts.push(Teller { saga, bare }.tell(event));
+            facts.push((number, Teller { saga, bare }.tell(event)));
         }
     }
     facts

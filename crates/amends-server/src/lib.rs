@@ -9,6 +9,7 @@ pub mod body;
 mod errors;
 mod facts;
 pub mod guard;
+mod jobs;
 pub mod limits;
 mod masks;
 pub mod metrics;

@@ -60,3 +60,16 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Records in one piece of the stream of all events.
+pub const FEED_PIECE_RECORDS_MAX: usize = 100;
+
+/// Sagas of one bulk job.
+pub const BULK_SAGAS_MAX: usize = 100_000;
+
+/// How many sagas of a bulk job are told before it is noted how far it is: so many are told once more after a kill,
+/// which changes nothing.
+pub const BULK_NOTED_EVERY: usize = 100;
+
+/// How long a bulk job rests when the engine is full.
+pub const BULK_RETRY_AFTER: Duration = Duration::from_secs(1);

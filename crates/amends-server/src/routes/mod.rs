@@ -29,6 +29,17 @@ pub fn of_engine(engine: &Engine) -> Router {
         .merge(v1::router(engine.clone()))
 }
 
+/// As [`of_engine`], with an API that is set so.
+///
+/// # Errors
+/// When the jobs of the API cannot be read.
+pub fn of_engine_with(engine: &Engine, settings: v1::Settings) -> Result<Router, v1::JobsError> {
+    let general = health::router(engine.clone())
+        .merge(ready::router(engine.clone()))
+        .merge(sagas::router(engine.clone()));
+    Ok(general.merge(v1::router_with(engine.clone(), settings)?))
+}
+
 /// An application's routes with what every server adds: the pages of errors, and problems for unknown paths,
 /// for methods that a path does not take and for panics.
 pub fn complete(router: Router) -> Router {

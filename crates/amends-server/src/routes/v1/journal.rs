@@ -81,12 +81,18 @@ pub(super) fn routes(router: Router<Api>) -> Router<Api> {
 impl Api {
     /// Every fact about a saga, as people may see them.
     pub(super) async fn facts(&self, id: TransactionId) -> Result<Vec<Fact>, Problem> {
+        Ok(self.numbered_facts(id).await?.into_iter().map(|(_, fact)| fact).collect())
+    }
+
+    /// Every fact about a saga, each with the number of its record.
+    pub(super) async fn numbered_facts(&self, id: TransactionId) -> Result<Vec<(u64, Fact)>, Problem> {
         let history = self.engine.history(id).await?.ok_or_else(|| no_saga(id))?;
         let masks = match &history.definition {
             Some(definition) => Masks::of(&self.engine, definition.name().as_str(), definition.version()),
             None => Masks::default(),
         };
-        Ok(facts::all(id, &history).into_iter().map(|fact| masks.fact(fact)).collect())
+        let facts = facts::all(id, &history).into_iter();
+        Ok(facts.map(|(record, fact)| (record, masks.fact(fact))).collect())
     }
 }
 
@@ -125,13 +131,18 @@ async fn events(api: Api, asked: Asked) -> Result<Response, Problem> {
 
 /// The id of an event that was given.
 pub(super) fn last_event_id(text: &str, newest: u64) -> Result<u64, Problem> {
-    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let id = text.parse().ok().filter(|_| is_plain);
+    let id = plain_number(text);
     id.filter(|id| (1..=newest).contains(id)).ok_or_else(|| {
         let detail =
             format!("no event has the id {text:?}: leave Last-Event-ID out to begin at the beginning");
         Problem::new(ErrorKind::BadRequest, detail).with("header", "Last-Event-ID")
     })
+}
+
+/// A number, without sign or white space.
+pub(super) fn plain_number(text: &str) -> Option<u64> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
 }
 
 /// Whoever follows one saga.

@@ -26,8 +26,8 @@ pub(super) fn distance(left: &str, right: &str) -> usize {
     for (at, row) in rows.iter_mut().enumerate() {
         row[0] = at;
     }
-    for at in 0..=right.len() {
-        rows[0][at] = at;
+    for (at, place) in rows[0].iter_mut().enumerate() {
+        *place = at;
     }
     for i in 1..=left.len() {
         for j in 1..=right.len() {

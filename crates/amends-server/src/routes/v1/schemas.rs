@@ -3,7 +3,9 @@
 //! Owns them, by name. Promises that each has the fields of its type in `amends-api` and no others: a test
 //! compares them. Does not know who answers what.
 
-use amends_api::{CompensationStatus, ErrorKind, Mode, SagaStatus, StepStatus, VerbName};
+use amends_api::{
+    BreakerState, BulkStatus, CompensationStatus, ErrorKind, Mode, SagaStatus, StepStatus, VerbName,
+};
 use serde_json::{Map, Value, json};
 
 /// Statuses with their answers.
@@ -293,6 +295,51 @@ pub(super) fn answers() -> Map<String, Value> {
                 ("saga", text()),
                 ("facts", list(reference("Fact"))),
                 ("next_cursor", or_null(text())),
+            ]),
+        ),
+        (
+            "ParticipantList",
+            object(vec![("participants", list(reference("Participant"))), ("next_cursor", or_null(text()))]),
+        ),
+        (
+            "Participant",
+            object(vec![
+                ("name", text()),
+                ("origin", text()),
+                ("breaker", reference("Breaker")),
+                ("queued", count()),
+                ("calls", count()),
+                ("concurrency", count()),
+                ("outcomes", reference("Outcomes")),
+                ("last_error", or_null(reference("ParticipantError"))),
+            ]),
+        ),
+        (
+            "Breaker",
+            object(vec![
+                ("state", words(BreakerState::ALL, BreakerState::as_str)),
+                ("open_since", or_null(moment())),
+                ("probe_at", or_null(moment())),
+            ]),
+        ),
+        (
+            "Outcomes",
+            object(
+                ["completed", "refused", "working", "unknown", "conflict"]
+                    .map(|name| (name, count()))
+                    .to_vec(),
+            ),
+        ),
+        ("ParticipantError", object(vec![("at", moment()), ("code", text()), ("message", text())])),
+        (
+            "Bulk",
+            object(vec![
+                ("id", text()),
+                ("verb", words(VerbName::ALL, VerbName::as_str)),
+                ("status", words(BulkStatus::ALL, BulkStatus::as_str)),
+                ("total", count()),
+                ("done", count()),
+                ("refused", count()),
             ]),
         ),
         ("SignalAccepted", object(vec![("saga", text()), ("signal", text()), ("sequence", count())])),

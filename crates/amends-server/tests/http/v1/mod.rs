@@ -1,7 +1,9 @@
 //! `/v1`: each row of the table against a real engine.
 
+mod bulk;
 mod definitions;
 mod journal;
+mod others;
 mod sagas;
 mod signals;
 mod strictness;
