@@ -60,7 +60,7 @@ fn sleeping(journal: &dyn Journal, definition: &Definition, number: u64) -> Tran
         standing,
     };
     let appends = vec![
-        append(Expected::New(new), 1, started, Standing::Active(Way::Forward)),
+        append(Expected::from(new), 1, started, Standing::Active(Way::Forward)),
         append(Expected::Sequence(1), 2, working, asleep),
     ];
     assert_eq!(submit(journal, appends), [AppendAnswer::Committed, AppendAnswer::Committed]);

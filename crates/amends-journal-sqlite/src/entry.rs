@@ -124,7 +124,7 @@ pub(super) fn take(batch: &mut Bytes) -> Result<Entry, Nonsense> {
         let parent = has(flag::PARENT).then(|| take_array(batch)).transpose()?;
         (
             no,
-            Expected::New(NewTransaction {
+            Expected::from(NewTransaction {
                 mode,
                 definition,
                 version,
@@ -249,8 +249,10 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
-        let expected =
-            prop_oneof![new_transaction().prop_map(Expected::New), any::<u64>().prop_map(Expected::Sequence)];
+        let expected = prop_oneof![
+            new_transaction().prop_map(Expected::from),
+            any::<u64>().prop_map(Expected::Sequence)
+        ];
         // What lies beyond the signed range is never.
         let until = prop_oneof![0..u64::MAX / 2, Just(u64::MAX)].prop_map(Time::from_milliseconds);
         let standing = (prop::sample::select(StandingKind::ALL.to_vec()), until).prop_map(standing);
@@ -318,7 +320,7 @@ mod tests {
         let append = Append {
             id: TransactionId::from_bytes([0xAB; 16]),
             epoch: REPLAYED,
-            expected: Expected::New(new),
+            expected: Expected::from(new),
             record: Bytes::from_static(b"rec"),
             at: Time::from_milliseconds(5),
             standing: Standing::Active(Way::Forward),
@@ -348,7 +350,7 @@ mod tests {
         let append = Append {
             id: TransactionId::from_bytes([0xAB; 16]),
             epoch: REPLAYED,
-            expected: Expected::New(NewTransaction {
+            expected: Expected::from(NewTransaction {
                 mode: Mode::Saga,
                 definition: DefinitionName::new("Buy"),
                 version: 300,

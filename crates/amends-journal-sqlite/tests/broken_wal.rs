@@ -57,7 +57,7 @@ fn append(number: u64, sequence: u64, standing: Standing) -> Append {
         let input = Bytes::from(vec![b'i'; 900]);
         let started =
             Event::SagaStarted { definition: DefinitionName::new("Test"), version: 1, input, origin: None };
-        (Expected::New(new), started)
+        (Expected::from(new), started)
     } else {
         let output = Bytes::from(vec![b'o'; 900]);
         (Expected::Sequence(sequence - 1), Event::StepCompleted { step: StepIndex(0).into(), output })

@@ -54,7 +54,7 @@ fn start(number: u64) -> Append {
     Append {
         id: id(number),
         epoch: NOBODY,
-        expected: Expected::New(new),
+        expected: Expected::from(new),
         record: record::encode(id(number), 1, &Record { at, facts: Facts::Saga(vec![started]) }),
         at,
         // One that is not awake in every hundred: those are not to be named.

@@ -43,7 +43,7 @@ fn start(number: u64) -> Append {
     Append {
         id: TransactionId::from_parts(number, 1),
         epoch: NOBODY,
-        expected: Expected::New(new),
+        expected: Expected::from(new),
         record: Bytes::from(vec![7; 1 << 20]),
         at: Time::from_milliseconds(1),
         standing: Standing::Active(Way::Forward),

@@ -49,9 +49,16 @@ pub struct Append {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// The transaction (and its key, if any) does not exist; the record becomes number 1.
-    New(NewTransaction),
+    /// Apart: most appends are none.
+    New(Box<NewTransaction>),
     /// The transaction has exactly this many records.
     Sequence(u64),
+}
+
+impl From<NewTransaction> for Expected {
+    fn from(new: NewTransaction) -> Self {
+        Self::New(Box::new(new))
+    }
 }
 
 /// What the index needs to know of a new transaction.

@@ -434,7 +434,7 @@ impl State {
         let records = vec![record];
         let transaction = Transaction {
             id,
-            new,
+            new: *new,
             standing,
             started_at: at,
             ended_at,

@@ -38,7 +38,7 @@ fn append(number: u8, sequence: u64, epoch: Epoch) -> Append {
     Append {
         id: id(number),
         epoch,
-        expected: if sequence == 0 { Expected::New(new) } else { Expected::Sequence(sequence) },
+        expected: if sequence == 0 { Expected::from(new) } else { Expected::Sequence(sequence) },
         record: Bytes::from_static(b"record"),
         at: Time::from_milliseconds(1),
         standing: Standing::Active(Way::Forward),

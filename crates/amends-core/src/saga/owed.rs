@@ -4,6 +4,9 @@
 //! that both follow from the state alone, so that a saga read back from its journal owes exactly what it owed
 //! before. Does not remember what was sent: the shard does, and begins only what is owed and not under way.
 
+use std::iter::Enumerate;
+use std::slice;
+
 use super::definition::{Calls, Patience};
 use super::graph::Cursor;
 use super::step_state::{Acted, Phase};
@@ -18,18 +21,22 @@ impl Saga {
     pub fn owed(&self) -> impl Iterator<Item = Effect> + '_ {
         let is_owing = self.is_owing();
         // What a paused saga wants of its children is that they pause.
-        let runs = (is_owing || self.has_children_to_pause()).then(|| self.runs());
-        runs.into_iter().flatten().filter_map(move |(step, run)| {
-            let Some((direction, asking)) = run.state.asking() else {
-                return self.owed_child(step, run).map(Effect::Child);
-            };
-            let call = run.call(step, direction);
-            (is_owing && asking.phase == Phase::Calling).then(|| {
-                Effect::Call(OwedCall {
-                    attempt: call.attempt(run.attempts_of(direction)),
-                    in_doubt: matches!(run.state, StepState::Compensating { acted: Acted::Perhaps, .. }),
-                    limit: self.patience(call).attempt_limit,
-                })
+        let wants_something = is_owing || self.has_children_to_pause();
+        let order = if wants_something { self.definition.order() } else { &[] };
+        Owed { saga: self, is_owing, order: order.iter(), legs: None }
+    }
+
+    /// What must be under way for one run of a step.
+    fn owed_for(&self, step: StepId, run: &StepRun, is_owing: bool) -> Option<Effect> {
+        let Some((direction, asking)) = run.state.asking() else {
+            return self.owed_child(step, run).map(Effect::Child);
+        };
+        let call = run.call(step, direction);
+        (is_owing && asking.phase == Phase::Calling).then(|| {
+            Effect::Call(OwedCall {
+                attempt: call.attempt(run.attempts_of(direction)),
+                in_doubt: matches!(run.state, StepState::Compensating { acted: Acted::Perhaps, .. }),
+                limit: self.patience(call).attempt_limit,
             })
         })
     }
@@ -112,6 +119,42 @@ impl Saga {
     /// Every step that is not split, and every run of those that are, predecessors first.
     pub(super) fn runs(&self) -> Runs<'_> {
         Runs { saga: self, cursor: Cursor::default() }
+    }
+}
+
+/// The walk through what is owed. By hand: it is taken twice for each answer, and most steps owe nothing.
+struct Owed<'a> {
+    saga: &'a Saga,
+    is_owing: bool,
+    order: slice::Iter<'a, StepIndex>,
+    /// The rest of the runs of a step that is split.
+    legs: Option<(StepIndex, Enumerate<slice::Iter<'a, StepRun>>)>,
+}
+
+impl Iterator for Owed<'_> {
+    type Item = Effect;
+
+    fn next(&mut self) -> Option<Effect> {
+        loop {
+            if let Some((step, legs)) = &mut self.legs {
+                let Some((n, run)) = legs.next() else {
+                    self.legs = None;
+                    continue;
+                };
+                let leg = StepId::leg(*step, u32::try_from(n).expect("a step has few runs"));
+                if let Some(effect) = self.saga.owed_for(leg, run, self.is_owing) {
+                    return Some(effect);
+                }
+                continue;
+            }
+            let step = *self.order.next()?;
+            let run = &self.saga.steps[step.at()];
+            if let Some(legs) = run.state.legs() {
+                self.legs = Some((step, legs.runs.iter().enumerate()));
+            } else if let Some(effect) = self.saga.owed_for(step.into(), run, self.is_owing) {
+                return Some(effect);
+            }
+        }
     }
 }
 

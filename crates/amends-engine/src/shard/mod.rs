@@ -174,7 +174,7 @@ impl<T: Ticket> Shard<T> {
         self.output.appends.push(Append {
             id: start.id,
             epoch: self.epoch_of(start.id),
-            expected: Expected::New(new),
+            expected: Expected::from(new),
             record: record::encode(start.id, 1, &Record { at: moment.now, facts }),
             at: moment.now,
             standing: live.standing,

@@ -118,7 +118,7 @@ fn record(change: &Change, sequence: u64) -> Bytes {
 fn append(change: &Change, sequence: u64) -> Append {
     let (name, version) = DEFINITIONS[change.definition];
     let expected = if change.is_start {
-        Expected::New(NewTransaction {
+        Expected::from(NewTransaction {
             mode: Mode::Saga,
             definition: DefinitionName::new(name),
             version,

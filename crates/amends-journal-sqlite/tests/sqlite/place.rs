@@ -110,7 +110,7 @@ pub(crate) fn start(number: u64) -> Append {
     Append {
         id: id(number),
         epoch: NOBODY,
-        expected: Expected::New(NewTransaction {
+        expected: Expected::from(NewTransaction {
             mode: Mode::Saga,
             definition: DefinitionName::new("Test"),
             version: 1,
@@ -265,12 +265,12 @@ pub(crate) fn short_given(number: u64) -> Append {
     let Expected::New(new) = expected else { unreachable!("it starts") };
     let fingerprint = Some(Fingerprint([u8::try_from(number % 251).unwrap(); 32]));
     let key = Some(StartKey(format!("key of {number}")));
-    let new = NewTransaction { id_given: true, key, fingerprint, ..new };
+    let new = NewTransaction { id_given: true, key, fingerprint, ..*new };
     // In no order that time would make.
     let id = scattered(number);
     Append {
         id,
-        expected: Expected::New(new),
+        expected: Expected::from(new),
         record: record_of(id, 1),
         standing: COMPLETED,
         ..start(number)

@@ -28,9 +28,9 @@ fn labelled(number: u64) -> Append {
         fingerprint: Some(Fingerprint([7; 32])),
         tags,
         parent: Some(id(1)),
-        ..new
+        ..*new
     };
-    Append { expected: Expected::New(new), ..start(number) }
+    Append { expected: Expected::from(new), ..start(number) }
 }
 
 fn definition() -> DefinitionSpec {
@@ -62,7 +62,7 @@ fn fill(journal: &SqliteJournal) {
     commit(journal, ending(6, 1));
     let removed = labelled(10);
     let Expected::New(new) = removed.expected.clone() else { panic!("it is a start") };
-    commit(journal, Append { expected: Expected::New(NewTransaction { parent: None, ..new }), ..removed });
+    commit(journal, Append { expected: Expected::from(NewTransaction { parent: None, ..*new }), ..removed });
     commit(journal, Append { at: Time::from_milliseconds(1), ..ending(10, 1) });
     let sweep = journal.remove_ended(
         &Partitions::ALL,
@@ -200,7 +200,7 @@ fn a_backup_while_appends_go_on_has_everything_that_was_answered_before() {
 
 fn labelled_root(number: u64) -> Append {
     let Append { expected: Expected::New(new), .. } = labelled(number) else { panic!("it is a start") };
-    Append { expected: Expected::New(NewTransaction { parent: None, ..new }), ..labelled(number) }
+    Append { expected: Expected::from(NewTransaction { parent: None, ..*new }), ..labelled(number) }
 }
 
 /// A kill in the middle of a backup leaves the journal, and a part of a file that nobody takes for a backup.

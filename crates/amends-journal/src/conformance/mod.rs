@@ -147,7 +147,7 @@ fn start_of(transaction: TransactionId, new: NewTransaction) -> Append {
     Append {
         id: transaction,
         epoch: NOBODY,
-        expected: Expected::New(new),
+        expected: Expected::from(new),
         record: payload(transaction, 1),
         at: at(1),
         standing: FORWARD,
