@@ -7,7 +7,7 @@
 use super::Saga;
 use super::definition::Role;
 use super::event::{Cause, GivenUp, ParkReason};
-use super::step_state::{Failure, StepState};
+use super::step_state::{Failure, StepRun, StepState};
 use crate::attempt::StepId;
 use crate::outcome::Reason;
 
@@ -21,6 +21,10 @@ pub(super) enum Consequence {
 impl Saga {
     /// The first step that failed, and what follows from that on the way forward.
     pub(super) fn consequence(&self) -> Option<Consequence> {
+        // Asked after every fact, and most often nothing has failed.
+        if !self.steps.iter().any(has_failed) {
+            return None;
+        }
         self.runs().find_map(|(step, run)| match run.state {
             StepState::Failed { because } => Some(self.consequence_of(step, because)),
             StepState::Pending
@@ -94,6 +98,13 @@ impl Saga {
             Cause::Cancelled => (None, Reason::new(Reason::CANCELLED, "the saga was cancelled")),
             Cause::Reversed => (None, Reason::new(Reason::REVERSED, "the saga was reversed by an operator")),
         })
+    }
+}
+
+fn has_failed(run: &StepRun) -> bool {
+    match run.state.legs() {
+        Some(legs) => legs.runs.iter().any(has_failed),
+        None => matches!(run.state, StepState::Failed { .. }),
     }
 }
 
