@@ -185,14 +185,13 @@ impl Checker<'_> {
                 format!("the key of an object is a string, not {}", kind.noun())
             });
             let value = self.kind(value);
-            match &key.kind {
-                ExprKind::Literal(Literal::Text(name)) => {
-                    if fields.insert(name.clone(), value).is_some() {
-                        let message = format!("the key {name:?} is given twice");
-                        self.flaw(key.at, "duplicate_key", message, Some("remove one of the two".to_owned()));
-                    }
-                }
-                _ => is_closed = false,
+            let ExprKind::Literal(Literal::Text(name)) = &key.kind else {
+                is_closed = false;
+                continue;
+            };
+            if fields.insert(name.clone(), value).is_some() {
+                let message = format!("the key {name:?} is given twice");
+                self.flaw(key.at, "duplicate_key", message, Some("remove one of the two".to_owned()));
             }
         }
         Type::object_of(fields, is_closed)
@@ -208,12 +207,8 @@ impl Checker<'_> {
             return kind;
         }
         let nouns: Vec<String> = kinds.iter().map(Type::noun).collect();
-        let help = match function {
-            Function::Add if kinds.iter().any(|kind| !kind.meets(&Type::NUMBER)) => {
-                Some("`string(…)` makes a text of a number".to_owned())
-            }
-            _ => None,
-        };
+        let mixes_text = function == Function::Add && kinds.iter().any(|kind| !kind.meets(&Type::NUMBER));
+        let help = mixes_text.then(|| "`string(…)` makes a text of a number".to_owned());
         let message = format!("`{}` does not take {}", function.noun(), nouns.join(" and "));
         self.flaw(at, "type", message, help);
         Type::ANY
@@ -258,7 +253,10 @@ fn present(condition: &Expr, holds: bool) -> Vec<String> {
         ExprKind::Has(operand, _) if holds => root_step(operand).into_iter().collect(),
         ExprKind::And(one, other) if holds => [present(one, true), present(other, true)].concat(),
         ExprKind::Or(one, other) if !holds => [present(one, false), present(other, false)].concat(),
-        _ => Vec::new(),
+        ExprKind::Call(..) | ExprKind::Has(..) | ExprKind::And(..) | ExprKind::Or(..) => Vec::new(),
+        ExprKind::Literal(_) | ExprKind::Root(_) | ExprKind::Local(_) | ExprKind::Field(..) => Vec::new(),
+        ExprKind::Index(..) | ExprKind::List(_) | ExprKind::Map(_) | ExprKind::Conditional(..) => Vec::new(),
+        ExprKind::Matches(..) | ExprKind::Loop(_) => Vec::new(),
     }
 }
 
@@ -273,11 +271,12 @@ fn not_null(sides: &[Expr]) -> Vec<String> {
 
 /// The step whose output this is, or is a part of.
 fn root_step(expr: &Expr) -> Option<String> {
-    match &expr.kind {
-        ExprKind::Root(Root::Step(name)) => Some(name.clone()),
-        ExprKind::Field(operand, _) | ExprKind::Has(operand, _) | ExprKind::Index(operand, _) => {
-            root_step(operand)
-        }
-        _ => None,
+    if let ExprKind::Root(Root::Step(name)) = &expr.kind {
+        return Some(name.clone());
     }
+    if let ExprKind::Field(operand, _) | ExprKind::Has(operand, _) | ExprKind::Index(operand, _) = &expr.kind
+    {
+        return root_step(operand);
+    }
+    None
 }

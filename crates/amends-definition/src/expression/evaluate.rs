@@ -113,14 +113,12 @@ impl<'a> Evaluation<'a> {
             ExprKind::Matches(operand, pattern) => {
                 let value = self.value(operand)?;
                 let noun = value.noun(&mut self.work)?;
-                match value.see(&mut self.work)? {
-                    Seen::Text(text) => {
-                        // A text is read once, but with some work for each byte.
-                        self.work.steps(text.len() as u64)?;
-                        Ok(Value::Bool(pattern.0.is_match(text)))
-                    }
-                    _ => Err(Fault::new(format!("`matches` does not take {noun}"))),
-                }
+                let Seen::Text(text) = value.see(&mut self.work)? else {
+                    return Err(Fault::new(format!("`matches` does not take {noun}")));
+                };
+                // A text is read once, but with some work for each byte.
+                self.work.steps(text.len() as u64)?;
+                Ok(Value::Bool(pattern.0.is_match(text)))
             }
             ExprKind::Loop(repeated) => self.repeat(repeated),
         }
@@ -156,13 +154,9 @@ impl<'a> Evaluation<'a> {
     }
 
     fn field(&mut self, value: &Value<'a>, field: &str) -> Result<Found<'a>, Fault> {
-        Ok(match value.see(&mut self.work)? {
-            Seen::Map(members) => {
-                self.work.steps(members.len() as u64 / 8)?;
-                members.find(field).map_or(Found::NoField, Found::Value)
-            }
-            _ => Found::NoObject,
-        })
+        let Seen::Map(members) = value.see(&mut self.work)? else { return Ok(Found::NoObject) };
+        self.work.steps(members.len() as u64 / 8)?;
+        Ok(members.find(field).map_or(Found::NoField, Found::Value))
     }
 
     fn index(&mut self, operand: &Expr, index: &Expr) -> Result<Value<'a>, Fault> {
@@ -171,10 +165,12 @@ impl<'a> Evaluation<'a> {
         let (noun, at_noun) = (value.noun(&mut self.work)?, at.noun(&mut self.work)?);
         match (value.see(&mut self.work)?, at.see(&mut self.work)?) {
             (Seen::List(items), at) => {
-                let at = match at {
-                    Seen::Int(at) => usize::try_from(at).ok(),
-                    Seen::Uint(at) => usize::try_from(at).ok(),
-                    _ => return Err(Fault::new(format!("a list is indexed by an int, not by {at_noun}"))),
+                let at = if let Seen::Int(at) = at {
+                    usize::try_from(at).ok()
+                } else if let Seen::Uint(at) = at {
+                    usize::try_from(at).ok()
+                } else {
+                    return Err(Fault::new(format!("a list is indexed by an int, not by {at_noun}")));
                 };
                 at.and_then(|at| items.at(at)).ok_or_else(|| {
                     Fault::new(format!("{} has {} elements, and not this one", operand.path(), items.len()))
@@ -226,35 +222,32 @@ impl<'a> Evaluation<'a> {
     fn truth(&mut self, expr: &Expr) -> Result<bool, Fault> {
         let value = self.value(expr)?;
         let noun = value.noun(&mut self.work)?;
-        match value.see(&mut self.work)? {
-            Seen::Bool(bool) => Ok(bool),
-            _ => Err(Fault::new(format!("a condition is true or false, not {noun}"))),
+        let bool = value.as_bool(&mut self.work)?;
+        bool.ok_or_else(|| Fault::new(format!("a condition is true or false, not {noun}")))
+    }
+
+    /// What a loop goes over: a list's elements, or an object's keys.
+    fn elements(&mut self, range: &Value<'a>) -> Result<Option<Vec<Value<'a>>>, Fault> {
+        if let Seen::Map(members) = range.see(&mut self.work)? {
+            self.work.steps(members.len() as u64)?;
+            let keys = (0..members.len()).filter_map(|at| members.at(at)).map(|(key, _)| Value::Text(key));
+            return Ok(Some(keys.collect()));
         }
+        range.items(&mut self.work)
     }
 
     fn repeat(&mut self, repeated: &Loop) -> Result<Value<'a>, Fault> {
         let Loop { kind, range, local, filter, body } = repeated;
         let range = self.value(range)?;
         let noun = range.noun(&mut self.work)?;
-        let length = match range.see(&mut self.work)? {
-            Seen::List(items) => items.len(),
-            Seen::Map(members) => members.len(),
-            _ => {
-                return Err(Fault::new(format!(
-                    "a loop goes over a list or an object's keys, not over {noun}"
-                )));
-            }
+        let Some(elements) = self.elements(&range)? else {
+            let message = format!("a loop goes over a list or an object's keys, not over {noun}");
+            return Err(Fault::new(message));
         };
         let mut result = Vec::new();
         let mut fault = None;
         let mut count = 0;
-        for index in 0..length {
-            let element = match range.see(&mut self.work)? {
-                Seen::List(items) => items.at(index),
-                Seen::Map(members) => members.at(index).map(|(key, _)| Value::Text(key)),
-                _ => None,
-            };
-            let Some(element) = element else { break };
+        for element in elements {
             self.locals.truncate(*local);
             self.locals.push(element);
             if let Some(filter) = filter

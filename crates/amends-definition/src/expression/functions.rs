@@ -400,11 +400,15 @@ impl Function {
     }
 
     fn holds(self, order: Ordering) -> bool {
-        match self {
-            Self::Less => order.is_lt(),
-            Self::LessEquals => order.is_le(),
-            Self::Greater => order.is_gt(),
-            _ => order.is_ge(),
+        let (on_less, on_equal, on_greater) = (
+            matches!(self, Self::Less | Self::LessEquals),
+            matches!(self, Self::LessEquals | Self::GreaterEquals),
+            matches!(self, Self::Greater | Self::GreaterEquals),
+        );
+        match order {
+            Ordering::Less => on_less,
+            Ordering::Equal => on_equal,
+            Ordering::Greater => on_greater,
         }
     }
 
@@ -415,18 +419,16 @@ impl Function {
             (None, Self::Sum) => return Ok(Value::Int(0)),
             (None, _) => return Err(Fault::new(format!("`{}` of an empty list", self.noun()))),
         };
-        let mut best = match self {
-            // A sum of one is checked to be a number like the others.
-            Self::Sum if items.len() == 1 => {
-                Self::Add.compute(&[Value::Int(0), first.clone()], work).map(|_| first)?
-            }
-            _ => first,
-        };
+        if self == Self::Sum && !matches!(first.see(work)?, Seen::Int(_) | Seen::Uint(_) | Seen::Double(_)) {
+            return Err(Fault::new(format!("`sum` does not take a list of {}", first.noun(work)?)));
+        }
+        let mut best = first;
         for index in 1..items.len() {
             let Some(next) = items.at(index) else { break };
-            best = match self {
-                Self::Sum => Self::Add.compute(&[best, next], work)?,
-                _ => self.better(best, &next, work)?,
+            best = if self == Self::Sum {
+                Self::Add.compute(&[best, next], work)?
+            } else {
+                self.better(best, &next, work)?
             };
             work.step()?;
         }
@@ -474,10 +476,10 @@ fn is_list(value: &Value<'_>, work: &mut Work) -> Result<bool, Fault> {
 
 fn items<'v, 'a>(list: &'v Value<'a>, function: Function, work: &mut Work) -> Result<Items<'v, 'a>, Fault> {
     let noun = list.noun(work)?;
-    match list.see(work)? {
-        Seen::List(items) => Ok(items),
-        _ => Err(Fault::new(format!("`{}` does not take {noun}", function.noun()))),
-    }
+    let Seen::List(items) = list.see(work)? else {
+        return Err(Fault::new(format!("`{}` does not take {noun}", function.noun())));
+    };
+    Ok(items)
 }
 
 fn append<'a>(one: &Value<'a>, other: &Value<'a>, work: &mut Work) -> Result<Value<'a>, Fault> {
@@ -503,13 +505,16 @@ fn contained<'a>(one: &Value<'a>, other: &Value<'a>, work: &mut Work) -> Result<
         }
         Seen::Map(members) => {
             work.steps(members.len() as u64)?;
-            let is_key = match one.see(work)? {
-                Seen::Text(key) => members.find(key).is_some(),
-                _ => false,
-            };
-            Ok(Value::Bool(is_key))
+            let is_key = |one: &Seen<'_, '_>| matches!(one, Seen::Text(key) if members.find(key).is_some());
+            Ok(Value::Bool(is_key(&one.see(work)?)))
         }
-        _ => Err(Fault::new(format!("`in` looks into a list or an object, not into {noun}"))),
+        Seen::Null
+        | Seen::Bool(_)
+        | Seen::Int(_)
+        | Seen::Uint(_)
+        | Seen::Double(_)
+        | Seen::Large(_)
+        | Seen::Text(_) => Err(Fault::new(format!("`in` looks into a list or an object, not into {noun}"))),
     }
 }
 

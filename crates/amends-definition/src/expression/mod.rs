@@ -229,14 +229,10 @@ impl Expr {
     }
 
     fn conditions(&self) -> Vec<&Self> {
-        match &self.kind {
-            ExprKind::And(one, other) => {
-                let mut all = one.conditions();
-                all.extend(other.conditions());
-                all
-            }
-            _ => vec![self],
-        }
+        let ExprKind::And(one, other) = &self.kind else { return vec![self] };
+        let mut all = one.conditions();
+        all.extend(other.conditions());
+        all
     }
 
     /// Whether both say the same, wherever they stand.
@@ -282,11 +278,16 @@ impl Expr {
             ExprKind::Field(operand, field) | ExprKind::Has(operand, field) => {
                 format!("{}.{field}", operand.path())
             }
-            ExprKind::Index(operand, index) => match &index.kind {
-                ExprKind::Literal(Literal::Int(index)) => format!("{}[{index}]", operand.path()),
-                ExprKind::Literal(Literal::Text(key)) => format!("{}[{key:?}]", operand.path()),
-                _ => format!("{}[…]", operand.path()),
-            },
+            ExprKind::Index(operand, index) => {
+                let path = operand.path();
+                if let ExprKind::Literal(Literal::Int(index)) = &index.kind {
+                    format!("{path}[{index}]")
+                } else if let ExprKind::Literal(Literal::Text(key)) = &index.kind {
+                    format!("{path}[{key:?}]")
+                } else {
+                    format!("{path}[…]")
+                }
+            }
             ExprKind::Local(_) => "the element".to_owned(),
             ExprKind::Literal(_) | ExprKind::List(_) | ExprKind::Map(_) | ExprKind::Call(..) => {
                 "…".to_owned()

@@ -167,6 +167,9 @@ fn whole_numbers_are_exact_and_are_not_mixed_with_others() {
             "string(input.amount) + '/' + string(1.0)",
             "input.items.map(i, i.qty * 10).sum()",
             "[].sum()",
+            "[1.5].sum()",
+            "[input.whole, 2].sum()",
+            "[input.name].sum()",
             "[1.5, 2.5].max()",
             "math.least(3, 2) + math.abs(-5)",
         ],
@@ -221,6 +224,12 @@ fn whole_numbers_are_exact_and_are_not_mixed_with_others() {
                 50
             [].sum()
                 0
+            [1.5].sum()
+                1.5
+            [input.whole, 2].sum()
+                102
+            [input.name].sum()
+                fails: `sum` does not take a list of a string
             [1.5, 2.5].max()
                 2.5
             math.least(3, 2) + math.abs(-5)
