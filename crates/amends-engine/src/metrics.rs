@@ -49,7 +49,7 @@ impl Counters {
         EngineMeters {
             journal,
             recovery: Duration::from_micros(self.recovery_micros.load(Ordering::Relaxed)),
-            attempt_seconds: self.attempt_micros.read(1e-6),
+            attempt_seconds: self.attempt_micros.read(1e6),
         }
     }
 }

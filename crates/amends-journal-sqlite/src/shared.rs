@@ -194,7 +194,7 @@ impl Counters {
             compensated: self.compensated.load(Ordering::Relaxed),
             abandoned: self.abandoned.load(Ordering::Relaxed),
             parked: self.parked.load(Ordering::Relaxed),
-            append_seconds: self.append_micros.read(1e-6),
+            append_seconds: self.append_micros.read(1e6),
             group_appends: self.group_appends.read(1.0),
         }
     }

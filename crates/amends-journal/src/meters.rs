@@ -74,11 +74,11 @@ impl<const N: usize> Histogram<N> {
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// What was counted so far, each value times `unit`.
+    /// What was counted so far, each value divided by `unit`: so many of its own make one of the reader's.
     #[must_use]
     pub fn read(&self, unit: f64) -> Distribution {
         #[expect(clippy::cast_precision_loss, reason = "what is drawn needs no more digits")]
-        let scaled = |value: u64| value as f64 * unit;
+        let scaled = |value: u64| value as f64 / unit;
         let buckets = self.bounds.iter().zip(&self.buckets);
         Distribution {
             buckets: buckets.map(|(bound, count)| (scaled(*bound), count.load(Ordering::Relaxed))).collect(),
@@ -99,6 +99,8 @@ mod tests {
             histogram.record(value);
         }
         let expected = Distribution { buckets: vec![(0.5, 2), (5.0, 2)], count: 5, sum: 12.0 };
-        assert_eq!(histogram.read(0.5), expected);
+        assert_eq!(histogram.read(2.0), expected);
+        let bounds = Histogram::new(MICROSECONDS).read(1e6).buckets;
+        assert_eq!(bounds[0].0.to_string(), "0.0001");
     }
 }

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use amends_api::Payload;
 use amends_core::Direction;
-use amends_definition::request::Request;
-use amends_definition::{Given, Rendered, RenderedWhat, compile};
+use amends_definition::{Given, InputFlaw, Rendered, RenderedWhat, compile};
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{source, source_of};
 use crate::failure::Failure;
@@ -56,14 +56,18 @@ pub(super) async fn run(remote: &Remote, args: RenderArgs) -> Result<(), Failure
     let given_input = input::json("--input", &args.input)?;
     let input = given_input.as_json().as_bytes().to_vec();
     if let Err(flaws) = document.judge_input(&input) {
-        let flaws: Vec<String> =
-            flaws.iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.message)).collect();
+        // The whole input has an empty pointer.
+        let said = |flaw: &InputFlaw| match flaw.pointer.as_str() {
+            "" => flaw.message.clone(),
+            pointer => format!("{pointer}: {}", flaw.message),
+        };
+        let flaws: Vec<String> = flaws.iter().map(said).collect();
         return Err(Failure::new(format!("{place} does not take this input:\n  {}", flaws.join("\n  "))));
     }
     let started_at = format!("{:.3}", Timestamp::now());
     let rendered = document.render(&Given { id: args.id, started_at, input, outputs });
-    let documents: Vec<Value> = rendered.iter().map(described).collect();
-    let all = json!({"definition": document.name.as_str(), "steps": documents});
+    let steps = rendered.iter().map(described).collect();
+    let all = Document { definition: document.name.as_str(), steps };
     remote.output.print(&all, || drawn(&rendered, Paint::stdout()))
 }
 
@@ -76,55 +80,82 @@ fn of_step(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn described(rendered: &Rendered) -> Value {
-    let step = &rendered.step;
+/// What is printed of a step for programs: what it does not have is not there.
+#[derive(Default, Serialize)]
+struct Described<'a> {
+    step: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<BTreeMap<&'a str, &'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Payload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saga: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<Payload>,
+    /// `skipped`, `undecided` or `pause`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+/// All that is printed.
+#[derive(Serialize)]
+struct Document<'a> {
+    definition: &'a str,
+    steps: Vec<Described<'a>>,
+}
+
+fn described(rendered: &Rendered) -> Described<'_> {
+    let bare = Described { step: &rendered.step, ..Described::default() };
     match &rendered.what {
         RenderedWhat::Call { direction, participant, operation, url, request } => {
-            let mut call = json!({"step": step, "direction": direction_word(*direction), "participant": participant,
-                "operation": operation, "url": url});
+            let call = Described {
+                direction: Some(direction.as_str()),
+                participant: Some(participant),
+                operation: Some(operation),
+                url: Some(url),
+                ..bare
+            };
             match request {
                 Ok(request) => {
-                    call["method"] = request.method.as_str().into();
-                    call["headers"] = request
-                        .headers
-                        .iter()
-                        .cloned()
-                        .collect::<BTreeMap<_, _>>()
-                        .into_iter()
-                        .map(|(name, value)| (name, Value::from(value)))
-                        .collect::<serde_json::Map<_, _>>()
-                        .into();
-                    call["body"] = body(request);
+                    let headers = request.headers.iter();
+                    let headers = headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                    Described {
+                        method: Some(request.method.as_str()),
+                        headers: Some(headers),
+                        body: (!request.body.is_empty()).then(|| payload(&request.body)),
+                        ..call
+                    }
                 }
-                Err(why) => call["error"] = why.as_str().into(),
+                Err(why) => Described { error: Some(why), ..call },
             }
-            call
         }
         RenderedWhat::Child { definition, input } => match input {
-            Ok(input) => json!({"step": step, "saga": definition,
-                "input": serde_json::from_slice::<Value>(input).unwrap_or_else(|_| String::from_utf8_lossy(input).into())}),
-            Err(why) => json!({"step": step, "saga": definition, "error": why}),
+            Ok(input) => Described { saga: Some(definition), input: Some(payload(input)), ..bare },
+            Err(why) => Described { saga: Some(definition), error: Some(why), ..bare },
         },
-        RenderedWhat::Skipped => json!({"step": step, "skipped": true}),
-        RenderedWhat::Undecided => json!({"step": step, "undecided": true}),
-        RenderedWhat::Failed(why) => json!({"step": step, "error": why}),
-        RenderedWhat::Pause => json!({"step": step, "pause": true}),
+        RenderedWhat::Skipped => Described { instead: Some("skipped"), ..bare },
+        RenderedWhat::Undecided => Described { instead: Some("undecided"), ..bare },
+        RenderedWhat::Failed(why) => Described { error: Some(why), ..bare },
+        RenderedWhat::Pause => Described { instead: Some("pause"), ..bare },
     }
 }
 
-fn body(request: &Request) -> Value {
-    if request.body.is_empty() {
-        return Value::Null;
-    }
-    let text = String::from_utf8_lossy(&request.body);
-    serde_json::from_str(&text).unwrap_or_else(|_| text.into())
-}
-
-const fn direction_word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Action => "action",
-        Direction::Compensation => "compensation",
-    }
+/// What would be sent, to the byte; what is not JSON, as a text.
+fn payload(bytes: &[u8]) -> Payload {
+    let text = String::from_utf8_lossy(bytes);
+    Payload::parse(&text).unwrap_or_else(|_| Payload::text(&text))
 }
 
 fn drawn(rendered: &[Rendered], paint: Paint) -> String {
