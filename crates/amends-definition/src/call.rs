@@ -38,7 +38,18 @@ impl CallPlan {
             (encode(&entry.key), text)
         });
         let query = query.collect();
-        let headers = call.headers.iter().filter_map(|entry| header(entry, names, source)).collect();
+        let mut headers: Vec<(String, Text)> = Vec::new();
+        for entry in call.headers {
+            let Some((name, text)) = header(entry, names, source) else { continue };
+            if headers.iter().any(|(known, _)| *known == name) {
+                let said = say("duplicate_key", format!("the header `{}` is given twice", entry.key));
+                source.find(
+                    entry.key_span,
+                    said.help("case makes no difference in a header's name: remove one"),
+                );
+            }
+            headers.push((name, text));
+        }
         Self {
             participant: call.participant.value.clone(),
             method: call.method,

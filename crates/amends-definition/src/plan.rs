@@ -535,7 +535,8 @@ fn policy(
         policy.attempts = written.attempts.or(policy.attempts);
         policy.first = written.first.unwrap_or(policy.first);
         policy.factor = written.factor.unwrap_or(policy.factor);
-        policy.cap = written.max.unwrap_or(policy.cap);
+        // A first rest that is longer than the usual longest one says that this may be longer too.
+        policy.cap = written.max.unwrap_or(policy.cap.max(written.first.unwrap_or_default()));
     }
     (policy != default).then_some(policy)
 }

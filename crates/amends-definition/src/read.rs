@@ -279,12 +279,17 @@ impl<'n> Fields<'n> {
 
     fn retry(&self, key: &str, source: &mut Source<'_>) -> Option<WrittenRetry> {
         let fields = Fields::of(self.node(key)?, &RETRY, source)?;
-        Some(WrittenRetry {
+        let retry = WrittenRetry {
             attempts: fields.count("attempts", source),
             first: fields.limit("first", source).map(|at| at.value),
             factor: fields.count("factor", source),
             max: fields.limit("max", source).map(|at| at.value),
-        })
+        };
+        if retry.first.zip(retry.max).is_some_and(|(first, max)| first > max) {
+            let said = say("duration", "`first` is longer than `max`, the longest rest");
+            source.find(fields.span("first"), said.help("make `max` at least as long"));
+        }
+        Some(retry)
     }
 
     fn map(&self, key: &str, source: &mut Source<'_>) -> &'n [Entry] {

@@ -1167,3 +1167,24 @@ fn legs_guards_and_pauses_are_rendered() {
     "##]]
     .assert_eq(&rendered(&steps, input, &[("Ask", r#"{"go": true}"#)]));
 }
+
+#[test]
+fn what_would_be_ignored_in_silence_is_found() {
+    in_steps(
+        "  - name: A\n    retry: { first: 2s, max: 1s }\n    action: { call: a, post: /x, headers: { X-A: 1, x-a: 2 } }\n    read_only: true\n",
+        expect![[r#"
+            error[duration]: `first` is longer than `max`, the longest rest
+             --> 8:14
+              |
+            8 |     retry: { first: 2s, max: 1s }
+              |              ^^^^^
+              = help: make `max` at least as long
+
+            error[duplicate_key]: the header `x-a` is given twice
+             --> 9:53
+              |
+            9 |     action: { call: a, post: /x, headers: { X-A: 1, x-a: 2 } }
+              |                                                     ^^^
+              = help: case makes no difference in a header's name: remove one"#]],
+    );
+}
