@@ -84,8 +84,7 @@ fn definition(tape: &mut Tape) -> SagaDefinition {
     let linear = tape.below(2) == 1;
     let mut steps = Vec::new();
     let mut scripted = Scripted::default();
-    for at in 0..count {
-        let name = NAMES[at];
+    for (at, name) in NAMES.into_iter().enumerate().take(count) {
         let mut step = StepSpec::of(name, kind(tape, at, pivot));
         if pivot != Some(at) {
             scripted = modified(tape, scripted, &mut step, name);

@@ -29,9 +29,12 @@ pub(crate) struct Client {
     connector: Connector,
     plain: Pool<Connector, Full<Bytes>>,
     /// Made when the first participant asks for it: reading the roots takes time and memory.
-    encrypted: OnceLock<Result<Pool<HttpsConnector<Connector>, Full<Bytes>>, String>>,
+    encrypted: OnceLock<Result<Encrypted, String>>,
     response_bytes_max: usize,
 }
+
+/// Connections over TLS.
+type Encrypted = Pool<HttpsConnector<Connector>, Full<Bytes>>;
 
 /// An answer, as it came.
 pub(crate) struct Answer {
@@ -68,7 +71,7 @@ impl Client {
         self.encrypted().map(drop)
     }
 
-    fn encrypted(&self) -> Result<&Pool<HttpsConnector<Connector>, Full<Bytes>>, String> {
+    fn encrypted(&self) -> Result<&Encrypted, String> {
         let made = self.encrypted.get_or_init(|| {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let config = rustls::ClientConfig::builder_with_provider(provider)

@@ -155,7 +155,7 @@ fn unknown_status(
             );
         }
         401 => ": is the participant's secret or bearer right?",
-        403 | 404 | 405 => " without a code: are the url and the path right?",
+        403..=405 => " without a code: are the url and the path right?",
         _ if is_html(headers) => " with HTML, which comes from a proxy more likely than from a participant",
         _ => "",
     };

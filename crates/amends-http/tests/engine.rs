@@ -1,5 +1,7 @@
 //! The engine and a service behind HTTP: callbacks, and a service that is down for a while.
 
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! The table of outcomes, row by row.
 
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use amends_core::{Outcome, Reason};

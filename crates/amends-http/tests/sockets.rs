@@ -1,5 +1,7 @@
 //! Calls over real sockets: what goes out, and what comes of answers that end badly.
 
+#![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -22,7 +22,6 @@ pub(crate) struct Appending<T> {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are the large one")]
 pub(crate) enum InFlight<T> {
     /// With the transaction as it is once that is durable.
     Start {

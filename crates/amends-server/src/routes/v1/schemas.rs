@@ -11,8 +11,11 @@ use serde_json::{Map, Value, json};
 /// Statuses with their answers.
 type Answers = Vec<(u16, Value)>;
 
+/// A path, what it is, and what it answers.
+type General = (&'static str, &'static str, fn() -> Answers);
+
 /// What every server answers besides the API: path, what it is, answers.
-pub(super) const GENERAL: &[(&str, &str, fn() -> Answers)] = &[
+pub(super) const GENERAL: &[General] = &[
     ("/health", "Whether the server lives", health),
     ("/ready", "Whether the server takes work", ready),
     ("/metrics", "What Prometheus reads", metrics),
