@@ -71,7 +71,7 @@ async fn a_job_about_everything_or_of_another_verb_is_refused() {
 }
 
 fn router_in(engine: &Engine, folder: &std::path::Path) -> Router {
-    let settings = Settings { jobs: Some(folder.to_owned()), ..Settings::default() };
+    let settings = Settings { jobs: Some(folder.to_owned()) };
     routes::complete(routes::of_engine_with(engine, settings).unwrap())
 }
 
@@ -94,7 +94,7 @@ async fn a_job_that_was_accepted_goes_on_after_a_kill() {
     let order = folder.path().join(&id).with_extension("order");
     let text = std::fs::read_to_string(&order).unwrap().replace("pause", "Pause");
     std::fs::write(&order, text).unwrap();
-    let settings = Settings { jobs: Some(folder.path().to_owned()), ..Settings::default() };
+    let settings = Settings { jobs: Some(folder.path().to_owned()) };
     let error = routes::of_engine_with(&engine, settings).unwrap_err().to_string();
     assert!(error.contains("damaged"), "{error}");
 }
