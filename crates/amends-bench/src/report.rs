@@ -176,6 +176,7 @@ mod tests {
             "floor_per_second_max":40000.0, "floor_p50_us":1234, "floor_p99_us":5678,
             "floor_server_cpu_s_per_1000":null, "floor_client_cpu_s_per_1000":0.1235,
             "floor_cores":[0.931,0.5], "share_of_floor":0.05}
+            http:
             recovery:
             {"in_flight":10000, "runs":1, "first_ms":123.5, "first_ms_min":123.5, "first_ms_max":123.5,
             "all_ms":2000.0, "all_ms_min":2000.0, "all_ms_max":2000.0}

@@ -7,12 +7,11 @@ use super::load::{Flushed, Load, Measured, Offered, Window};
 use super::machine::Machine;
 use super::memory::{Held, MemoryRun};
 use super::orders::{OrdersRun, UnderLoad};
-use super::over_http::OverHttpRun;
 use super::recovery::RecoveryRun;
 use super::runs::Runs;
 use super::sagas::SagaRun;
 
-use super::parts::{DISK, HTTP, MEMORY, RECOVERY, SAGAS, SHOP};
+use super::parts::{DISK, MEMORY, RECOVERY, SAGAS, SHOP};
 use super::report::{Report, Settings};
 use super::workload::Workload;
 
@@ -67,10 +66,6 @@ fn shop(per_second: f64, floor: f64) -> OrdersRun {
     }
 }
 
-fn over_http(per_second: f64, bare: f64) -> OverHttpRun {
-    OverHttpRun { sagas: measured(per_second), bare: measured(bare) }
-}
-
 const HELD: Held = Held { live: 100_000, waiting: 200_000 };
 
 fn memory(megabytes: u64) -> MemoryRun {
@@ -92,7 +87,6 @@ pub(crate) fn one_run() -> Report {
         SagaRun::row(Workload::Ok, Load::Closed, 64, &runs([ok])),
     ]);
     report.rows(&SHOP).push(OrdersRun::row(64, &runs([shop(2_000.0, 40_000.0)])));
-    report.rows(&HTTP).push(OverHttpRun::row(64, &runs([over_http(3_000.0, 5_000.0)])));
     report.rows(&RECOVERY).push(RecoveryRun::row(10_000, &runs([recovery])));
     report.rows(&MEMORY).extend(MemoryRun::rows(HELD, &runs([memory(170)])));
     report.sort();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use amends_definition::{BreakerSettings, ParticipantSettings, Rate};
 use amends_engine::limits::CALLS_PER_PARTICIPANT_MAX;
 use amends_engine::{Connect, Connected, GateLimits};
+use tracing::info;
 
 use crate::callbacks::Callbacks;
 use crate::client::Client;
@@ -151,6 +152,13 @@ impl Connect for HttpParticipants {
             return Err("`concurrency` is at least 1".to_owned());
         }
         let origin = address.origin();
+        if given.is_some_and(|given| given.url.is_some()) {
+            info!(
+                participant = name,
+                url = origin,
+                "the configuration's url takes the place of the definitions', for sagas under way as well"
+            );
+        }
         let participant =
             HttpParticipant::new(address, credentials, self.client.clone(), self.callbacks.clone());
         Ok(Connected {
