@@ -121,7 +121,15 @@ impl Runnable {
     /// # Panics
     /// When the definition has no such call.
     pub(crate) fn payload(&self, transaction: &Transaction, call: CallId) -> Result<Bytes, String> {
-        match &self.staffed(call).payload {
+        let staffed = self.staffed(call);
+        // Expressions put it into the request that they make; elsewhere it is the whole payload.
+        if call.round > 1
+            && !matches!(staffed.payload, Source::Expressions(_))
+            && let Some(corrected) = transaction.with_scope(call, |scope| scope.corrected.cloned())
+        {
+            return Ok(corrected);
+        }
+        match &staffed.payload {
             Source::Input => Ok(transaction.input().clone()),
             Source::Output => Ok(transaction.with_scope(call, |scope| {
                 scope.output.cloned().unwrap_or_else(|| Bytes::from_static(b"null"))

@@ -145,6 +145,11 @@ impl CallKey {
         CallKey::new(KeyParts { direction, ..self.parts() }).expect("the parts of a key make a key")
     }
 
+    /// The key of the same call in another round.
+    pub(crate) fn in_round(&self, round: u32) -> CallKey {
+        CallKey::new(KeyParts { round, ..self.parts() }).expect("the parts of a key make a key")
+    }
+
     /// `<transaction>/<step>[<n>]`: with the round, what an action and its undo have in common.
     pub(crate) fn shared(&self) -> &str {
         &self.text[..self.shared_end]

@@ -274,6 +274,26 @@ fn an_undo_takes_back_the_round_it_names_and_no_other() {
     assert_eq!(service.effects(), ["corrected", "taken back"]);
 }
 
+#[test]
+fn an_undo_asked_anew_with_another_payload_takes_back_what_was_done_before() {
+    for is_certain in [true, false] {
+        let service = Service::new();
+        service.action("a", output("1")).unwrap();
+        assert_eq!(service.undo("u", Err(no_money())).unwrap(), Answer::Refused(no_money()));
+        let undo = key("saga-1/Pay/compensation/2");
+        let ask = |payload| {
+            let call = refund(&undo, payload);
+            let call = if is_certain { call.certain() } else { call };
+            let back = |c: &Connection| service.effect(c, "taken back", output("back"));
+            barrier::undo(&service.connection, call, NOW, back)
+        };
+        assert_eq!(ask("corrected").unwrap(), completed("back"));
+        assert_eq!(ask("corrected").unwrap(), completed("back"), "once");
+        assert_eq!(service.effects(), ["acted", "taken back"]);
+        assert!(matches!(ask("other"), Err(BarrierError::PayloadConflict { .. })));
+    }
+}
+
 /// Field case I: the second effect vanished, and was told the answer of the first.
 #[test]
 fn a_second_effect_under_one_key_is_an_error_whatever_came_of_the_first() {

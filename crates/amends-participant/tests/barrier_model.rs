@@ -88,7 +88,17 @@ impl Model {
         }
     }
 
+    /// The row that an undo is about: an earlier one, if the undo alone was asked anew with another payload.
+    fn row_of_undo(&self, (occurrence, round): Row) -> Row {
+        let is_done =
+            |row: &Row| matches!(self.rows.get(row), Some(State::Acted { .. } | State::Undone { .. }));
+        let earlier = (1..round).rev().map(|round| (occurrence, round));
+        let is_absent = !self.rows.contains_key(&(occurrence, round));
+        earlier.filter(|_| is_absent).find(is_done).unwrap_or((occurrence, round))
+    }
+
     fn undo(&mut self, op: Operation, nth: usize) -> Seen {
+        let op = Operation { row: self.row_of_undo(op.row), ..op };
         match self.rows.get(&op.row) {
             None if op.certain => Seen::Refused(ROW_FORGOTTEN.to_owned()),
             None | Some(State::Refused { .. } | State::Blocked) => {

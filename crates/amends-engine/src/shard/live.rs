@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use amends_core::{Command, EffectId, OwedCall, Standing, Time, Transaction};
+use amends_core::{Command, EffectId, OwedCall, Standing, Time, Transaction, TransactionId, Want};
 
 use crate::limits::SLEEP_AT_LEAST;
 use crate::participant::shared_gate::Pass;
@@ -27,8 +27,8 @@ pub(crate) struct Live<T> {
     pub(crate) standing: Standing,
     /// Calls that are owed and were given to the gate.
     pub(crate) under_way: Vec<UnderWay>,
-    /// What was wanted of its children since it is in memory.
-    pub(crate) told: Vec<EffectId>,
+    /// What was wanted last of each of its children since it is in memory.
+    pub(crate) told: Vec<(TransactionId, Want)>,
     /// Who waits for the transaction to rest.
     pub(crate) waiters: Vec<T>,
     /// Who asked for what is being appended.

@@ -596,9 +596,12 @@ impl<T: Ticket> Shard<T> {
                     under_way.reserve_exact(1);
                     under_way.push(UnderWay { call, deadline, pass });
                 }
-                Effect::Child(_) if told.contains(&effect.id()) => {}
                 Effect::Child(child) => {
-                    told.push(effect.id());
+                    match told.iter_mut().find(|(id, _)| *id == child.id) {
+                        Some((_, want)) if *want == child.want => continue,
+                        Some((_, want)) => *want = child.want,
+                        None => told.push((child.id, child.want)),
+                    }
                     wanted.push(child);
                 }
             }

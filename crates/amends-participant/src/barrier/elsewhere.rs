@@ -259,27 +259,37 @@ impl Call {
         savepoint: &Savepoint<'_>,
         now_ms: i64,
     ) -> Result<Begun<UndoIntent>, BarrierError> {
-        let Call { key, asked: undo, is_certain } = self;
+        let Call { mut key, asked: undo, is_certain } = self;
         require_direction(&key, Direction::Compensation)?;
-        let block = |row: Row| row::write(savepoint, &key, row, Form::Elsewhere, &State::Blocked);
+        let mut is_corrected = false;
         if let Some(row) = row::insert(savepoint, &key, now_ms)? {
-            if is_certain {
+            if let Some(acted) = row::earlier_round(savepoint, &key)? {
+                // The undo alone was asked anew, with another payload: it takes back what was done before.
+                savepoint.start_over()?;
+                key = acted;
+                is_corrected = true;
+            } else if is_certain {
                 savepoint.start_over()?;
                 return Ok(Begun::Answered(row_forgotten()));
+            } else {
+                row::write(savepoint, &key, row, Form::Elsewhere, &State::Blocked)?;
+                return Ok(Begun::Answered(nothing_to_undo()));
             }
-            block(row)?;
-            return Ok(Begun::Answered(nothing_to_undo()));
         }
         let (row, form, found) = row::load(savepoint, &key)?;
         let (action, effect) = match (found, form) {
             (State::Blocked, Form::Here | Form::Elsewhere) => return Ok(Begun::Answered(nothing_to_undo())),
             (State::Refused { .. }, Form::Here) => {
-                block(row)?;
+                row::write(savepoint, &key, row, Form::Elsewhere, &State::Blocked)?;
                 return Ok(Begun::Answered(nothing_to_undo()));
             }
             (State::Undone { undo: first, undo_answer, .. }, Form::Here | Form::Elsewhere) => {
                 require_same(&key, &first, &undo)?;
                 return Ok(Begun::Answered(Answer::Completed(undo_answer)));
+            }
+            // A refused undo is not remembered, but for what it asked: a corrected one asks for something else.
+            (State::Undoing { action, effect, .. }, Form::Here | Form::Elsewhere) if is_corrected => {
+                (action, effect)
             }
             (State::Undoing { undo: first, effect, .. }, Form::Here | Form::Elsewhere) => {
                 require_same(&key, &first, &undo)?;

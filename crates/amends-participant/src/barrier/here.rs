@@ -111,14 +111,21 @@ pub fn undo_in(
     business: impl FnOnce(&Connection) -> Result<Decision, DataError>,
 ) -> Result<Answer, BarrierError> {
     use_up(savepoint, &delivery, Direction::Compensation)?;
-    let key = delivery.key;
+    let mut key = delivery.key;
+    let earlier;
     if let Some(row) = row::insert(savepoint, key, now_ms)? {
-        if delivery.is_certain {
+        earlier = row::earlier_round(savepoint, key)?;
+        if let Some(acted) = &earlier {
+            // The undo alone was asked anew, with another payload: it takes back what was done before.
+            savepoint.start_over()?;
+            key = acted;
+        } else if delivery.is_certain {
             savepoint.start_over()?;
             return Ok(row_forgotten());
+        } else {
+            row::write(savepoint, key, row, Form::Here, &State::Blocked)?;
+            return Ok(nothing_to_undo());
         }
-        row::write(savepoint, key, row, Form::Here, &State::Blocked)?;
-        return Ok(nothing_to_undo());
     }
     let (row, form, found) = row::load(savepoint, key)?;
     match (found, form) {

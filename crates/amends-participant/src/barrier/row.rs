@@ -152,6 +152,21 @@ pub(super) fn find(connection: &Connection, key: &CallKey) -> Result<Option<(Row
     }
 }
 
+/// The key under which what this undo takes back was done: in an earlier round, if the undo alone was asked anew,
+/// with another payload.
+pub(super) fn earlier_round(connection: &Connection, key: &CallKey) -> Result<Option<CallKey>, DataError> {
+    if key.round() == 1 {
+        return Ok(None);
+    }
+    let round: Option<u32> = connection
+        .prepare_cached(
+            "SELECT MAX(round) FROM amends_barrier WHERE key = ?1 AND round < ?2
+             AND status IN ('acted', 'undone', 'intended', 'undoing')",
+        )?
+        .query_row(params![key.shared(), key.round()], |row| row.get(0))?;
+    Ok(round.map(|round| key.in_round(round)))
+}
+
 pub(super) fn delete_oldest(
     connection: &Connection,
     before_ms: i64,
