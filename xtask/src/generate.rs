@@ -30,6 +30,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("Engine", "crates/amends-engine/src/limits.rs"),
     ("Definitions", "crates/amends-definition/src/limits.rs"),
     ("Calls over HTTP", "crates/amends-http/src/limits.rs"),
+    ("Journal", "crates/amends-journal/src/limits.rs"),
     ("Journal on SQLite", "crates/amends-journal-sqlite/src/limits.rs"),
     ("Log", "crates/amends-log/src/limits.rs"),
     ("SQLite", "crates/amends-sqlite/src/limits.rs"),

@@ -34,3 +34,6 @@ pub const EVENT_BYTES_MAX: usize = 8 << 20;
 
 /// How long a connection that is not used is kept: less than servers keep it.
 pub const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(20);
+
+/// How long a server may take for a backup.
+pub const BACKUP_TIME_MAX: Duration = Duration::from_secs(3_600);

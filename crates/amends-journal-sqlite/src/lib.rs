@@ -9,6 +9,7 @@
 
 mod absence;
 mod archive;
+mod check;
 mod committer;
 mod definitions;
 mod entry;
@@ -62,6 +63,7 @@ use crate::limits::{
     READER_CACHE_KIB,
 };
 
+pub use check::{Checked, check};
 pub use open::OpenError;
 pub use portable::{ImportError, Imported, import};
 

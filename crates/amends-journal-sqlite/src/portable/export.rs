@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use amends_journal::Backup;
 use bytes::Bytes;
@@ -21,15 +22,18 @@ pub(crate) fn export(look: &Look<'_>, to: &Path) -> Result<io::Result<Backup>, R
     let partial = partial(to);
     let written = write(look, to, &partial);
     if !matches!(written, Ok(Ok(_))) {
-        // What is left over is nobody's; the next one writes over it.
+        // What is left over is nobody's.
         let _ = fs::remove_file(&partial);
     }
     written
 }
 
 fn partial(to: &Path) -> PathBuf {
+    /// Two that are asked for the same file do not write into each other's.
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
+    name.push(format!(".partial-{}-{number}", std::process::id()));
     to.with_file_name(name)
 }
 
@@ -49,7 +53,9 @@ fn write(look: &Look<'_>, to: &Path, partial: &Path) -> Result<io::Result<Backup
     drop(out);
     let durable = || {
         file.sync_all()?;
-        fs::rename(partial, to)?;
+        // Not a renaming, which would replace what came there meanwhile.
+        fs::hard_link(partial, to)?;
+        fs::remove_file(partial)?;
         let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(Backup { transactions, bytes: fs::metadata(to)?.len() })

@@ -4,15 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use amends_core::{DefinitionName, DefinitionSpec, Mode, Partitions, SagaSpec, Time};
+use amends_core::{
+    DefinitionName, DefinitionSpec, Event, Facts, Mode, Partitions, SagaSpec, StepIndex, Time,
+};
 use amends_journal::conformance::submit;
+use amends_journal::record::{self, Record};
 use amends_journal::{
     Append, AppendAnswer, Expected, Filter, Fingerprint, Loaded, NewTransaction, Reads, StartKey, Tags,
     Upkeep,
 };
-use amends_journal_sqlite::{ImportError, SqliteJournal, SqliteOptions, import};
+use amends_journal_sqlite::{ImportError, OpenError, SqliteJournal, SqliteOptions, check, import};
 
-use crate::place::{COMPLETED, Place, commit, ending, everything, exactly, id, next, start};
+use crate::place::{COMPLETED, Place, commit, database_of, ending, everything, exactly, id, next, start};
 
 fn open(directory: &Path) -> SqliteJournal {
     SqliteJournal::open(directory, SqliteOptions::default(), Box::new(|why| panic!("{why}"))).unwrap()
@@ -219,4 +222,65 @@ fn what_a_killed_backup_left_is_no_backup_and_the_next_one_is_whole() {
     let directory = killed.path().join("imported");
     import(&killed.path().join("backup"), &directory).unwrap();
     assert_same(&journal, &open(&directory));
+}
+
+#[test]
+fn a_check_finds_nothing_in_a_sound_journal_even_after_a_kill() {
+    let place = Place::new();
+    let journal = open(&place.path());
+    for number in 1..=6 {
+        let new = NewTransaction { parent: None, ..new_of(labelled(number)) };
+        let new = Expected::New(Box::new(new));
+        commit(&journal, real(Append { expected: new, ..labelled(number) }, 1));
+        commit(&journal, real(next(number, 1), 2));
+    }
+    commit(&journal, real(ending(3, 2), 3));
+    exactly(&journal, &everything());
+    commit(&journal, real(ending(4, 2), 3));
+    let killed = place.as_left_by_a_kill();
+    let checked = check(&killed.path()).unwrap();
+    assert_eq!(checked.findings, [""; 0]);
+    assert!(checked.batches >= 1, "the log has what came last");
+    assert!(matches!(check(&place.path()), Err(OpenError::InUse { .. })));
+    drop(journal);
+    let checked = check(&place.path()).unwrap();
+    assert_eq!((checked.findings.as_slice(), checked.transactions, checked.records), (&[][..], 6, 14));
+    // Whatever an import lays out holds the same.
+    let file = killed.path().join("backup");
+    let journal = open(&killed.path());
+    journal.backup(&file).unwrap();
+    let directory = killed.path().join("imported");
+    import(&file, &directory).unwrap();
+    let checked = check(&directory).unwrap();
+    assert_eq!((checked.findings.as_slice(), checked.transactions, checked.records), (&[][..], 6, 14));
+}
+
+#[test]
+fn a_check_names_what_does_not_agree() {
+    let Exported { place, journal, file: _ } = exported();
+    drop(journal);
+    {
+        let database = database_of(&place);
+        database
+            .execute_batch(
+                "UPDATE record SET body = x'00' WHERE no = 1; DELETE FROM tagged WHERE no = 5; UPDATE tally SET transactions = 7 WHERE standing = 6",
+            )
+            .unwrap();
+    }
+    let findings = check(&place.path()).unwrap().findings.join("; ");
+    for wanted in ["is not found by its tag order=5", "the counts are not", "record 1 of transaction"] {
+        assert!(findings.contains(wanted), "{wanted}: {findings}");
+    }
+}
+
+fn new_of(append: Append) -> NewTransaction {
+    let Expected::New(new) = append.expected else { panic!("it is a start") };
+    *new
+}
+
+/// With a record that can be read.
+fn real(append: Append, sequence: u64) -> Append {
+    let facts = Facts::Saga(vec![Event::StepStarted { step: StepIndex(0).into() }]);
+    let record = record::encode(append.id, sequence, &Record { at: append.at, facts });
+    Append { record, ..append }
 }
