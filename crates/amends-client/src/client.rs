@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{ClientError, Refused};
@@ -92,6 +93,26 @@ pub(crate) struct Answer {
 }
 
 pub(crate) const JSON: &str = "application/json";
+
+/// A call that changes nothing.
+pub(crate) fn get<'a>(path: &'a [&'a str]) -> Ask<'a> {
+    Ask {
+        method: Method::GET,
+        path,
+        query: Vec::new(),
+        headers: Vec::new(),
+        body: None,
+        repeat: Repeat::Safe,
+        held: Duration::ZERO,
+    }
+}
+
+/// A call that the server knows by a key, or that changes nothing when it is repeated.
+pub(crate) fn post<'a>(path: &'a [&'a str], body: &impl Serialize) -> Ask<'a> {
+    let body =
+        serde_json::to_vec(body).expect("what we send has text for names, and nothing else that could fail");
+    Ask { method: Method::POST, body: Some((JSON, Bytes::from(body))), ..get(path) }
+}
 
 impl Client {
     /// A client of this server (`http://127.0.0.1:8080`), without a token.

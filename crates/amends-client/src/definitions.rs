@@ -6,9 +6,8 @@ use amends_api::{Definition, DefinitionList, Registered, Retired};
 use bytes::Bytes;
 use hyper::Method;
 
-use crate::client::{Ask, Client, JSON};
+use crate::client::{Ask, Client, JSON, get};
 use crate::error::ClientError;
-use crate::sagas::get;
 
 impl Client {
     /// Registers a text as a definition of this name.

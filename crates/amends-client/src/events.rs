@@ -10,10 +10,9 @@ use amends_api::Fact;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::client::{Ask, Client};
+use crate::client::{Ask, Client, get};
 use crate::error::ClientError;
 use crate::limits::{ANSWER_TIME_MAX, RECONNECTIONS_MAX, REST_FIRST, REST_MAX, SILENCE_MAX};
-use crate::sagas::get;
 use crate::sse::{Frame, Parser};
 
 /// A stream of facts.

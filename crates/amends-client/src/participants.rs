@@ -5,9 +5,8 @@
 use amends_api::{Participant, ParticipantList};
 use hyper::Method;
 
-use crate::client::{Ask, Client};
+use crate::client::{Ask, Client, get};
 use crate::error::ClientError;
-use crate::sagas::get;
 
 impl Client {
     /// A page of all participants, by name and origin.

@@ -9,11 +9,9 @@ use amends_api::{
     Bulk, BulkRequest, Count, Journal, Payload, Saga, SagaList, SignalAccepted, StartSaga, VerbName,
     VerbRequest,
 };
-use bytes::Bytes;
 use hyper::Method;
-use serde::Serialize;
 
-use crate::client::{Ask, Client, JSON, Repeat};
+use crate::client::{Ask, Client, JSON, Repeat, get, post};
 use crate::error::ClientError;
 use crate::events::Events;
 use crate::filter::Filter;
@@ -196,23 +194,4 @@ impl Client {
 #[must_use]
 pub fn new_key() -> String {
     uuid::Uuid::now_v7().to_string()
-}
-
-pub(crate) fn get<'a>(path: &'a [&'a str]) -> Ask<'a> {
-    Ask {
-        method: Method::GET,
-        path,
-        query: Vec::new(),
-        headers: Vec::new(),
-        body: None,
-        repeat: Repeat::Safe,
-        held: Duration::ZERO,
-    }
-}
-
-/// A call that the server knows by a key, or that changes nothing when it is repeated.
-pub(crate) fn post<'a>(path: &'a [&'a str], body: &impl Serialize) -> Ask<'a> {
-    let body =
-        serde_json::to_vec(body).expect("what we send has text for names, and nothing else that could fail");
-    Ask { method: Method::POST, body: Some((JSON, Bytes::from(body))), ..get(path) }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Config;
-use super::read::Source;
+use super::source::Source;
 
 /// What begins so may be named as a secret without being listed.
 const SECRET_PREFIX: &str = "AMENDS_SECRET_";

@@ -8,6 +8,7 @@ mod check;
 pub(crate) mod read;
 mod setting;
 mod shown;
+mod source;
 #[cfg(test)]
 mod tests;
 

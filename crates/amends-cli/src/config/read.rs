@@ -6,13 +6,13 @@
 //! mean together: [`super::check`] does.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::setting::{Given, Setting};
+use super::source::Source;
 use super::{Config, Key, NotifyConfig, ParticipantConfig, check, shown};
 use crate::failure::Failure;
 
@@ -25,27 +25,6 @@ const NOT_KEYS: [&str; 3] = ["AMENDS_CONFIG", "AMENDS_SERVER", "AMENDS_NO_PROGRE
 /// What begins so is a secret that definitions or the configuration name, or comes from Kubernetes, which puts
 /// the address of a service called `amends` into the environment of every pod.
 const NOT_OURS: [&str; 4] = ["AMENDS_SECRET_", "AMENDS_SERVICE_", "AMENDS_PORT_", "AMENDS_BENCH_"];
-
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The file, with the line.
-    File { path: PathBuf, line: usize },
-    /// An environment variable.
-    Environment(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => f.write_str(name),
-            Self::Flag(name) => f.write_str(name),
-        }
-    }
-}
 
 /// What a command line says.
 #[derive(Debug, Default)]
@@ -61,7 +40,7 @@ pub(crate) struct Flags {
 pub(crate) struct InForce {
     pub(crate) config: Config,
     /// By key; `participants.NAME.key` and `notify.N.key` of those.
-    pub(super) sources: BTreeMap<String, Source>,
+    sources: BTreeMap<String, Source>,
 }
 
 impl InForce {
@@ -103,7 +82,7 @@ impl InForce {
 
     /// All that is in force, as a file that says where each value came from.
     pub(crate) fn shown(&self) -> String {
-        shown::file(self)
+        shown::file(&self.config, &self.sources)
     }
 }
 

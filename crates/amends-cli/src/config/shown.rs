@@ -3,13 +3,14 @@
 //! Owns the form: a file that could be used as it is, with the source of each value beside it. Promises that no
 //! secret is in it. Does not print.
 
-use super::read::InForce;
+use std::collections::BTreeMap;
+
 use super::setting::quoted;
+use super::source::Source;
 use super::{Config, NotifyConfig, ParticipantConfig};
 
 /// All that is in force.
-pub(super) fn file(in_force: &InForce) -> String {
-    let InForce { config, sources } = in_force;
+pub(super) fn file(config: &Config, sources: &BTreeMap<String, Source>) -> String {
     let source = |path: &str| sources.get(path).map_or_else(|| "default".to_owned(), ToString::to_string);
     let mut lines = Vec::new();
     let mut table = "";
