@@ -189,7 +189,7 @@ async fn a_202_with_a_wish_is_asked_again_with_the_same_key() {
     engine.register(&definition(port, "", "attempts: 4"), None).await.unwrap();
     let id = engine.start(request(Wait::Accepted)).await.unwrap().transaction.id();
     assert_eq!(rested(&engine, id).await, Status::Completed);
-    let keys = keys.lock().unwrap();
+    let keys = keys.lock().unwrap().clone();
     assert_eq!(keys.len(), 3);
     assert!(keys.iter().all(|key| *key == format!("{id}/Pay/action")), "{keys:?}");
     engine.stop(Duration::ZERO).await;
@@ -236,7 +236,7 @@ async fn a_service_that_was_down_is_drained_when_it_returns_and_nothing_happens_
     for id in ids {
         assert_eq!(rested(&engine, id).await, Status::Completed);
     }
-    let effects = effects.lock().unwrap();
+    let effects = effects.lock().unwrap().clone();
     assert_eq!(effects.len(), SAGAS);
     assert!(effects.values().all(|times| *times == 1), "nothing was asked for again that was answered");
     let view = view();
