@@ -661,7 +661,7 @@ fn definitions_are_listed_printed_compared_and_retired() {
 #[test]
 fn participants_are_shown_with_breaker_and_last_error() {
     let participant = json!({"name": "payments", "origin": "http://127.0.0.1:8082",
-        "breaker": {"state": "open", "unknown_in_a_row": 20, "probe_at": "2026-11-30T10:00:30.000Z"}, "queued": 12,
+        "breaker": {"state": "open", "open_since": "2026-11-30T10:00:00.000Z", "probe_at": "2026-11-30T10:00:30.000Z"}, "queued": 12,
         "calls": 0, "concurrency": 64,
         "outcomes": {"completed": 5, "refused": 1, "working": 0, "unknown": 20, "conflict": 0},
         "last_error": {"at": "2026-11-30T10:00:00.000Z", "code": "timeout", "message": "no answer within 5 s"}});
@@ -688,7 +688,7 @@ fn participants_are_shown_with_breaker_and_last_error() {
         exit 0
         out | participant payments
         out | origin      http://127.0.0.1:8082
-        out | breaker     open, 20 unknown answers in a row, asks again at 2026-11-30 10:00:30
+        out | breaker     open since 2026-11-30 10:00:00, asks again at 2026-11-30 10:00:30
         out | calls       0 of 64, 12 wait
         out | answers     5 completed, 1 refused, 0 working, 20 unknown, 0 conflicts
         out | last error  2026-11-30 10:00:00 timeout: no answer within 5 s
@@ -703,7 +703,7 @@ fn participants_are_shown_with_breaker_and_last_error() {
         out | origin: "http://127.0.0.1:8082"
         out | breaker:
         out |   state: open
-        out |   unknown_in_a_row: 20
+        out |   open_since: "2026-11-30T10:00:00.000Z"
         out |   probe_at: "2026-11-30T10:00:30.000Z"
         out | queued: 12
         out | calls: 0
