@@ -10,6 +10,7 @@ mod book;
 mod cargo;
 mod check;
 mod circles;
+mod contract;
 mod documents;
 mod generate;
 mod instructions;
@@ -46,6 +47,8 @@ enum Task {
     Participants(participants::Arguments),
     /// Counts what a saga costs in instructions, and whether that has grown.
     Instructions(instructions::Arguments),
+    /// Tries the whole API from its OpenAPI document with schemathesis, where that is installed.
+    Contract,
     /// The crash campaign: real orders, SIGKILL at random instants, and a check that nothing was lost.
     Kill(amends_campaign::Arguments),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Book => book::run(),
         Task::Participants(arguments) => participants::run(&arguments),
         Task::Instructions(arguments) => instructions::run(&arguments),
+        Task::Contract => contract::run(),
         Task::Kill(arguments) => amends_campaign::run(&arguments, cargo::build_for_campaign),
     }
 }

@@ -161,7 +161,9 @@ async fn serve(config: &Config) -> Result<(), String> {
         .map(|endpoint| tokio::spawn(telemetry::follow(engine.clone(), endpoint)));
     let stop = asked_to_stop().map_err(|error| format!("signals cannot be watched: {error}"))?;
     say(&format!("Amends serves on {scheme}://{address}  (data in {})", config.data.display()));
-    server.run(routes::of_engine(&engine), stop, engine.stop(config.grace)).await;
+    let settings = routes::v1::Settings { jobs: Some(config.data.join("jobs")) };
+    let routes = routes::of_engine_with(&engine, settings).map_err(|error| error.to_string())?;
+    server.run(routes, stop, engine.stop(config.grace)).await;
     // When nothing was under way at the server, the engine has not been stopped yet.
     engine.stop(config.grace).await;
     if let Some(traces) = traces {

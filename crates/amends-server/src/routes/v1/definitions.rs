@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Api;
 use super::call::{Answer, Asked, BARE, Body, Call, Content, Method, json, ok, route};
-use super::filter::{self, CURSOR, LIMIT};
+use super::filter::{self, LIMIT};
 use super::nearest::nearest;
 use super::shape::{Field, Kind, optional, required, text};
 use crate::problem::Problem;
@@ -20,6 +20,11 @@ use crate::wire;
 
 const NAME: Field = required("name", text(128), "the definition's name");
 const VERSION: Field = required("n", Kind::Number { min: 1, max: u32::MAX as u64 }, "the version");
+const CURSOR: Field = optional(
+    "cursor",
+    Kind::Written { pattern: "^(d1_[0-9a-f]+_[0-9]+)?$", max: 1_100 },
+    "next_cursor of the page before",
+);
 pub(super) const FORMAT: Field = optional("format", Kind::Word(&["mermaid", "svg"]), "mermaid unless given");
 
 /// A diagram, of whatever.

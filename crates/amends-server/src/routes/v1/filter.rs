@@ -17,7 +17,7 @@ use crate::problem::Problem;
 pub(super) const STATUSES: &[&str] =
     &["pending", "in_progress", "compensating", "completed", "compensated", "failed", "abandoned"];
 
-const TAG: Kind = text(TAG_KEY_BYTES_MAX + 1 + TAG_VALUE_BYTES_MAX);
+const TAG: Kind = Kind::Written { pattern: "^[^=]+=", max: TAG_KEY_BYTES_MAX + 1 + TAG_VALUE_BYTES_MAX };
 
 pub(super) const DEFINITION: Field = optional("definition", text(128), "only of this definition");
 pub(super) const VERSION: Field = optional(
@@ -32,7 +32,11 @@ pub(super) const KEY: Field =
 pub(super) const PARENT: Field = optional("parent", Kind::Id, "only those that this saga started");
 pub(super) const SINCE: Field = optional("since", Kind::Moment, "only those that started then or later");
 pub(super) const UNTIL: Field = optional("until", Kind::Moment, "only those that started before");
-pub(super) const CURSOR: Field = optional("cursor", text(64), "next_cursor of the page before");
+pub(super) const CURSOR: Field = optional(
+    "cursor",
+    Kind::Written { pattern: "^(s1_[0-9a-f]{16})?$", max: 19 },
+    "next_cursor of the page before",
+);
 pub(super) const LIMIT: Field =
     optional("limit", Kind::Number { min: 1, max: PAGE_MAX as u64 }, "how many at most; 100 unless given");
 

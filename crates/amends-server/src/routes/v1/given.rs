@@ -167,7 +167,7 @@ fn of_json(kind: Kind, raw: &RawValue, pointer: &str) -> Result<Value, Problem> 
             let number: u64 = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
             if (min..=max).contains(&number) { Ok(Value::Number(number)) } else { Err(wrong()) }
         }
-        Kind::Text { .. } | Kind::Word(_) | Kind::Id | Kind::Moment => {
+        Kind::Text { .. } | Kind::Written { .. } | Kind::Word(_) | Kind::Id | Kind::Moment => {
             let text: String = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
             of_text(kind, &text).ok_or_else(wrong)
         }
@@ -197,6 +197,7 @@ fn of_text(kind: Kind, text: &str) -> Option<Value> {
         Kind::Text { min, max } => {
             (min..=max).contains(&text.chars().count()).then(|| Value::Text(text.to_owned()))
         }
+        Kind::Written { max, .. } => (text.chars().count() <= max).then(|| Value::Text(text.to_owned())),
         Kind::Word(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
         Kind::Number { min, max } => {
             let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -15,6 +15,13 @@ pub(super) enum Kind {
         /// At most.
         max: usize,
     },
+    /// A text that this pattern has matched when it was given out, or is written so; how it is read is told apart.
+    Written {
+        /// The pattern.
+        pattern: &'static str,
+        /// Characters at most.
+        max: usize,
+    },
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number.
@@ -78,6 +85,9 @@ impl Kind {
     pub(super) fn schema(self) -> Value {
         match self {
             Self::Text { min, max } => json!({"type": "string", "minLength": min, "maxLength": max}),
+            Self::Written { pattern, max } => {
+                json!({"type": "string", "pattern": pattern, "maxLength": max})
+            }
             Self::Word(words) => json!({"type": "string", "enum": words}),
             Self::Number { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
             Self::Id => json!({"type": "string", "format": "uuid",
@@ -94,6 +104,7 @@ impl Kind {
         match self {
             Self::Text { min: 0, max } => format!("a text of at most {max} characters"),
             Self::Text { min, max } => format!("a text of {min} to {max} characters"),
+            Self::Written { max, .. } => format!("a text of at most {max} characters"),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Id => {
