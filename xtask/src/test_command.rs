@@ -61,6 +61,8 @@ enum Stage {
     Instructions,
     /// The short crash campaign on that binary.
     Kill,
+    /// The same over services that are processes of their own.
+    KillServices,
     /// The crash campaign catches broken builds.
     KillSelfTest,
 }
@@ -117,6 +119,7 @@ impl Stage {
             Stage::Participants => "participants in five languages",
             Stage::Instructions => "instruction counts",
             Stage::Kill => "crash campaign",
+            Stage::KillServices => "crash campaign over services",
             Stage::KillSelfTest => "self-test of the crash campaign",
         }
     }
@@ -136,6 +139,7 @@ impl Stage {
             Stage::Participants => try_participants(),
             Stage::Instructions => count_instructions(),
             Stage::Kill => run_campaign(seed),
+            Stage::KillServices => run_services_campaign(seed),
             Stage::KillSelfTest => run_self_test(seed),
         }
     }
@@ -246,6 +250,17 @@ fn run_campaign(seed: Seed) -> Result<(), Failed> {
     }
 }
 
+fn run_services_campaign(seed: Seed) -> Result<(), Failed> {
+    let repeat = format!("cargo xtask kill --services --rounds {} --seed {seed}", campaign::SERVICES_ROUNDS);
+    let failed = |why| Failed { why, repeat: repeat.clone() };
+    let binary = cargo::build_amends().map_err(|error| failed(error.to_string()))?;
+    match campaign::run_short_services(&binary, seed) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(failed("something was lost, doubled or changed: see above".to_owned())),
+        Err(CouldNotRun(why)) => Err(failed(why)),
+    }
+}
+
 fn run_self_test(seed: Seed) -> Result<(), Failed> {
     let failed = |why| Failed { why, repeat: format!("cargo xtask kill --self-test --seed {seed}") };
     let binary = cargo::build_sabotaged_amends().map_err(|error| failed(error.to_string()))?;
@@ -280,7 +295,7 @@ const QUICK: [Stage; 8] = [
 ];
 
 /// From the quickest to the slowest.
-const ALL: [Stage; 13] = [
+const ALL: [Stage; 14] = [
     Stage::Tools,
     Stage::Format,
     Stage::Generated,
@@ -293,5 +308,6 @@ const ALL: [Stage; 13] = [
     Stage::Participants,
     Stage::Instructions,
     Stage::Kill,
+    Stage::KillServices,
     Stage::KillSelfTest,
 ];

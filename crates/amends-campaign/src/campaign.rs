@@ -6,6 +6,7 @@
 //! Does not print its result: that is the report's. Start reading at `Plan::run`.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Mutex;
@@ -18,7 +19,7 @@ use super::could_not_run::CouldNotRun;
 use super::crew::Bell;
 use super::order::OrderKey;
 use super::place::{Kept, Place};
-use super::process::{Launch, NotUp, Server, panic_in};
+use super::process::{Launch, NotUp, Server, Services, panic_in};
 use super::progress::Progress;
 use super::random::{Random, Seed, Stream};
 use super::record::Tally;
@@ -41,6 +42,8 @@ pub(crate) struct Plan {
     /// The deliberately broken variant, in a build that has some.
     pub(crate) sabotage: Option<String>,
     pub(crate) checks: Checks,
+    /// Whether the services are processes of their own, which are killed as well.
+    pub(crate) services: Services,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub(crate) struct Summary {
     pub(crate) rounds: u32,
     /// Kills, those during start-up included.
     pub(crate) kills: u32,
+    /// Kills of services that are processes of their own.
+    pub(crate) service_kills: u32,
     pub(crate) tally: Tally,
     /// What the shop held at the end, if it could be looked at.
     pub(crate) held: Option<Held>,
@@ -83,6 +88,7 @@ impl Plan {
             scene: Scene::new(launch.port(), self.seed, self.clients),
             launch,
             kills: 0,
+            service_kills: 0,
             worst_restart: Duration::ZERO,
             held: None,
         };
@@ -106,6 +112,7 @@ impl Plan {
             seed: self.seed,
             rounds,
             kills: campaign.kills,
+            service_kills: campaign.service_kills,
             tally,
             held: campaign.held,
             worst_restart: campaign.worst_restart,
@@ -116,7 +123,7 @@ impl Plan {
     }
 
     fn launch(&self, place: &Place, data: &Path) -> Result<Launch, CouldNotRun> {
-        Launch::new(&self.binary, data, place.log.clone(), self.sabotage.as_deref())
+        Launch::new(&self.binary, data, place.log.clone(), self.services, self.sabotage.as_deref())
             .map_err(|error| CouldNotRun(format!("no free port on 127.0.0.1: {error}")))
     }
 }
@@ -138,6 +145,7 @@ struct Campaign<'a> {
     launch: Launch,
     scene: Scene,
     kills: u32,
+    service_kills: u32,
     worst_restart: Duration,
     held: Option<Held>,
 }
@@ -172,7 +180,7 @@ impl Campaign<'_> {
     fn kill_first_starts(&mut self) -> Result<(), CouldNotRun> {
         let mut random = Random::new(self.plan.seed, Stream::FirstStarts);
         for _ in 0..random.within(0..=FIRST_STARTS_KILLED_MAX) {
-            self.kill_during_start(drawn(&mut random, START_MILLISECONDS))?;
+            self.kill_during_start(drawn(&mut random, self.start_milliseconds()))?;
         }
         Ok(())
     }
@@ -181,7 +189,7 @@ impl Campaign<'_> {
         let Some(mut server) = self.start()? else { return Ok(()) };
         let mut random = Random::new(self.plan.seed, Stream::Round { round });
         self.repeat_some(round);
-        let lifetime = drawn(&mut random, LOAD_MILLISECONDS);
+        let lifetime = drawn(&mut random, self.load_milliseconds());
         self.load(round, &mut server, lifetime)?;
         self.kill(server)?;
         let again = match random.below(100) {
@@ -190,9 +198,50 @@ impl Campaign<'_> {
             _ => 0,
         };
         for _ in 0..again {
-            self.kill_during_start(drawn(&mut random, START_MILLISECONDS))?;
+            self.kill_during_start(drawn(&mut random, self.start_milliseconds()))?;
         }
         Ok(())
+    }
+
+    fn load_milliseconds(&self) -> RangeInclusive<u64> {
+        match self.plan.services {
+            Services::Inside => LOAD_MILLISECONDS,
+            Services::Apart => LOAD_MILLISECONDS_APART,
+        }
+    }
+
+    fn start_milliseconds(&self) -> RangeInclusive<u64> {
+        match self.plan.services {
+            Services::Inside => START_MILLISECONDS,
+            Services::Apart => START_MILLISECONDS_APART,
+        }
+    }
+
+    /// Kills services at random instants of that time, and a few more at its end, when the coordinator is about to be
+    /// killed as well. Says how many there were.
+    fn strike_services(&self, round: u32, server: &Server, lifetime: Duration, bell: &Bell) -> u32 {
+        let count = u64::try_from(server.services()).expect("there are few services");
+        if count == 0 {
+            bell.wait(lifetime);
+            return 0;
+        }
+        let mut random = Random::new(self.plan.seed, Stream::Services { round });
+        let place = |random: &mut Random| usize::try_from(random.below(count)).expect("an index");
+        let whole = u64::try_from(lifetime.as_micros()).expect("a round is short");
+        let mut instants: Vec<u64> =
+            (0..random.within(0..=SERVICES_KILLED_MAX)).map(|_| random.within(0..=whole)).collect();
+        instants.sort_unstable();
+        let began = Instant::now();
+        let mut strikes = 0;
+        for instant in instants {
+            bell.wait(Duration::from_micros(instant).saturating_sub(began.elapsed()));
+            strikes += u32::from(server.strike_service(place(&mut random)));
+        }
+        bell.wait(lifetime.saturating_sub(began.elapsed()));
+        for _ in 0..random.within(0..=TOGETHER_KILLED_MAX) {
+            strikes += u32::from(server.strike_service(place(&mut random)));
+        }
+        strikes
     }
 
     /// Starts the process and waits until it is up; none if a kill left something it does not come up on.
@@ -222,23 +271,23 @@ impl Campaign<'_> {
 
     /// Lets the clients post for that long. They are called off just before the kill, so that an answer which
     /// does not come before is told from one that dies with the process.
-    fn load(&self, round: u32, server: &mut Server, lifetime: Duration) -> Result<(), CouldNotRun> {
+    fn load(&mut self, round: u32, server: &mut Server, lifetime: Duration) -> Result<(), CouldNotRun> {
         let load = Load { scene: &self.scene, round, bell: Bell::default(), lost: Mutex::default() };
+        let mut strikes = 0;
         let ended = load.run(|| {
-            load.bell.wait(lifetime);
+            strikes = self.strike_services(round, server, lifetime, &load.bell);
             let ended = server.exit_status();
             load.bell.ring();
             // Now, and not after the clients have gone: those who wait for an answer must not get it.
             server.strike().and(ended)
         });
+        let lost = load.lost.into_inner().expect("nobody panics while holding it");
+        self.service_kills += strikes;
         match ended.map_err(|error| cannot_kill(&error))? {
             Some(status) => {
                 self.note_exit(server, status, format!("round {round}"));
             }
-            None => {
-                let lost = load.lost.into_inner().expect("nobody panics while holding it");
-                self.scene.violations().extend(lost);
-            }
+            None => self.scene.violations().extend(lost),
         }
         Ok(())
     }
@@ -289,16 +338,24 @@ fn cannot_kill(error: &io::Error) -> CouldNotRun {
     CouldNotRun(format!("the process could not be watched or killed: {error}"))
 }
 
-fn drawn(random: &mut Random, milliseconds: std::ops::RangeInclusive<u64>) -> Duration {
+fn drawn(random: &mut Random, milliseconds: RangeInclusive<u64>) -> Duration {
     // To the microsecond: a kill must be able to fall between any two instructions.
     Duration::from_micros(random.within(milliseconds.start() * 1_000..=milliseconds.end() * 1_000))
 }
 
 /// How long the process lives under load. Short, so that it is often killed while recovering; long enough for
 /// whole sagas.
-const LOAD_MILLISECONDS: std::ops::RangeInclusive<u64> = 20..=400;
+const LOAD_MILLISECONDS: RangeInclusive<u64> = 20..=400;
+/// The same with services that are processes of their own: long enough for one to be killed and to come again.
+const LOAD_MILLISECONDS_APART: RangeInclusive<u64> = 50..=1_500;
 /// When a start is cut short: a start takes some tens of milliseconds, recovery included.
-const START_MILLISECONDS: std::ops::RangeInclusive<u64> = 0..=80;
+const START_MILLISECONDS: RangeInclusive<u64> = 0..=80;
+/// The same when four services are started as well.
+const START_MILLISECONDS_APART: RangeInclusive<u64> = 0..=300;
+/// Services that are killed in a round while the coordinator lives.
+const SERVICES_KILLED_MAX: u64 = 4;
+/// Services that are killed together with it.
+const TOGETHER_KILLED_MAX: u64 = 3;
 /// How often the process is killed before it was up for the first time.
 const FIRST_STARTS_KILLED_MAX: u64 = 3;
 /// Rounds followed by two kills during start-up.
@@ -322,6 +379,7 @@ mod tests {
             keeps_data: false,
             sabotage: None,
             checks: Checks::AtTheEnd,
+            services: Services::Inside,
         }
     }
 

@@ -33,6 +33,7 @@ use serde_json::json;
 
 use self::campaign::{Checks, Outcome, Plan};
 pub use self::could_not_run::CouldNotRun;
+use self::process::Services;
 pub use self::random::Seed;
 use self::self_test::SelfTest;
 
@@ -60,9 +61,12 @@ pub struct Arguments {
     /// Checks everything after each round and not only after the last: slower, and names the round.
     #[arg(long)]
     check_each_round: bool,
+    /// Runs the four services as processes of their own, and kills those as well.
+    #[arg(long)]
+    services: bool,
     /// Proves that the campaign catches deliberately broken builds; `--binary` is then one with the feature
     /// `sabotage`.
-    #[arg(long, conflicts_with_all = ["rounds", "data", "keep", "check_each_round", "sabotage"])]
+    #[arg(long, conflicts_with_all = ["rounds", "data", "keep", "check_each_round", "sabotage", "services"])]
     self_test: bool,
     /// A deliberately broken variant to run against.
     #[arg(long, hide = true)]
@@ -123,15 +127,28 @@ pub fn run(arguments: &Arguments, build: impl FnOnce(Build) -> Result<PathBuf, S
 /// # Errors
 /// It could not be run.
 pub fn run_short(binary: &Path, seed: Seed) -> Result<bool, CouldNotRun> {
+    short(binary, seed, ROUNDS, Services::Inside)
+}
+
+/// The short campaign over services that are processes of their own.
+///
+/// # Errors
+/// It could not be run.
+pub fn run_short_services(binary: &Path, seed: Seed) -> Result<bool, CouldNotRun> {
+    short(binary, seed, SERVICES_ROUNDS, Services::Apart)
+}
+
+fn short(binary: &Path, seed: Seed, rounds: u32, services: Services) -> Result<bool, CouldNotRun> {
     let plan = Plan {
         binary: binary.to_owned(),
-        rounds: ROUNDS,
+        rounds,
         seed,
         clients: CLIENTS,
         data: None,
         keeps_data: false,
         sabotage: None,
         checks: Checks::AtTheEnd,
+        services,
     };
     plan.run().map(|outcome| print(&outcome, Output::Text))
 }
@@ -155,6 +172,7 @@ fn run_campaign(arguments: &Arguments, binary: PathBuf, seed: Seed) -> Result<bo
         keeps_data: arguments.keep,
         sabotage: arguments.sabotage.clone(),
         checks: if arguments.check_each_round { Checks::AfterEachRound } else { Checks::AtTheEnd },
+        services: if arguments.services { Services::Apart } else { Services::Inside },
     };
     plan.run().map(|outcome| print(&outcome, arguments.output))
 }
@@ -183,6 +201,8 @@ fn print(outcome: &Outcome, output: Output) -> bool {
 
 /// Rounds of the short campaign: about twenty seconds, for every push.
 pub const ROUNDS: u32 = 20;
+/// Rounds of the short campaign over services that are processes of their own.
+pub const SERVICES_ROUNDS: u32 = 10;
 /// Concurrent clients: enough for group commits to hold several sagas, few enough for a laptop.
 const CLIENTS: u16 = 64;
 /// More clients would be more threads than a laptop likes.

@@ -1,8 +1,8 @@
 //! The process that is killed.
 //!
-//! Owns one `amends demo` at a time, its port, and what it writes to its standard error.
-//! Promises that no process outlives its handle, and that what it wrote since its start can be shown.
-//! Does not speak to the shop beyond asking whether it is up.
+//! Owns one `amends demo` at a time, its port, those of its services, and what they write to their standard error.
+//! Promises that no process outlives its handle by more than a moment (services notice that it is gone), and that what it wrote since its start can be shown.
+//! Does not speak to the shop beyond asking whether it is up, and to a service beyond asking which process it is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
 
 use super::http::Shop;
 use super::order::stock_argument;
@@ -21,7 +24,18 @@ pub(crate) struct Launch {
     binary: PathBuf,
     arguments: Vec<String>,
     port: u16,
+    /// The first of the services' ports, if they are processes of their own.
+    services: Option<u16>,
     log: PathBuf,
+}
+
+/// Where the services run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Services {
+    /// In the process of the coordinator.
+    Inside,
+    /// In processes of their own.
+    Apart,
 }
 
 impl Launch {
@@ -30,16 +44,27 @@ impl Launch {
         binary: &Path,
         data: &Path,
         log: PathBuf,
+        services: Services,
         sabotage: Option<&str>,
     ) -> io::Result<Launch> {
-        let port = free_port()?;
+        let first = match services {
+            Services::Inside => free_ports(1)?,
+            Services::Apart => free_ports(1 + SERVICES)?,
+        };
+        let (port, services) = match services {
+            Services::Inside => (first, None),
+            Services::Apart => (first, Some(first + 1)),
+        };
         let data = data.to_string_lossy().into_owned();
         let mut arguments: Vec<String> =
             ["demo", "--port", &port.to_string(), "--data", &data, "--stock", &stock_argument()]
                 .map(str::to_owned)
                 .into();
+        if let Some(services) = services {
+            arguments.extend(["--services".to_owned(), "--services-port".to_owned(), services.to_string()]);
+        }
         arguments.extend(sabotage.into_iter().flat_map(|name| ["--sabotage".to_owned(), name.to_owned()]));
-        Ok(Launch { binary: binary.to_owned(), arguments, port, log })
+        Ok(Launch { binary: binary.to_owned(), arguments, port, services, log })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -62,7 +87,9 @@ impl Launch {
             .stderr(log)
             .spawn()?;
         let started = Instant::now();
-        Ok(Server { child, log: self.log.clone(), log_start, started, shop: Shop::at(self.port) })
+        let services = self.services.map_or(Vec::new(), |first| (first..first + SERVICES).collect());
+        let (log, shop) = (self.log.clone(), Shop::at(self.port));
+        Ok(Server { child, log, log_start, started, shop, services })
     }
 }
 
@@ -74,6 +101,14 @@ pub(crate) struct Server {
     log_start: u64,
     started: Instant,
     shop: Shop,
+    /// The ports of the services that are processes of their own.
+    services: Vec<u16>,
+}
+
+/// What a service says of itself.
+#[derive(Debug, Deserialize)]
+struct About {
+    process: u32,
 }
 
 /// Why the process did not come up.
@@ -119,6 +154,20 @@ impl Server {
     pub(crate) fn strike(&mut self) -> io::Result<()> {
         // Killing one that has ended by itself is no error.
         self.child.kill()
+    }
+
+    /// How many services are processes of their own.
+    pub(crate) fn services(&self) -> usize {
+        self.services.len()
+    }
+
+    /// Kills one of the services where it stands (SIGKILL), and says whether there was one: it may be about to
+    /// start again.
+    pub(crate) fn strike_service(&self, place: usize) -> bool {
+        let about = Shop::at(self.services[place]).view::<About>("/health");
+        let process = about.ok().and_then(|about| i32::try_from(about.process).ok()).and_then(Pid::from_raw);
+        // One that has ended meanwhile is no error, and no kill.
+        process.is_some_and(|process| kill_process(process, Signal::KILL).is_ok())
     }
 
     /// Kills it if that has not happened yet, and waits until it is gone, so that its port and locks are
@@ -169,19 +218,21 @@ fn tail(log: &Path, start: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A port that is free.
+/// The first of so many ports in a row that are free.
 ///
-/// It lies below the range that outgoing connections get theirs from. A port of that range may be given to
+/// They lie below the range that outgoing connections get theirs from. A port of that range may be given to
 /// the very client that knocks while the process is down; the connection then meets itself, and the port is
 /// taken.
-fn free_port() -> io::Result<u16> {
+fn free_ports(count: u16) -> io::Result<u16> {
     let range = u32::from(PORT_LAST - PORT_FIRST) + 1;
     let mut last_error = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..PORT_ATTEMPTS {
         // Not from the seed: two campaigns with one seed would meet on one port.
         let drawn = getrandom::u32().map_err(io::Error::other)? % range;
         let port = PORT_FIRST + u16::try_from(drawn).expect("below the number of ports");
-        match TcpListener::bind(("127.0.0.1", port)) {
+        let bound: io::Result<Vec<TcpListener>> =
+            (port..port + count).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
+        match bound {
             Ok(_) => return Ok(port),
             Err(error) => last_error = error,
         }
@@ -189,6 +240,8 @@ fn free_port() -> io::Result<u16> {
     Err(last_error)
 }
 
+/// How many services the shop has.
+const SERVICES: u16 = 4;
 /// How long a start may take, recovery included.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How often the process is asked whether it is up; also how exactly restart times are measured.
@@ -211,7 +264,8 @@ mod tests {
         Launch {
             binary: PathBuf::from("/bin/sh"),
             arguments: vec!["-c".to_owned(), script.to_owned()],
-            port: free_port().unwrap(),
+            port: free_ports(1).unwrap(),
+            services: None,
             log: directory.join("log"),
         }
     }
@@ -258,7 +312,9 @@ mod tests {
     #[test]
     fn the_demo_is_started_on_its_port_and_data_with_stock() {
         let data = Path::new("/data");
-        let launch = Launch::new(Path::new("amends"), data, "log".into(), Some("no-barrier")).unwrap();
+        let launch =
+            Launch::new(Path::new("amends"), data, "log".into(), Services::Inside, Some("no-barrier"))
+                .unwrap();
         let port = launch.port();
         let stock = "product_1=1000000000,product_2=500,product_3=1000000000";
         assert_eq!(

@@ -50,6 +50,8 @@ pub(crate) enum Stream {
     FirstStarts,
     /// When the process is killed in a round.
     Round { round: u32 },
+    /// Which services are killed in a round, and when.
+    Services { round: u32 },
     /// Which keys are looked at again.
     Sample { round: u32 },
 }
@@ -67,6 +69,7 @@ impl Random {
             Stream::Client { round, client } => [2, u64::from(round), u64::from(client)],
             Stream::Round { round } => [3, u64::from(round), 0],
             Stream::FirstStarts => [5, 0, 0],
+            Stream::Services { round } => [6, u64::from(round), 0],
             Stream::Sample { round } => [4, u64::from(round), 0],
         };
         words.into_iter().fold(Random { state: seed.0 }, |mut random, word| {

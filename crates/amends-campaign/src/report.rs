@@ -31,7 +31,7 @@ pub(crate) fn text(outcome: &Outcome) -> String {
 }
 
 pub(crate) fn json(outcome: &Outcome) -> Value {
-    let Summary { seed, rounds, kills, tally, held, worst_restart, took } = &outcome.summary;
+    let Summary { seed, rounds, kills, service_kills, tally, held, worst_restart, took } = &outcome.summary;
     let violations: Vec<Value> = outcome
         .violations
         .by_kind()
@@ -42,6 +42,7 @@ pub(crate) fn json(outcome: &Outcome) -> Value {
         "seed": seed.to_string(),
         "rounds": rounds,
         "kills": kills,
+        "service_kills": service_kills,
         "orders_acknowledged": tally.completed + tally.compensated,
         "orders_completed": tally.completed,
         "orders_compensated": tally.compensated,
@@ -65,11 +66,15 @@ pub(crate) fn kinds(outcome: &Outcome) -> String {
 }
 
 fn summary(summary: &Summary, violations: u64) -> String {
-    let Summary { seed, rounds, kills, tally, held, worst_restart, took } = summary;
+    let Summary { seed, rounds, kills, service_kills, tally, held, worst_restart, took } = summary;
+    let of_services = match service_kills {
+        0 => String::new(),
+        more => format!(" and {more} of services"),
+    };
     let parked = held.map_or("parked unknown".to_owned(), |held| format!("{} parked", held.parked));
     format!(
         "kill: {rounds} rounds, {} orders acknowledged ({} completed, {} compensated), {} repeats compared, \
-         {kills} kills, {:.1} s, worst restart {} ms, {parked}, seed {seed}: {}",
+         {kills} kills{of_services}, {:.1} s, worst restart {} ms, {parked}, seed {seed}: {}",
         tally.completed + tally.compensated,
         tally.completed,
         tally.compensated,
@@ -102,6 +107,7 @@ mod tests {
             seed: "42".parse().unwrap(),
             rounds: 20,
             kills: 27,
+            service_kills: 0,
             tally: Tally { completed: 100, compensated: 20, accepted: 7, repeats: 50, busy: 0 },
             held: Some(Held { confirmed: 100, cancelled: 20, parked: 1 }),
             worst_restart: Duration::from_millis(85),

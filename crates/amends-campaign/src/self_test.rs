@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::campaign::{Checks, Outcome, Plan};
 use super::could_not_run::CouldNotRun;
+use super::process::Services;
 use super::random::Seed;
 use super::report;
 use super::violation::About;
@@ -53,6 +54,7 @@ impl SelfTest<'_> {
             keeps_data: false,
             sabotage: Some(variant.to_owned()),
             checks: Checks::AfterEachRound,
+            services: Services::Inside,
         };
         let mut outcome =
             plan.run().map_err(|CouldNotRun(why)| CouldNotRun(format!("--sabotage {variant}: {why}")))?;
@@ -125,6 +127,7 @@ mod tests {
                 seed: "1".parse().unwrap(),
                 rounds: 3,
                 kills: 3,
+                service_kills: 0,
                 tally: Tally::default(),
                 held: None,
                 worst_restart: Duration::ZERO,

@@ -22,7 +22,7 @@ use crate::process::{end_fatally, say, start_log};
 
 /// How long a port may be in use by the process that had it before: it ends when it notices that it was left
 /// alone.
-const PORT_TIME_MAX: Duration = Duration::from_secs(3);
+const PORT_TIME_MAX: Duration = Duration::from_secs(5);
 /// How often the port is tried again.
 const PORT_REST: Duration = Duration::from_millis(20);
 

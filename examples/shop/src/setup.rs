@@ -4,10 +4,11 @@
 //! their order and their end. Promises that what `amends bench` measures is what `amends demo` serves. Does
 //! not bind a port, talk to people or end the process. Start reading at [`Setup::open`].
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amends_engine::{Clock, EngineBuilder, Options, RegisterError, StartUpError};
 use amends_http::{HttpOptions, HttpOptionsError, HttpParticipants, Loopback, Override};
@@ -32,6 +33,12 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Threads for reads that block. Each has a stack and a share of the allocator; the readers' pools are
 /// smaller still.
 const BLOCKING_THREADS_MAX: usize = 8;
+
+/// How long a service waits for the process that had its directory before: that one ends as soon as it notices
+/// that it was left alone.
+const LOCK_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often it looks.
+const LOCK_REST: Duration = Duration::from_millis(10);
 
 /// What a shop is opened with.
 pub struct Setup<'a> {
@@ -97,6 +104,27 @@ pub struct ServiceSetup<'a> {
 /// An open service, to be served.
 pub struct OpenService {
     service: Service,
+    /// Held until the database is closed: the next process waits for it.
+    lock: File,
+}
+
+/// Why a service was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceSetupError {
+    /// Its database cannot be opened.
+    #[error(transparent)]
+    Service(#[from] ServicesError),
+    /// Another process has it.
+    #[error("{} is used by another process: stop that one first, or choose another directory with --data", .0.display())]
+    InUse(PathBuf),
+    /// Its directory cannot be used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// An open shop: its sagas run from here on.
@@ -280,12 +308,13 @@ impl<'a> ServiceSetup<'a> {
         Self { sabotage: promise, ..self }
     }
 
-    /// Opens the service, or creates it.
+    /// Opens the service, or creates it. Waits a while for a process that had it before and is about to end.
     ///
     /// # Errors
     /// When its directory cannot be used, or its database is damaged.
-    pub fn open(self) -> Result<OpenService, ServicesError> {
+    pub fn open(self) -> Result<OpenService, ServiceSetupError> {
         let directory = services_in(self.data).join(self.name.as_str());
+        let lock = lock(&directory)?;
         let surroundings = surroundings(&Clock::system());
         let service = Services::open_alone(self.name, &directory, self.stock, surroundings, self.on_fatal)?;
         #[cfg(feature = "sabotage")]
@@ -293,7 +322,7 @@ impl<'a> ServiceSetup<'a> {
             Some(Sabotage::NoBarrier) => service.without_barrier(),
             Some(Sabotage::EarlyEffects) | None => service,
         };
-        Ok(OpenService { service })
+        Ok(OpenService { service, lock })
     }
 }
 
@@ -302,6 +331,23 @@ impl OpenService {
     pub async fn serve(self, server: Server, stop: impl Future<Output = ()>) {
         // There is nothing to wait for: a call that is under way is repeated by whoever made it.
         server.run(service::router(self.service), stop, std::future::ready(())).await;
+        drop(self.lock);
+    }
+}
+
+/// Takes the directory of a service for this process.
+fn lock(directory: &Path) -> Result<File, ServiceSetupError> {
+    let io = |source| ServiceSetupError::Io { path: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(io)?;
+    let file = File::create(directory.join("service.lock")).map_err(io)?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_TIME_MAX => std::thread::sleep(LOCK_REST),
+            Err(TryLockError::WouldBlock) => return Err(ServiceSetupError::InUse(directory.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
     }
 }
 
