@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests need besides their test functions may unwrap too")]
 
+mod apart;
 mod bodies;
 mod books;
 mod clients;

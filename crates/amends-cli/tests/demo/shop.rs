@@ -38,6 +38,8 @@ pub(crate) struct Shop {
     /// Behind a lock, so that many threads can be clients of one shop.
     ended: Mutex<mpsc::Receiver<ExitStatus>>,
     stdout: Option<BufReader<ChildStdout>>,
+    /// What it said before it was open.
+    before: String,
     stderr: File,
     data: PathBuf,
     directory: Option<TempDir>,
@@ -84,8 +86,11 @@ impl Shop {
         let stderr = tempfile::tempfile().unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
+        // Services that are processes of their own say where they are before the shop does.
+        let (mut line, mut before) = (String::new(), String::new());
+        while stdout.read_line(&mut line).unwrap() > 0 && !line.starts_with("The shop is open") {
+            before.push_str(&std::mem::take(&mut line));
+        }
         let pid = Pid::from_child(&child);
         let mut ended = Mutex::new(watch(child));
         let found = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
@@ -93,15 +98,23 @@ impl Shop {
             let status =
                 ended.get_mut().unwrap().recv_timeout(END_TIME_MAX).expect("a start that says nothing ends");
             stdout.read_to_string(&mut line).unwrap();
-            let stderr = read_again(&stderr);
-            return Err(Ended { code: status.code(), stdout: line, stderr, took: began.elapsed() });
+            let (stdout, stderr) = (before + &line, read_again(&stderr));
+            return Err(Ended { code: status.code(), stdout, stderr, took: began.elapsed() });
         };
         let data = data.to_owned();
-        Ok(Self { address, pid, ended, stdout: Some(stdout), stderr, data, directory: None })
+        let stdout = Some(stdout);
+        Ok(Self { address, pid, ended, stdout, before, stderr, data, directory: None })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where a service is that is a process of its own.
+    pub(crate) fn service(&self, name: &str) -> SocketAddr {
+        let line = self.before.lines().find(|line| line.starts_with(&format!("The {name} service is open")));
+        let address = line.and_then(|line| line.split("http://").nth(1)?.split_whitespace().next());
+        address.unwrap_or_else(|| panic!("{name} is not in {:?}", self.before)).parse().unwrap()
     }
 
     pub(crate) fn data(&self) -> &Path {
