@@ -13,6 +13,7 @@ mod demo_services;
 mod directory;
 mod failure;
 mod input;
+mod journal;
 mod output;
 mod participant;
 mod process;
@@ -56,6 +57,8 @@ enum Command {
     Definition(definition::DefinitionArgs),
     /// See how participants do
     Participant(participant::ParticipantArgs),
+    /// Check, export, import and back up the data
+    Journal(journal::JournalArgs),
     /// One service of the shop, as a process of its own
     #[command(hide = true)]
     DemoService(demo_service::ServiceArgs),
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Saga(args) => saga::run(args),
         Command::Definition(args) => definition::run(args),
         Command::Participant(args) => participant::run(args),
+        Command::Journal(args) => journal::run(args),
         Command::DemoService(args) => demo_service::run(args).map(|()| Code::Done).map_err(Failure::from),
         Command::Bench(args) => return amends_bench::run(&args),
         Command::BenchWorker(args) => return amends_bench::run_worker(&args, process::start_log),

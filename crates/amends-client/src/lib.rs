@@ -10,6 +10,7 @@ mod definitions;
 mod error;
 mod events;
 mod filter;
+mod journal;
 pub mod limits;
 mod participants;
 mod sagas;

@@ -3,6 +3,7 @@
 //! Owns the table of calls and who answers each. Promises that what a call does not know is refused with the
 //! nearest name, and that `/openapi.json`, made of the same table, tells all of it. Start reading at [`CALLS`].
 
+mod backup;
 mod bulk;
 mod call;
 mod callbacks;
@@ -59,6 +60,7 @@ const CALLS: &[&[&Call]] = &[
     feed::CALLS,
     participants::CALLS,
     callbacks::CALLS,
+    backup::CALLS,
 ];
 
 /// The routes, with jobs that end with the process.
@@ -76,7 +78,7 @@ pub fn router(engine: Engine) -> Router {
 pub fn router_with(engine: Engine, settings: Settings) -> Result<Router, JobsError> {
     let jobs = Jobs::open(engine.clone(), settings.jobs)?;
     let api = Api { engine, jobs };
-    let add: [fn(Router<Api>) -> Router<Api>; 10] = [
+    let add: [fn(Router<Api>) -> Router<Api>; 11] = [
         definitions::routes,
         sagas::routes,
         journal::routes,
@@ -87,6 +89,7 @@ pub fn router_with(engine: Engine, settings: Settings) -> Result<Router, JobsErr
         feed::routes,
         participants::routes,
         callbacks::routes,
+        backup::routes,
     ];
     let router = add.into_iter().fold(Router::new(), |router, add| add(router));
     Ok(router.with_state(api).merge(openapi::router()))
