@@ -49,7 +49,7 @@ fn one_run_puts_sagas_beside_the_disk() {
     let found = document("--clients 1,4 --seconds 1 --only disk,ok,undo --output json");
     assert_eq!(
         keys(&found),
-        ["disk", "history", "machine", "memory", "recovery", "sagas", "settings", "shop"]
+        ["disk", "history", "http", "machine", "memory", "recovery", "sagas", "settings", "shop"]
     );
     assert_eq!(found["recovery"], serde_json::json!([]));
     let durability = found["machine"]["durability"].as_str().unwrap();
@@ -243,7 +243,7 @@ fn bad_flags_are_exit_code_two() {
         "--seconds 0",
         "--repeat 0",
         "--rate 0",
-        "--only http",
+        "--only htpp",
         "--in-flight 0",
         "--output xml",
     ] {
