@@ -1,6 +1,6 @@
 //! What an engine has done since it was opened.
 //!
-//! Owns what is counted beside the journal's own [`Meters`](amends_journal::Meters): how long recovery took, how
+//! Owns what is counted beside the journal's own [`Meters`]: how long recovery took, how
 //! long participants take. Promises that participants which answer immediately cost nothing here. Does not name or
 //! print anything: the server's metrics do.
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the pools of connections and the reading of answers. Promises at most one request for a call: the pool sends
 //! a second time only what was never begun, because the connection it had chosen was closed already. Follows no
-//! redirect, keeps no cookie, uses no proxy. Does not judge answers: [`crate::outcome`] does.
+//! redirect, keeps no cookie, uses no proxy. Does not judge answers: [`crate::outcome()`] does.
 
 use std::error::Error;
 use std::fmt::Write;
