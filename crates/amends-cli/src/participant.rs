@@ -59,12 +59,12 @@ pub(crate) fn run(args: ParticipantArgs) -> Result<Code, Failure> {
                 }
             }
             Command::Show(Named { name }) => {
-                let participant = client.participant(&name).await?;
-                remote.output.print(&participant, || page(&participant, Paint::stdout()))?;
+                let found = client.participant(&name).await?;
+                remote.output.print(&found, || pages(&found.participants, Paint::stdout()))?;
             }
             Command::Reset(Named { name }) => {
-                let participant = client.reset_participant(&name).await?;
-                remote.output.print(&participant, || page(&participant, Paint::stdout()))?;
+                let reset = client.reset_participant(&name).await?;
+                remote.output.print(&reset, || pages(&reset.participants, Paint::stdout()))?;
             }
         }
         Ok(Code::Done)
@@ -108,6 +108,12 @@ fn table(participants: &[Participant], paint: Paint) -> String {
         ]);
     }
     table.draw(paint)
+}
+
+/// One page for each origin.
+fn pages(participants: &[Participant], paint: Paint) -> String {
+    let pages: Vec<String> = participants.iter().map(|participant| page(participant, paint)).collect();
+    pages.join("\n")
 }
 
 fn page(participant: &Participant, paint: Paint) -> String {

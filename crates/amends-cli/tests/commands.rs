@@ -665,13 +665,9 @@ fn participants_are_shown_with_breaker_and_last_error() {
         "calls": 0, "concurrency": 64,
         "outcomes": {"completed": 5, "refused": 1, "working": 0, "unknown": 20, "conflict": 0},
         "last_error": {"at": "2026-11-30T10:00:00.000Z", "code": "timeout", "message": "no answer within 5 s"}});
-    let server = server(move |call, _| {
-        let answer = match call {
-            "GET /v1/participants" => json!({"participants": [participant], "next_cursor": null}),
-            _ => participant.clone(),
-        };
-        (200, answer.to_string())
-    });
+    // One of a name, too, comes in a list: there may be one for each origin.
+    let answer = json!({"participants": [participant], "next_cursor": null});
+    let server = server(move |_, _| (200, answer.to_string()));
     check(
         &server,
         &["participant", "list"],
@@ -698,27 +694,29 @@ fn participants_are_shown_with_breaker_and_last_error() {
         &server,
         &["participant", "reset", "payments", "--output", "yaml"],
         expect![[r#"
-        exit 0
-        out | name: payments
-        out | origin: "http://127.0.0.1:8082"
-        out | breaker:
-        out |   state: open
-        out |   open_since: "2026-11-30T10:00:00.000Z"
-        out |   probe_at: "2026-11-30T10:00:30.000Z"
-        out | queued: 12
-        out | calls: 0
-        out | concurrency: 64
-        out | outcomes:
-        out |   completed: 5
-        out |   refused: 1
-        out |   working: 0
-        out |   unknown: 20
-        out |   conflict: 0
-        out | last_error:
-        out |   at: "2026-11-30T10:00:00.000Z"
-        out |   code: timeout
-        out |   message: "no answer within 5 s"
-    "#]],
+            exit 0
+            out | participants:
+            out |   - name: payments
+            out |     origin: "http://127.0.0.1:8082"
+            out |     breaker:
+            out |       state: open
+            out |       open_since: "2026-11-30T10:00:00.000Z"
+            out |       probe_at: "2026-11-30T10:00:30.000Z"
+            out |     queued: 12
+            out |     calls: 0
+            out |     concurrency: 64
+            out |     outcomes:
+            out |       completed: 5
+            out |       refused: 1
+            out |       working: 0
+            out |       unknown: 20
+            out |       conflict: 0
+            out |     last_error:
+            out |       at: "2026-11-30T10:00:00.000Z"
+            out |       code: timeout
+            out |       message: "no answer within 5 s"
+            out | next_cursor: null
+        "#]],
     );
 }
 

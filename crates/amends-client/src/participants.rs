@@ -2,7 +2,7 @@
 //!
 //! Owns the calls under `/v1/participants`. Does not call participants: the server does.
 
-use amends_api::{Participant, ParticipantList};
+use amends_api::ParticipantList;
 use hyper::Method;
 
 use crate::client::{Ask, Client, get};
@@ -18,19 +18,19 @@ impl Client {
         self.ask_for(&Ask { query, ..get(&["v1", "participants"]) }).await
     }
 
-    /// One participant.
+    /// The participants of one name: one for each origin.
     ///
     /// # Errors
     /// When there is none of this name.
-    pub async fn participant(&self, name: &str) -> Result<Participant, ClientError> {
+    pub async fn participant(&self, name: &str) -> Result<ParticipantList, ClientError> {
         self.ask_for(&get(&["v1", "participants", name])).await
     }
 
-    /// Closes the breaker of a participant.
+    /// Closes the breakers of the participants of one name.
     ///
     /// # Errors
     /// When there is none of this name.
-    pub async fn reset_participant(&self, name: &str) -> Result<Participant, ClientError> {
+    pub async fn reset_participant(&self, name: &str) -> Result<ParticipantList, ClientError> {
         self.ask_for(&Ask { method: Method::POST, ..get(&["v1", "participants", name, "reset"]) }).await
     }
 }

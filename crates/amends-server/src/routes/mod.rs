@@ -22,11 +22,15 @@ use crate::problem::Problem;
 
 /// The routes about an engine: its health, the API, and sagas by the path of the shop's contract.
 pub fn of_engine(engine: &Engine) -> Router {
+    general(engine).merge(v1::router(engine.clone()))
+}
+
+/// What an engine says of itself, besides the API.
+fn general(engine: &Engine) -> Router {
     health::router(engine.clone())
         .merge(ready::router(engine.clone()))
         .merge(metrics::router(engine.clone()))
         .merge(sagas::router(engine.clone()))
-        .merge(v1::router(engine.clone()))
 }
 
 /// As [`of_engine`], with an API that is set so.
@@ -34,10 +38,7 @@ pub fn of_engine(engine: &Engine) -> Router {
 /// # Errors
 /// When the jobs of the API cannot be read.
 pub fn of_engine_with(engine: &Engine, settings: v1::Settings) -> Result<Router, v1::JobsError> {
-    let general = health::router(engine.clone())
-        .merge(ready::router(engine.clone()))
-        .merge(sagas::router(engine.clone()));
-    Ok(general.merge(v1::router_with(engine.clone(), settings)?))
+    Ok(general(engine).merge(v1::router_with(engine.clone(), settings)?))
 }
 
 /// An application's routes with what every server adds: the pages of errors, and problems for unknown paths,
