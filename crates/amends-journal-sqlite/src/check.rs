@@ -173,8 +173,8 @@ fn check_live(look: &Look<'_>, seen: &mut Seen, checked: &mut Checked) -> Result
     }
     let strays = "SELECT count(*) FROM record WHERE no NOT IN (SELECT no FROM live)";
     let strays: Option<i64> = look.first(strays, [], |row| Ok(row.get(0)?))?;
-    if strays.is_some_and(|strays| strays > 0) {
-        checked.find(format!("{} records belong to no transaction", strays.unwrap_or_default()));
+    if let Some(strays) = strays.filter(|strays| *strays > 0) {
+        checked.find(format!("{strays} records belong to no transaction"));
     }
     Ok(())
 }
